@@ -1,0 +1,78 @@
+# The verbs of this project. People and machines use the same ones; `make` alone lists them.
+# Every verb makes .venv first when it is missing, moved, or older than requirements.lock.
+
+PYTHON ?= python3
+
+# A period comes from outside. Its text is taken as it stands, never expanded, and reaches
+# the program through the environment, so that no shell reads it.
+override PERIOD := $(value PERIOD)
+export PERIOD
+
+export PYTHON
+export PYTHON_WAS_CHOSEN := $(filter command,$(firstword $(origin PYTHON)))
+
+BIN := .venv/bin
+READY := .venv/.ready
+STALE := $(shell sh .ci/set-up --stale)
+
+.DEFAULT_GOAL := help
+.NOTPARALLEL:
+.PHONY: help report test lab check fix bench verify lock clean clean-all stale
+
+# Runs lodestar with the words of $(1) and says what its exit code means. make itself returns 2.
+define lodestar
+$(BIN)/lodestar $(1) || { code=$$?; sh .ci/exit-meaning $$code; exit $$code; }
+endef
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-10s %s\n", $$1, $$2 }' Makefile
+
+report: $(READY) ## build every due report; one month with PERIOD=2026-10
+	@if [ -n "$$PERIOD" ]; then $(call lodestar,run --period="$$PERIOD"); \
+	else $(call lodestar,run); fi
+
+test: $(READY) ## run the tests, then the checked cells of the notebooks
+	@$(BIN)/pytest
+	@$(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 notebooks
+
+lab: $(READY) ## bring the tables up to date and open JupyterLab on the chapters
+	@$(BIN)/lodestar run || sh .ci/exit-meaning $$?
+	@$(BIN)/jupyter lab notebooks/
+
+check: $(READY) ## look for faults of style, of imports and of set-up; change nothing
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/lint-imports
+	@$(BIN)/pytest -q tests/test_setup.py
+
+fix: $(READY) ## repair what can be repaired by itself: format, lint, notebook outputs
+	@$(BIN)/python .ci/clean_notebooks.py notebooks
+	@$(BIN)/ruff check --fix
+	@$(BIN)/ruff format
+
+bench: $(READY) ## measure times and memory
+	@$(BIN)/python -m tests.bench
+
+verify: $(READY) ## run the slow tests: simulation studies and large recoveries
+	@$(BIN)/pytest -m slow tests
+
+lock: $(READY) ## choose every version anew and write requirements.lock
+	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		-o requirements.lock
+
+clean: ## remove all that a run makes, earlier publications included; keep your raw data and .venv
+	@rm -rf build data/raw/sample
+	@for folder in data/processed data/quarantine reports; do \
+		if [ -d "$$folder" ]; then \
+			find "$$folder" -mindepth 1 -maxdepth 1 ! -name README.md -exec rm -rf {} +; \
+		fi; \
+	done
+
+clean-all: clean ## clean, and remove .venv and the DVC cache
+	@rm -rf .venv .dvc/cache .dvc/tmp .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+
+$(READY): requirements.lock pyproject.toml $(if $(STALE)$(PYTHON_WAS_CHOSEN),stale)
+	@sh .ci/set-up
+
+stale:

@@ -1,0 +1,1 @@
+"""Lodestar: monthly customer-success analysis of a subscription company."""

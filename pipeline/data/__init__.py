@@ -1,0 +1,1 @@
+"""What the data are: every table's declaration, the files, the engine."""

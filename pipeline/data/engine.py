@@ -1,0 +1,59 @@
+"""Which engine computes? One Ibis connection on DuckDB in this process.
+
+Results are written sorted by their full key, so that the bytes do not depend on threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import ibis
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from pipeline.data import store
+from pipeline.data.schema import Table
+
+
+@contextlib.contextmanager
+def connect(timezone: str = "UTC", threads: int | None = None) -> Iterator[Backend]:
+    """An in-memory engine in the business time zone that reaches for no network."""
+    options = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+    backend = ibis.duckdb.connect(**options, **({"threads": str(threads)} if threads else {}))
+    backend.con.execute("SET TimeZone = ?", [timezone])
+    try:
+        yield backend
+    finally:
+        backend.disconnect()
+
+
+def read(backend: Backend, path: Path, name: str) -> ibis.Table:
+    """A Parquet file as a table of the engine; MissingDataError when it is not there."""
+    if not path.is_file():
+        raise store.MissingDataError(f"{path} is missing.")
+    return backend.read_parquet(path, table_name=name)
+
+
+def empty(table: Table) -> pa.Table:
+    """No rows, every declared column."""
+    schema = ibis.schema({name: table.dtype(name) for name in table.columns})
+    return schema.to_pyarrow().empty_table()
+
+
+def keep(backend: Backend, expression: ibis.Table, name: str) -> ibis.Table:
+    """Compute an expression once and hold it in the engine under a name."""
+    return backend.create_table(name, expression, overwrite=True, temp=True)
+
+
+def write(expression: ibis.Table, table: Table, path: Path) -> None:
+    """Check rows against their declaration and write them, sorted by key, declared columns first.
+
+    pandera's SchemaErrors means that a stage broke its own promise.
+    """
+    beside = [name for name in expression.columns if name not in table.columns]
+    content = expression.select(*table.columns, *beside).order_by(*table.key).to_pyarrow()
+    if content.num_rows:  # pandera finds missing values in a table without rows
+        table.schema.validate(ibis.memtable(content), lazy=True)
+    store.write_parquet(content, path)

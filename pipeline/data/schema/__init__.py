@@ -1,0 +1,19 @@
+"""Every table, declared once: raw, stage and published."""
+
+from pipeline.data.schema.raw import END_TYPES, RAW, TOUCH_MODELS
+from pipeline.data.schema.stage import CAUSES, MOVEMENTS, SNAPSHOT, UNKNOWN, USAGE_MONTHS
+from pipeline.data.schema.table import DTYPES, MONEY, Table
+
+__all__ = [
+    "CAUSES",
+    "DTYPES",
+    "END_TYPES",
+    "MONEY",
+    "MOVEMENTS",
+    "RAW",
+    "SNAPSHOT",
+    "TOUCH_MODELS",
+    "UNKNOWN",
+    "USAGE_MONTHS",
+    "Table",
+]

@@ -1,0 +1,87 @@
+"""How is a table declared? Grain, key, columns by kind, and the words for each.
+
+A column's kind says how its text is read and which rows `ingest` must refuse; docs/data.md is
+generated from the same words. Money is DECIMAL(18, 4) in units of the company's currency;
+dates are calendar days in the business time zone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import ibis.expr.datatypes as dt
+import pandera.ibis as pa
+
+MONEY = dt.Decimal(18, 4)
+DTYPES = {
+    "id": dt.string,
+    "text": dt.string,
+    "code": dt.string,
+    "day": dt.date,
+    "instant": dt.Timestamp(scale=6),
+    "money": MONEY,
+    "number": dt.float64,
+    "count": dt.int64,
+    "flag": dt.boolean,
+}
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table: its grain, key and columns, with what is known to be wrong with it."""
+
+    name: str
+    grain: str
+    key: tuple[str, ...]
+    schema: pa.DataFrameSchema
+    note: str = ""
+    is_required: bool = False
+    event_time: str | None = None
+    parents: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def columns(self) -> dict[str, pa.Column]:
+        """Columns by name, in the order of the declaration."""
+        return self.schema.columns
+
+    @property
+    def required_columns(self) -> list[str]:
+        """Columns without which the table cannot be read."""
+        return [name for name, column in self.columns.items() if column.required]
+
+    def kind(self, column: str) -> str:
+        """How a column's text is read: id, text, code, day, instant, money, number, count, flag."""
+        return self.columns[column].metadata["kind"]
+
+    def dtype(self, column: str) -> dt.DataType:
+        """The column's Ibis data type."""
+        return DTYPES[self.kind(column)]
+
+
+def column(
+    kind: str,
+    description: str,
+    *,
+    must: bool = False,
+    values: tuple[str, ...] | None = None,
+    lowest: float | None = None,
+    unit: str = "",
+    sensitivity: str = "plain",
+) -> pa.Column:
+    """A column of one kind; `must` makes it required, `values` closes its list of codes."""
+    checks = [pa.Check.isin(list(values))] if values else []
+    checks += [pa.Check.ge(lowest)] if lowest is not None else []
+    return pa.Column(
+        DTYPES[kind],
+        checks,
+        nullable=not must,
+        required=must,
+        description=description,
+        metadata={"kind": kind, "unit": unit, "sensitivity": sensitivity},
+    )
+
+
+def table(name: str, grain: str, key: tuple[str, ...], columns: dict, **more: Any) -> Table:
+    """A table with its pandera schema; columns that are not declared may stand beside."""
+    return Table(name, grain, key, pa.DataFrameSchema(columns, name=name), **more)

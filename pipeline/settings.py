@@ -1,0 +1,425 @@
+"""What may the analyst choose? params.yaml as typed settings, the period, and the paths below one root.
+
+The file is YAML 1.2 and read with ruamel.yaml, as DVC reads it. An unknown name, a wrong type or a
+malformed period is an error here, before anything runs. Dates computed from a period's name are
+never typed and never read from the clock.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+PERIOD_FORMAT = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
+SLUG_FORMAT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
+NAME_FORMAT = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+LARGEST_PARAMS_BYTES = 1_000_000
+SUMMARY = "summary"
+CHAPTERS = (SUMMARY, "population", "revenue", "survival", "drivers", "time_to_value")
+RENAMED = {
+    "grace": "grace_days",
+    "months": "periods",
+    "currency_rates": "fx",
+    "time_zone": "timezone",
+    "min_cell_size": "min_cell",
+}
+DAYS_PER_MONTH = 30.4375
+MONTH_MARKS = {1: 31, 3: 92, 6: 184, 12: 366, 24: 731, 36: 1096}
+"""Longest possible anniversaries in days; GLOSSARY, month mark."""
+
+
+class ConfigurationError(Exception):
+    """params.yaml cannot be used as it stands (exit code 78)."""
+
+
+class ParameterError(Exception):
+    """A value given on the command line or to a notebook is not legal (exit code 64)."""
+
+
+@dataclass(frozen=True, order=True)
+class Period:
+    """One calendar month, written YYYY-MM with ASCII digits."""
+
+    name: str
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.name, str) or not PERIOD_FORMAT.fullmatch(self.name):
+            raise ParameterError(
+                f"{self.name!r} is not a period: write a calendar month as YYYY-MM, like 2026-10."
+            )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def start(self) -> dt.date:
+        """P0: the first day of the month; the paid base as it stood at the end of the day before."""
+        return dt.date(int(self.name[:4]), int(self.name[5:]), 1)
+
+    @property
+    def end(self) -> dt.date:
+        """P1: the first day of the next month."""
+        return self.shift(1).start
+
+    @property
+    def as_of(self) -> dt.date:
+        """Last day of the month."""
+        return self.end - dt.timedelta(days=1)
+
+    def shift(self, months: int) -> Period:
+        """The period `months` later (earlier when negative)."""
+        count = int(self.name[:4]) * 12 + int(self.name[5:]) - 1 + months
+        return Period(f"{count // 12:04d}-{count % 12 + 1:02d}")
+
+    @classmethod
+    def of(cls, day: dt.date) -> Period:
+        """The period that holds a day."""
+        return cls(f"{day.year:04d}-{day.month:02d}")
+
+
+def _as_date(value: Any) -> Any:
+    """Accept a date written in quotes; DVC refuses an unquoted one."""
+    if isinstance(value, str):
+        return dt.date.fromisoformat(value)
+    return value
+
+
+Day = Annotated[dt.date, Field(strict=False)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class Block(BaseModel):
+    """A part of params.yaml: unknown names are refused and nothing changes after reading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Attribute(Block):
+    """A column of the company's own that accounts carry along.
+
+    `file` and `by` make a mark out of another export: true for an account that has a row there.
+    """
+
+    column: str = ""
+    type: Literal["category", "flag", "number", "date"] = "category"
+    known: Literal["at_signup", "at_extract"]
+    file: str | None = None
+    by: str | None = None
+
+
+class Lookup(Block):
+    """Where a column that the export lacks is found: in `table`, by the shared column `by`."""
+
+    table: str
+    by: str
+
+
+class SourceTable(Block):
+    """How one of the company's exports maps to one of our raw tables."""
+
+    file: str | None = None
+    columns: dict[str, str] = {}
+    date_format: str | dict[str, str] | None = None
+    encoding: str = "utf-8"
+    separator: str = ","
+    decimal: str = "."
+    values: dict[str, dict[str, str]] = {}
+    lookup: dict[str, Lookup] = {}
+    exclude: dict[str, list[str]] = {}
+    attributes: dict[str, Attribute] = {}
+    shape: Literal["intervals"] = "intervals"
+
+    @field_validator("attributes")
+    @classmethod
+    def _names_are_plain(cls, attributes: dict[str, Attribute]) -> dict[str, Attribute]:
+        for name in attributes:
+            if not NAME_FORMAT.fullmatch(name):
+                raise ValueError(f"attribute {name!r}: use small letters, digits and _")
+        return attributes
+
+
+class Source(Block):
+    """Where the raw tables are and how they map to ours; empty: our own names in data/raw."""
+
+    tables: dict[str, SourceTable] = {}
+
+
+class Quarantine(Block):
+    """Above these shares of a table's rows or of its revenue the run stops."""
+
+    max_share_of_rows: Share = 0.05
+    max_share_of_mrr: Share = 0.05
+
+
+class Reports(Block):
+    """What a reader of the reports may see."""
+
+    show_names: bool = False
+
+
+class Target(Block):
+    """A target for a headline and who owns it."""
+
+    target: float | None = None
+    owner: str | None = None
+
+
+class Simulate(Block):
+    """The sample company."""
+
+    seed: int = 20260115
+    scenario: str = "sample"
+    accounts: Annotated[int, Field(ge=10)] = 3000
+    start: Day = dt.date(2023, 11, 1)
+    months: Annotated[int, Field(ge=1)] = 36
+
+    _date = field_validator("start", mode="before")(_as_date)
+
+
+class Usage(Block):
+    """Usage month by month."""
+
+    late_after_days: Annotated[int, Field(ge=0)] = 31
+
+
+class Population(Block):
+    """Who is counted."""
+
+    return_days: list[int] = [7, 14, 30, 60]
+    churn_marks: list[str] = []
+
+
+class Revenue(Block):
+    """How many customers and how much revenue were kept."""
+
+    usual_range_months: Annotated[int, Field(ge=3)] = 12
+    charts: list[str] = ["gross_account_churn_rate", "gross_mrr_churn_rate", "customers_new"]
+    mix_by: str = "segment"
+    cohort_months: Annotated[int, Field(ge=1)] = 36
+
+
+class Survival(Block):
+    """How long customers stay."""
+
+    strata: list[str] = ["segment", "touch_model"]
+    covariates: list[str] = ["segment", "touch_model"]
+    stratify_by: str | None = None
+    horizons_months: list[int] = [12, 24]
+    primary_contrast: str = "segment"
+
+
+class Drivers(Block):
+    """What goes with staying."""
+
+    candidates: list[str] = []
+    hold_out_months: Annotated[int, Field(ge=1)] = 3
+    events_per_parameter: Annotated[float, Field(gt=0)] = 10.0
+    false_discovery_rate: Share = 0.10
+    vif_limit: Annotated[float, Field(gt=1)] = 5.0
+
+
+class TimeToValue(Block):
+    """How soon customers get value."""
+
+    first_value: list[str] = ["first_value"]
+    groups: list[str] = ["segment", "touch_model"]
+    landmark_days: list[int] = [30, 60, 90]
+    overdue_after_days: Annotated[int, Field(ge=1)] = 60
+    adjust_for: list[str] = ["segment", "touch_model"]
+
+
+class Summary(Block):
+    """Page one."""
+
+    renewal_horizon_days: Annotated[int, Field(ge=1)] = 90
+    targets: dict[str, Target] = {}
+    verdict_owners: dict[str, str] = {}
+
+
+class Settings(Block):
+    """params.yaml, read and checked."""
+
+    company: str
+    company_name: str
+    periods: list[str]
+    chapters: list[str] = list(CHAPTERS)
+    timezone: str = "UTC"
+    currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
+    fx: dict[str, dict[str, float]] = {}
+    extract_date: Day | None = None
+    observation_start: Day | None = None
+    grace_days: Annotated[int, Field(ge=0)] = 30
+    grace_months: Annotated[int, Field(ge=0)] = 0
+    close_lag_days: Annotated[int, Field(ge=0)] = 3
+    min_cell: Annotated[int, Field(ge=0)] = 0
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    annex: Literal["quarterly", "monthly", "never"] = "quarterly"
+    controls: dict[str, str] = {}
+    engine: Literal["duckdb"] = "duckdb"
+    source: Source = Source()
+    quarantine: Quarantine = Quarantine()
+    reports: Reports = Reports()
+    simulate: Simulate = Simulate()
+    usage: Usage = Usage()
+    population: Population = Population()
+    revenue: Revenue = Revenue()
+    survival: Survival = Survival()
+    drivers: Drivers = Drivers()
+    time_to_value: TimeToValue = TimeToValue()
+    summary: Summary = Summary()
+
+    _dates = field_validator("extract_date", "observation_start", mode="before")(_as_date)
+
+    @field_validator("company")
+    @classmethod
+    def _company_is_a_slug(cls, company: str) -> str:
+        if not SLUG_FORMAT.fullmatch(company):
+            raise ValueError(f"{company!r} names a folder: use small letters, digits, - and _")
+        return company
+
+    @field_validator("periods")
+    @classmethod
+    def _periods_are_months(cls, periods: list[str]) -> list[str]:
+        for name in periods:
+            try:
+                Period(name)
+            except ParameterError as error:
+                raise ValueError(str(error)) from None
+        return sorted(set(periods))
+
+    @field_validator("chapters")
+    @classmethod
+    def _chapters_exist(cls, chapters: list[str]) -> list[str]:
+        unknown = [name for name in chapters if name not in CHAPTERS]
+        if unknown:
+            raise ValueError(f"no chapter {', '.join(unknown)}; there are {', '.join(CHAPTERS)}")
+        return [name for name in CHAPTERS if name in chapters or name == SUMMARY]
+
+    @property
+    def question_chapters(self) -> list[str]:
+        """The listed chapters without the summary, in the order of the report."""
+        return [name for name in self.chapters if name != SUMMARY]
+
+    @property
+    def attributes(self) -> dict[str, Attribute]:
+        """The company's own account columns by name."""
+        accounts = self.source.tables.get("accounts")
+        return accounts.attributes if accounts else {}
+
+    def period(self, name: str) -> Period:
+        """A period of this company; its name is checked."""
+        return Period(name)
+
+
+@dataclass(frozen=True)
+class Paths:
+    """Every folder and file, below one root."""
+
+    root: Path
+    company: str
+
+    @property
+    def params(self) -> Path:
+        return self.root / "params.yaml"
+
+    @property
+    def raw(self) -> Path:
+        return self.root / "data" / "raw" / self.company
+
+    @property
+    def quarantine(self) -> Path:
+        return self.root / "data" / "quarantine" / self.company
+
+    @property
+    def processed(self) -> Path:
+        return self.root / "data" / "processed"
+
+    @property
+    def ingest(self) -> Path:
+        return self.processed / "ingest"
+
+    @property
+    def usage(self) -> Path:
+        return self.processed / "usage"
+
+    def snapshot(self, period: Period) -> Path:
+        return self.processed / "snapshot" / str(period)
+
+    def chapter(self, name: str, period: Period) -> Path:
+        return self.processed / name / str(period)
+
+    def headline(self, name: str, period: Period) -> Path:
+        return self.processed / "headline" / str(period) / f"{name}.json"
+
+    @property
+    def notebooks(self) -> Path:
+        return self.root / "notebooks"
+
+    def notebook(self, name: str) -> Path:
+        return self.notebooks / f"{CHAPTERS.index(name):02d}_{name}.ipynb"
+
+    @property
+    def reports(self) -> Path:
+        return self.root / "reports"
+
+    def report(self, period: Period) -> Path:
+        return self.reports / str(period)
+
+    @property
+    def build(self) -> Path:
+        return self.root / "build"
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The nearest folder upwards that holds params.yaml; ConfigurationError when none does."""
+    folder = (start or Path.cwd()).resolve()
+    for candidate in (folder, *folder.parents):
+        if (candidate / "params.yaml").is_file():
+            return candidate
+    raise ConfigurationError(
+        f"No params.yaml in {folder} or above it. Go to the project's folder or give --root."
+    )
+
+
+def load(root: Path) -> Settings:
+    """Read and check `root`/params.yaml; ConfigurationError names each key that is wrong."""
+    path = root / "params.yaml"
+    if not path.is_file():
+        raise ConfigurationError(f"{path.name} is missing in {root}.")
+    if path.stat().st_size > LARGEST_PARAMS_BYTES:
+        raise ConfigurationError(f"{path.name} is larger than {LARGEST_PARAMS_BYTES:,} bytes.")
+    try:
+        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
+    except YAMLError as error:
+        raise ConfigurationError(f"{path.name} is not YAML: {error}") from None
+    return parse(content)
+
+
+def parse(content: Any) -> Settings:
+    """Settings from the content of params.yaml."""
+    if not isinstance(content, dict):
+        raise ConfigurationError("params.yaml must hold a mapping of names to values.")
+    try:
+        return Settings.model_validate(content)
+    except ValidationError as error:
+        raise ConfigurationError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = ["params.yaml cannot be used:"]
+    for problem in error.errors(include_url=False):
+        key = ".".join(str(part) for part in problem["loc"])
+        message = problem["msg"].removeprefix("Value error, ")
+        if problem["type"] == "extra_forbidden":
+            message = "no such setting"
+            successor = RENAMED.get(str(problem["loc"][-1]))
+            message += f"; it is now called {successor}" if successor else ""
+        lines.append(f"  {key}: {message}")
+    return "\n".join(lines)

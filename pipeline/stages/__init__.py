@@ -1,0 +1,1 @@
+"""Raw exports to analysis tables: simulate, ingest, usage, snapshot."""

@@ -1,0 +1,213 @@
+"""What was known of each account before each month began? Account-months with as-of features.
+
+One row per customer and month; the outcome lies in the month, every feature before its first day.
+From an account's notice on its features stand still (blackout): they are taken as of the first of
+the month in which it gave notice. A feature whose table is absent is empty, never zero.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import ibis
+import ibis.expr.types as ir
+
+from pipeline.data.schema import UNKNOWN
+from pipeline.data.slice import Slice
+
+PLAY_DAYS = 90
+CHAMPION_DAYS = 90
+SURVEY_DAYS = 180
+PROMOTER, PASSIVE = 9, 7
+"""Lowest scores of a promoter and of a passive; Reichheld 2003."""
+STAYED_ON = ("completed", "administrative")
+"""Ends that are no churn for drivers: else reaching success would predict leaving."""
+
+
+def account_months(
+    at_marks: ir.Table, ledger: ir.Table, spells: ir.Table, events: dict[str, ir.Table], cut: Slice
+) -> ir.Table:
+    """Table `account_months`; `events` are the raw tables of the slice by name, usage by month."""
+    grid = _grid(at_marks, spells)
+    rows = _with_outcome(grid, ledger, cut)
+    for name, (needed, feature) in FEATURES.items():
+        table = events.get(name)
+        is_given = table is not None and needed <= set(table.columns)
+        rows = feature(rows, grid, table if is_given else None)
+    return rows.drop("p0", "asof", "month_before", "month_before_that")
+
+
+def _grid(at_marks: ir.Table, spells: ir.Table) -> ir.Table:
+    """Account × month with `asof`, the day before which features must be known."""
+    first = spells.group_by("account_id").agg(
+        first_paid=spells.start_date.min(), is_age_known=spells.is_age_known.all()
+    )
+    rows = at_marks.join(first, "account_id")
+    months = (rows.p0.year() - rows.first_paid.year()) * 12 + (
+        rows.p0.month() - rows.first_paid.month()
+    )
+    tenure = months - (rows.first_paid.day() > 1).cast("int64")
+    asof = ibis.ifelse(rows.is_in_notice, rows.notice_date.truncate("month"), rows.p0).cast("date")
+    rows = rows.mutate(tenure_months=ibis.greatest(tenure, 0).cast("int64"), asof=asof)
+    return rows.select(
+        "account_id", "period", "p0", "asof", "tenure_months", "is_age_known", "is_in_notice", "mrr",
+        "seats", is_due_for_renewal="is_due",
+        month_before=(rows.asof - ibis.interval(months=1)).strftime("%Y-%m"),
+        month_before_that=(rows.asof - ibis.interval(months=2)).strftime("%Y-%m"),
+    )  # fmt: skip
+
+
+def _with_outcome(grid: ir.Table, ledger: ir.Table, cut: Slice) -> ir.Table:
+    outcome = ledger.select("account_id", "period", "movement", "end_type", "is_settled")
+    rows = grid.left_join(outcome, ["account_id", "period"]).drop(
+        "account_id_right", "period_right"
+    )
+    is_churn = (rows.movement == "churn") & ~rows.end_type.fill_null(UNKNOWN).isin(STAYED_ON)
+    is_past = rows.period <= str(cut.period)
+    return rows.mutate(
+        is_churn=ibis.ifelse(is_past, is_churn, None),
+        is_settled=rows.is_settled.fill_null(False),
+    ).drop("movement")
+
+
+def _has_value(rows: ir.Table, grid: ir.Table, values: ir.Table | None) -> ir.Table:
+    """`values`: one row per account with `first_value_date` and the day it was `known_on`."""
+    if values is None:
+        return rows.mutate(has_value=ibis.null("boolean"))
+    first = values.select("account_id", "first_value_date", value_known_on="known_on")
+    joined = rows.left_join(first, "account_id").drop("account_id_right")
+    reached = (joined.first_value_date < joined.asof) & (joined.value_known_on < joined.asof)
+    return joined.mutate(has_value=reached.fill_null(False)).drop(
+        "first_value_date", "value_known_on"
+    )
+
+
+def _usage(rows: ir.Table, grid: ir.Table, usage: ir.Table | None) -> ir.Table:
+    """`usage`: USAGE_MONTHS with the column `month`; a month without any events on file is missing."""
+    names = {
+        "usage_events": "n_events", "usage_days": "active_days", "usage_users": "n_users",
+    }  # fmt: skip
+    if usage is None:
+        absent = {name: ibis.null("int64") for name in (*names, "usage_days_change")}
+        return rows.mutate(**absent)
+    tracked = usage.select("month").distinct()
+    last = usage.select("account_id", month_before="month", **names)
+    earlier = usage.select("account_id", month_before_that="month", earlier_days="active_days")
+    joined = _left(rows, last, ["account_id", "month_before"])
+    joined = _left(joined, earlier, ["account_id", "month_before_that"])
+    has_last = joined.month_before.isin(tracked.month)
+    has_both = has_last & joined.month_before_that.isin(tracked.month)
+    counts = {name: ibis.ifelse(has_last, joined[name].fill_null(0), None) for name in names}
+    change = joined.usage_days.fill_null(0) - joined.earlier_days.fill_null(0)
+    return joined.mutate(**counts, usage_days_change=ibis.ifelse(has_both, change, None)).drop(
+        "earlier_days"
+    )
+
+
+def _left(rows: ir.Table, other: ir.Table, keys: list[str]) -> ir.Table:
+    joined = rows.left_join(other, keys)
+    return joined.drop(*[f"{key}_right" for key in keys])
+
+
+def _counted(name: str) -> Callable[[ir.Table, ir.Table, ir.Table | None], ir.Table]:
+    """A feature: how many rows of a table became known in the month before."""
+
+    def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None) -> ir.Table:
+        if events is None:
+            return rows.mutate(**{name: ibis.null("int64")})
+        counts = events.group_by("account_id", month_before=events.known_on.strftime("%Y-%m")).agg(
+            **{name: events.count().cast("int64")}
+        )
+        joined = _left(rows, counts, ["account_id", "month_before"])
+        return joined.mutate(**{name: joined[name].fill_null(0)})
+
+    return feature
+
+
+def _tickets(rows: ir.Table, grid: ir.Table, tickets: ir.Table | None) -> ir.Table:
+    rows = _counted("tickets")(rows, grid, tickets)
+    if tickets is None or "resolved_at" not in tickets.columns:
+        return rows.mutate(open_tickets=ibis.null("int64"))
+    pairs = grid.join(tickets, "account_id")
+    is_open = (pairs.known_on < pairs.asof) & (
+        pairs.resolved_at.isnull() | (pairs.resolved_at.date() >= pairs.asof)
+    )
+    counts = (
+        pairs.filter(is_open)
+        .group_by("account_id", "period")
+        .agg(open_tickets=ibis._.count().cast("int64"))
+    )
+    joined = _left(rows, counts, ["account_id", "period"])
+    return joined.mutate(open_tickets=joined.open_tickets.fill_null(0))
+
+
+def _happened(
+    name: str, moment: Callable[[ir.Table], ir.DateValue], days: int
+) -> Callable[[ir.Table, ir.Table, ir.Table | None], ir.Table]:
+    """A feature: did something happen in the days before, known by then?"""
+
+    def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None) -> ir.Table:
+        if events is None:
+            return rows.mutate(**{name: ibis.null("boolean")})
+        dated = events.mutate(day=moment(events)).filter(ibis._.day.notnull())
+        pairs = grid.join(dated.select("account_id", "day", "known_on"), "account_id")
+        age = pairs.asof.delta(pairs.day, unit="day")
+        recent = pairs.filter((pairs.known_on < pairs.asof) & (age > 0) & (age <= days))
+        marked = recent.select("account_id", "period").distinct().mutate(**{name: True})
+        joined = _left(rows, marked, ["account_id", "period"])
+        return joined.mutate(**{name: joined[name].fill_null(False)})
+
+    return feature
+
+
+def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None) -> ir.Table:
+    """The latest NPS answer of the account in the days before, whoever gave it."""
+    if surveys is None:
+        return rows.mutate(nps_band=ibis.null(str))
+    answers = surveys.filter((surveys.kind == "nps") & surveys.responded_at.notnull())
+    answers = answers.select(
+        "account_id",
+        "response_id",
+        "score",
+        day=answers.responded_at.date(),
+        answer_known="known_on",
+    )
+    pairs = grid.join(answers, "account_id")
+    age = pairs.asof.delta(pairs.day, unit="day")
+    recent = pairs.filter((pairs.answer_known < pairs.asof) & (age > 0) & (age <= SURVEY_DAYS))
+    newest = ibis.row_number().over(
+        group_by=["account_id", "period"], order_by=[recent.day.desc(), recent.response_id.desc()]
+    )
+    latest = recent.mutate(newest=newest).filter(ibis._.newest == 0)
+    band = ibis.cases(
+        (latest.score >= PROMOTER, "promoter"),
+        (latest.score >= PASSIVE, "passive"),
+        else_="detractor",
+    )
+    joined = _left(
+        rows, latest.select("account_id", "period", nps_band=band), ["account_id", "period"]
+    )
+    return joined.mutate(nps_band=joined.nps_band.fill_null("no_answer"))
+
+
+def _champion_left(contacts: ir.Table) -> ir.DateValue:
+    return ibis.ifelse(contacts.role == "champion", contacts.active_to, None)
+
+
+Feature = Callable[[ir.Table, ir.Table, ir.Table | None], ir.Table]
+FEATURES: dict[str, tuple[set[str], Feature]] = {
+    "values": (set(), _has_value),
+    "usage": (set(), _usage),
+    "tickets": (set(), _tickets),
+    "touches": (set(), _counted("touches")),
+    "plays": (
+        {"started_at"},
+        _happened("is_play_active", lambda plays: plays.started_at.date(), PLAY_DAYS),
+    ),
+    "contacts": (
+        {"role", "active_to"},
+        _happened("is_champion_lost", _champion_left, CHAMPION_DAYS),
+    ),
+    "surveys": ({"kind", "responded_at", "score"}, _nps),
+}
+"""By table: the columns it must have, and its feature; in the order of the columns."""

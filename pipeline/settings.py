@@ -1,4 +1,4 @@
-"""What may the analyst choose? params.yaml as typed settings, the period, and the paths below one root.
+"""What may the analyst choose? params.yaml as typed settings, the period, paths below one root.
 
 The file is YAML 1.2 and read with ruamel.yaml, as DVC reads it. An unknown name, a wrong type or a
 malformed period is an error here, before anything runs. Dates computed from a period's name are
@@ -60,7 +60,7 @@ class Period:
 
     @property
     def start(self) -> dt.date:
-        """P0: the first day of the month; the paid base as it stood at the end of the day before."""
+        """P0: the first day of the month; the base as it stood at the end of the day before."""
         return dt.date(int(self.name[:4]), int(self.name[5:]), 1)
 
     @property

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.csv
 
 from pipeline.data import store
 from pipeline.data.schema import RAW, Table
@@ -22,6 +23,7 @@ from pipeline.settings import SourceTable
 FILE, LINE, FIELDS = "source_file", "source_line", "source_fields"
 BLOCK_ROWS = 200_000
 EXAMPLES = 5
+PLAIN_BYTES = 5_000_000
 LARGEST_CELL = 10_000_000
 
 
@@ -92,7 +94,11 @@ def _parquet_text(file: RawFile) -> pa.Table:
 
 
 def _csv_text(file: RawFile, source: SourceTable) -> pa.Table:
+    """Records of a CSV file; the block reader where nothing can hide a line, else row by row."""
     csv.field_size_limit(LARGEST_CELL)
+    plain = _plain_text(file, source)
+    if plain is not None:
+        return plain
     encoding = (
         "utf-8-sig" if source.encoding.lower().replace("_", "-") == "utf-8" else source.encoding
     )
@@ -108,6 +114,40 @@ def _csv_text(file: RawFile, source: SourceTable) -> pa.Table:
     return pa.concat_tables(blocks) if blocks else _block(header, ([], [], []), file)
 
 
+def _plain_text(file: RawFile, source: SourceTable) -> pa.Table | None:
+    """A large UTF-8 file without quotes, blank lines or odd rows: record n is line n + 1.
+
+    None when the file is small or any of this does not hold.
+    """
+    if file.path.stat().st_size < PLAIN_BYTES or source.encoding.lower() not in ("utf-8", "utf8"):
+        return None
+    lines = 0
+    with file.path.open("rb") as content:
+        header = content.readline().decode("utf-8-sig", "replace").rstrip("\r\n")
+        while block := content.read(store.HASH_BLOCK):
+            if b'"' in block or b"\x00" in block:
+                return None
+            lines += block.count(b"\n")
+    names = _header(header.split(source.separator), file, source)
+    try:
+        text = pyarrow.csv.read_csv(
+            file.path,
+            pyarrow.csv.ReadOptions(column_names=names, skip_rows=1),
+            pyarrow.csv.ParseOptions(delimiter=source.separator, quote_char=False),
+            pyarrow.csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid:
+        return None
+    if '"' in header or text.num_rows != lines:
+        return None
+    places = pa.array(range(2, text.num_rows + 2), pa.int64())
+    whole = pa.array([0] * text.num_rows, pa.int32())
+    columns = {name: text[name] for name in names}
+    return pa.table(columns | _places(file, places, whole))
+
+
 def _header(cells: list[str], file: RawFile, source: SourceTable) -> list[str]:
     header = [cell.strip() for cell in cells]
     twice = sorted({name for name in header if header.count(name) > 1})
@@ -120,7 +160,7 @@ def _header(cells: list[str], file: RawFile, source: SourceTable) -> list[str]:
         for separator in ";\t|":
             if separator in header[0]:
                 raise DataError(
-                    f"{file.name}: line 1: one column only; the separator looks like {separator!r}. "
+                    f"{file.name}: line 1: one column; the separator looks like {separator!r}. "
                     "Declare it as source.tables.<table>.separator."
                 )
     return header
@@ -200,7 +240,8 @@ def _renamed(text: pa.Table, table: Table, source: SourceTable | None, file: Raw
     if missing:
         raise DataError(
             f"{file.name}: missing columns: {', '.join(missing)}. "
-            f"The file has: {', '.join(text.column_names[:-3])}. Map them in source.tables.{table.name}.columns."
+            f"The file has: {', '.join(text.column_names[:-3])}. "
+            f"Map them in source.tables.{table.name}.columns."
         )
     present = {ours: theirs for ours, theirs in mapped.items() if theirs in text.column_names}
     return text.select([*present.values(), FILE, LINE, FIELDS]).rename_columns(

@@ -56,7 +56,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(text: str, path: Path) -> None:
-    """Write UTF-8 text with \\n newlines."""
+    """Write UTF-8 text; newlines as they stand."""
     write_bytes(text.encode("utf-8"), path)
 
 
@@ -109,7 +109,7 @@ def read_parquet(path: Path) -> pa.Table:
 
 
 def read_frame(path: Path) -> pd.DataFrame:
-    """Read one Parquet file for analysis: decimals as floats, days as datetime64, text as object."""
+    """Read one Parquet file for analysis: decimals as floats, days as datetime64."""
     content = read_parquet(path)
     for position, column in enumerate(content.schema):
         if pa.types.is_decimal(column.type):
@@ -122,7 +122,7 @@ def read_frame(path: Path) -> pd.DataFrame:
 
 
 def write_csv(frame: pd.DataFrame | pa.Table, path: Path) -> None:
-    """Write UTF-8 CSV as received exports look: header, comma, \\n; missing is empty."""
+    """Write UTF-8 CSV as received exports look: header, comma; missing is empty."""
     content = (
         frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
     )

@@ -50,8 +50,8 @@ def _grid(at_marks: ir.Table, spells: ir.Table) -> ir.Table:
     asof = ibis.ifelse(rows.is_in_notice, rows.notice_date.truncate("month"), rows.p0).cast("date")
     rows = rows.mutate(tenure_months=ibis.greatest(tenure, 0).cast("int64"), asof=asof)
     return rows.select(
-        "account_id", "period", "p0", "asof", "tenure_months", "is_age_known", "is_in_notice", "mrr",
-        "seats", is_due_for_renewal="is_due",
+        "account_id", "period", "p0", "asof", "tenure_months", "is_age_known", "is_in_notice",
+        "mrr", "seats", is_due_for_renewal="is_due",
         month_before=(rows.asof - ibis.interval(months=1)).strftime("%Y-%m"),
         month_before_that=(rows.asof - ibis.interval(months=2)).strftime("%Y-%m"),
     )  # fmt: skip
@@ -83,7 +83,7 @@ def _has_value(rows: ir.Table, grid: ir.Table, values: ir.Table | None) -> ir.Ta
 
 
 def _usage(rows: ir.Table, grid: ir.Table, usage: ir.Table | None) -> ir.Table:
-    """`usage`: USAGE_MONTHS with the column `month`; a month without any events on file is missing."""
+    """`usage`: USAGE_MONTHS with the column `month`; a month without events on file is missing."""
     names = {
         "usage_events": "n_events", "usage_days": "active_days", "usage_users": "n_users",
     }  # fmt: skip

@@ -95,7 +95,8 @@ class Ingest:
         for column, lookup in (source.lookup if source else {}).items():
             if lookup.table not in self.sorted:
                 raise ConfigurationError(
-                    f"source.tables.{table.name}.lookup.{column}: no table {lookup.table} read before it."
+                    f"source.tables.{table.name}.lookup.{column}: "
+                    f"no table {lookup.table} is read before it."
                 )
             other = self.sorted[lookup.table].typed
             first = other.group_by(lookup.by).agg(**{column: other[column].min()})
@@ -200,7 +201,7 @@ class Ingest:
         return numbered.filter(numbered.copy == 0).drop("copy")
 
     def _with_parents(self, rows: ir.Table, table: Table) -> ir.Table:
-        """Beside each row of an account: is the account known, its sign-up, its own subscription."""
+        """Beside each row of an account: its sign-up, and the terms of its own subscription."""
         if "accounts" not in table.parents.values():
             return rows
         accounts = self.sorted["accounts"].used
@@ -272,7 +273,8 @@ class Ingest:
             raise DataError(
                 f"{foreign.count().execute()} subscriptions are in a currency without rates:\n  "
                 + "\n  ".join(examples)
-                + f"\nThe company's currency is {self.settings.currency}. Give rates in fx or map the values."
+                + f"\nThe company's currency is {self.settings.currency}. "
+                "Give rates in fx or map the values."
             )
 
     def extract_date(self) -> dt.date:
@@ -292,7 +294,7 @@ class Ingest:
 
     def write(self, files: dict[str, list[reading.RawFile]]) -> None:
         """Write typed tables, what was touched, the quarantine and the extract's facts."""
-        for name, kept in self.sorted.items():
+        for kept in self.sorted.values():
             columns = [
                 column
                 for column in kept.used.columns
@@ -320,18 +322,18 @@ class Ingest:
             content = used.order_by(order).to_pyarrow()
             store.write_parquet(content, self.paths.ingest / f"{table.name}.parquet")
             return
-        months = used.mutate(known_month=used[KNOWN_ON].strftime("%Y-%m"))
-        names = (
-            months.select("known_month")
-            .distinct()
-            .order_by("known_month")
-            .to_pandas()["known_month"]
+        months = self._keep(
+            used.mutate(known_month=used[KNOWN_ON].strftime("%Y-%m")), f"{table.name}_months"
         )
+        names = months.select("known_month").distinct().to_pandas()["known_month"]
         folder = self.paths.ingest / table.name
-        for month in names:
+        for month in sorted(names):
             content = months.filter(months.known_month == month).drop("known_month")
             content = content.order_by("account_id", "occurred_at", FILE, LINE).to_pyarrow()
             store.write_parquet(content, folder / f"{month}.parquet")
+        for path in folder.glob("*.parquet"):
+            if path.stem not in set(names):
+                path.unlink()
 
     def _write_quarantine(self) -> None:
         for name in RAW:
@@ -399,6 +401,6 @@ def _threshold_message(table: Table, bad: pd.DataFrame, share: str, paths: Paths
     listing = Path("data") / "quarantine" / paths.company / f"{table.name}.csv"
     return (
         f"{table.name}: {len(bad)} rows cannot be used, {share}, above the limit in quarantine of "
-        f"params.yaml ({broken}):\n  {places}\nAll are in {listing}. Mend the export, map its values, "
-        "or raise the limit."
+        f"params.yaml ({broken}):\n  {places}\nAll are in {listing}. Mend the export, "
+        "map its values, or raise the limit."
     )

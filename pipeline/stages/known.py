@@ -44,8 +44,8 @@ def events_known(rows: ir.Table, name: str, cut: Slice) -> ir.Table:
 def paid_rows(subscriptions: ir.Table, cut: Slice) -> ir.Table:
     """One row per paid interval of the slice: account, start, end (null: open), mrr and terms.
 
-    An end after the as-of date, or not known yet, is open. Rows that start after the as-of date are
-    kept only within the grace and marked `is_later`: they may bridge a lapse and count nowhere else.
+    An end after the as-of date, or not known yet, is open. Rows that start after the as-of date
+    are kept only within the grace and marked `is_later`: they may bridge a lapse, nothing else.
     """
     rows = with_columns(
         versions_known(subscriptions, RAW["subscriptions"], cut.known_before), "subscriptions"

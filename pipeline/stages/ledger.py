@@ -16,7 +16,6 @@ from pipeline.data.reading import DataError
 from pipeline.data.schema import MONEY, UNKNOWN
 from pipeline.data.slice import Slice
 from pipeline.settings import Period
-from pipeline.stages.spells import OPEN
 
 FIRST_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 

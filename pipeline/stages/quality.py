@@ -6,6 +6,8 @@ touched is the MRR at P1 of the accounts concerned, plus that of subscription ro
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
@@ -58,7 +60,7 @@ def _step(table: str, step: str, rows: pd.DataFrame, is_out: pd.Series, mrr: pd.
         "reason": EXCLUDED_REASONS[step],
         "n_before": len(rows),
         "n_after": int((~is_out).sum()),
-        "mrr_affected": sum(mrr.reindex(touched).dropna()),
+        "mrr_affected": sum(mrr.reindex(touched).dropna(), Decimal(0)),
     }
 
 
@@ -138,7 +140,7 @@ def _touched_row(
     name: str, rule: str, kind: str, part: pd.DataFrame, n_of: int, mrr: pd.Series
 ) -> dict:
     accounts = part["account_id"].dropna().unique()
-    affected = sum(mrr.reindex(accounts).dropna())
+    affected = sum(mrr.reindex(accounts).dropna(), Decimal(0))
     if name == "subscriptions" and kind == "quarantined":
         affected += sum(abs(amount) for amount in part["mrr"].dropna())
     return _row(name, rule, kind, len(part), n_of, len(accounts), affected)

@@ -11,7 +11,6 @@ from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
-from pandera.ibis import Check
 
 from pipeline.data.reading import FIELDS
 from pipeline.data.schema import Table

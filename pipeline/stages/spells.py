@@ -1,8 +1,8 @@
 """How long did each paid relationship last? Paid intervals to spells, gaps and lapses.
 
-Rows of one account are laid end to end in order of their start; a gap of at most `grace_days` does
-not end a spell, and in it the old MRR goes on. The subtle point: the open end is a day far ahead, so
-that one running maximum finds every gap whatever overlaps or nests.
+Rows of one account are laid end to end in order of their start; a gap of at most `grace_days`
+does not end a spell, and in it the old MRR goes on. The subtle point: the open end is a day far
+ahead, so that one running maximum finds every gap whatever overlaps or nests.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def bridges(rows: ir.Table, ended: ir.Table, grace_days: int) -> ir.Table:
 
 
 def returns(ended: ir.Table, cut: Slice) -> ir.Table:
-    """Table `returns`: each lapse by the as-of date, seen until its return or the last day known."""
+    """Table `returns`: each lapse by the as-of date, until its return or the last day known."""
     past = ended.filter(ended.lapse_date <= cut.as_of)
     gap = past.returned_on.delta(past.lapse_date, unit="day")
     has_returned = ((past.returned_on <= cut.as_of) | (gap <= cut.grace_days)).fill_null(False)

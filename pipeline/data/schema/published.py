@@ -42,7 +42,8 @@ HEADLINES: dict[str, Headline] = {
                 "(MRR at start − MRR at end) / MRR at start; negative: revenue grew",
             ),
             "gross_account_churn_rate": (
-                "Customers lost", "share", "customers at start with no MRR at end / customers at start",
+                "Customers lost", "share",
+                "customers at start with no MRR at end / customers at start",
             ),
             "gross_mrr_churn_rate": (
                 "MRR lost", "share", "(churned + contracted MRR) / MRR at start",
@@ -69,7 +70,9 @@ HEADLINES: dict[str, Headline] = {
             ),
             "mrr_start": ("MRR at start", "currency per month", "Σ MRR at P0"),
             "mrr_end": ("MRR", "currency per month", "Σ MRR at P1"),
-            "customers_start": ("Customers at start", "accounts", "accounts with MRR above 0 at P0"),
+            "customers_start": (
+                "Customers at start", "accounts", "accounts with MRR above 0 at P0",
+            ),
             "customers_end": ("Customers", "accounts", "accounts with MRR above 0 at P1"),
         },
     ),
@@ -78,7 +81,7 @@ HEADLINES: dict[str, Headline] = {
         {
             "retention_12_months": (
                 "Still customer after 12 months, all time", "share",
-                "Kaplan–Meier S(366 days), first spells, delayed entry, administrative exits censored",
+                "Kaplan–Meier S(366 days), first spells, delayed entry, no administrative exits",
             ),
             "retention_12_months_recent": (
                 "Still customer after 12 months, at last year's rates", "share",
@@ -149,7 +152,8 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "revenue.definitions": ("one row per definition", ("definition", "value", "n", "note")),
     "revenue.cohorts": (
         "one row per cohort and age in months",
-        ("cohort", "age_months", "n_start", "n", "retained_share", "ci_low", "ci_high", "mrr_share"),
+        ("cohort", "age_months", "n_start", "n", "retained_share", "ci_low", "ci_high",
+         "mrr_share"),
     ),
     "survival.curves": (
         "one row per stratum, level and event or censoring time",

@@ -201,12 +201,14 @@ QUALITY = table(
         "rule": column("text", "What was looked at.", must=True),
         "kind": column(
             "code", "What the row says.", must=True,
-            values=("rows", "quarantined", "merged", "excluded", "late", "coverage", "freshness", "warning"),
+            values=("rows", "quarantined", "merged", "excluded", "late", "coverage", "freshness"),
         ),
         "n": column("count", "Rows (coverage: rows with a value).", must=True),
         "n_of": column("count", "Out of.", must=True),
         "n_accounts": column("count", "Accounts touched.", unit="accounts"),
-        "mrr_affected": column("money", "MRR at P1 of these accounts, and of rows that cannot be read.", unit=BY_MONTH),
+        "mrr_affected": column(
+            "money", "MRR at P1 of these accounts, and of unreadable rows.", unit=BY_MONTH
+        ),
         "last_date": column("day", "Newest event date (freshness)."),
         "note": column("text", "In words."),
     },

@@ -1,0 +1,47 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.statistics.firth import firth_logistic
+from tests.statistics.oracle import cases, needs_reference, subjects
+
+
+def test_one_proportion_is_shrunk_by_half_a_case_on_each_side():
+    # With an intercept alone Firth's penalty is Jeffreys' prior: logit of (k + 1/2)/(n + 1).
+    found = firth_logistic([1, 0, 0, 0], pd.DataFrame({"one": np.ones(4)}))
+    np.testing.assert_allclose(found.loc["one", "coef"], np.log(1.5 / 3.5), rtol=1e-9)
+
+
+@needs_reference
+def test_coefficients_and_profile_limits_equal_r_although_the_groups_are_separated():
+    people, expected = subjects("endometrial"), cases("firth", "firth_endometrial")
+    design = people[["NV", "PI", "EH"]].assign(**{"(Intercept)": 1.0})[list(expected["term"])]
+    found = firth_logistic(people["HG"], design)
+    np.testing.assert_allclose(found["coef"], expected["coef"], rtol=1e-6)
+    np.testing.assert_allclose(found["se"], expected["se_wald"], rtol=1e-6)
+    np.testing.assert_allclose(found["ci_low"], expected["pl_lower"], rtol=1e-4)
+    np.testing.assert_allclose(found["ci_high"], expected["pl_upper"], rtol=1e-4)
+    np.testing.assert_allclose(found["p_value"], expected["plr_p"], rtol=1e-4)
+
+
+def test_a_group_without_a_case_has_a_finite_coefficient():
+    design = pd.DataFrame({"one": np.ones(40), "exposed": np.repeat([0.0, 1.0], [30, 10])})
+    found = firth_logistic(np.r_[np.ones(12), np.zeros(28)], design)
+    assert -5 < found.loc["exposed", "coef"] < -1
+    assert found.loc["exposed", "ci_high"] < 0
+
+
+def test_an_offset_takes_its_part_out_of_the_intercept():
+    outcomes, one = [1, 0, 0, 1, 0], pd.DataFrame({"one": np.ones(5)})
+    plain = firth_logistic(outcomes, one)
+    shifted = firth_logistic(outcomes, one, offset=np.full(5, 0.7))
+    np.testing.assert_allclose(shifted["coef"], plain["coef"] - 0.7, rtol=1e-8)
+    np.testing.assert_allclose(shifted["ci_low"], plain["ci_low"] - 0.7, rtol=1e-6)
+
+
+def test_columns_that_follow_from_each_other_and_odd_outcomes_are_refused():
+    twice = pd.DataFrame({"one": np.ones(3), "two": 2 * np.ones(3)})
+    with pytest.raises(ValueError, match="2 columns of the design have rank 1"):
+        firth_logistic([0, 1, 1], twice)
+    with pytest.raises(ValueError, match="1 outcomes are neither 0 nor 1"):
+        firth_logistic([0, 1, 2], twice[["one"]])

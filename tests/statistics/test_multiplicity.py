@@ -1,0 +1,20 @@
+import numpy as np
+
+from pipeline.statistics.multiplicity import benjamini_hochberg
+from tests.statistics.oracle import cases, needs_reference
+
+
+@needs_reference
+def test_q_values_equal_r():
+    expected = cases("multiplicity", "padjust")
+    np.testing.assert_allclose(benjamini_hochberg(expected["p"]), expected["bh"], rtol=1e-8)
+
+
+def test_a_missing_p_value_stays_missing_and_does_not_count():
+    found = benjamini_hochberg([0.01, np.nan, 0.04])
+    np.testing.assert_allclose(found, [0.02, np.nan, 0.04])
+
+
+def test_nothing_tested_gives_nothing():
+    assert benjamini_hochberg([]).size == 0
+    assert np.isnan(benjamini_hochberg([np.nan])).all()

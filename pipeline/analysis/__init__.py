@@ -1,0 +1,1 @@
+"""One module per chapter: pure functions, frames in, tidy frames out."""

@@ -1,0 +1,100 @@
+"""How much of each month's intake is still there?
+
+Reads mrr_ledger and accounts. Makes revenue.cohorts. The subtle point: a cell that was not observed
+whole is left out, never shown as zero, and rows of unequal follow-up are never averaged.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import pandas as pd
+
+from pipeline.analysis.revenue.ledger import MONEY_DIGITS, SMALLEST_N, over, rate_index
+from pipeline.statistics.proportions import wilson
+
+
+def cohorts(
+    mrr_ledger: pd.DataFrame,
+    accounts: pd.DataFrame,
+    observation_start: dt.date | None,
+    confidence: float,
+) -> pd.DataFrame:
+    """How much of each month's intake is still there, month after month.
+
+    Args:
+        mrr_ledger: observed months; only settled ones enter.
+        accounts: account_id, first_paid_date, is_first_paid_known.
+        observation_start: cohorts before it are not shown: their early leavers were never seen.
+        confidence: of the Wilson interval of retained_share.
+
+    Returns:
+        one row per cohort and age, the columns of revenue.cohorts, plus mrr. Age k is the snapshot
+        k months after the cohort month ends; returners count. Shares are missing for a cohort of
+        fewer than SMALLEST_N accounts.
+    """
+    members = _members(accounts, observation_start)
+    settled = mrr_ledger[mrr_ledger["is_settled"]]
+    ages = _ages(members["cohort"], settled["period"])
+    paid = settled.assign(mrr=settled["mrr_end"] / rate_index(settled))
+    paid = paid[paid["mrr"] > 0].merge(members, on="account_id")
+    counted = paid.groupby(["cohort", "period"]).agg(n=("mrr", "size"), mrr=("mrr", "sum"))
+    table = ages.merge(counted.reset_index(), how="left", on=["cohort", "period"])
+    n_start = members["cohort"].value_counts()
+    table = table.fillna({"n": 0, "mrr": 0.0}).astype({"n": "int64"})
+    table = table.assign(
+        n_start=table["cohort"].map(n_start).astype("int64"), mrr=table["mrr"].round(MONEY_DIGITS)
+    )
+    return _cohort_shares(table, confidence).drop(columns="period")
+
+
+def layers(mrr_ledger: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """Which year's customers does today's MRR come from?
+
+    Returns:
+        one row per period and year of first payment: period, paid_since ("not known" where the
+        first paid day is not), n, mrr (at the end of the month).
+    """
+    known = accounts[accounts["is_first_paid_known"] & accounts["first_paid_date"].notna()]
+    year = known.set_index("account_id")["first_paid_date"].dt.year.astype(str)
+    paid = mrr_ledger[mrr_ledger["mrr_end"] > 0]
+    since = paid["account_id"].map(year).fillna("not known").rename("paid_since")
+    table = paid.groupby(["period", since])["mrr_end"].agg(n="size", mrr="sum").reset_index()
+    return table.round({"mrr": MONEY_DIGITS})
+
+
+def _members(accounts: pd.DataFrame, observation_start: dt.date | None) -> pd.DataFrame:
+    known = accounts[accounts["is_first_paid_known"] & accounts["first_paid_date"].notna()]
+    month = known["first_paid_date"].dt.to_period("M")
+    members = pd.DataFrame({"account_id": known["account_id"], "cohort": month.astype(str)})
+    if observation_start is None:
+        return members
+    return members[month.dt.start_time >= pd.Timestamp(observation_start)]
+
+
+def _ages(cohort: pd.Series, periods: pd.Series) -> pd.DataFrame:
+    """One row per cohort and settled month from the cohort's own month on."""
+    pairs = pd.MultiIndex.from_product(
+        [sorted(cohort.unique()), sorted(periods.unique())], names=["cohort", "period"]
+    ).to_frame(index=False)
+    pairs = pairs[pairs["period"] >= pairs["cohort"]].reset_index(drop=True)
+    order = {name: _ordinal(name) for name in {*pairs["cohort"], *pairs["period"]}}
+    age = pairs["period"].map(order) - pairs["cohort"].map(order)
+    return pairs.assign(age_months=age.astype("int64"))
+
+
+def _ordinal(period: str) -> int:
+    return pd.Period(period, freq="M").ordinal
+
+
+def _cohort_shares(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
+    first = table["mrr"].where(table["age_months"] == 0).groupby(table["cohort"]).transform("first")
+    _, low, high = wilson(table["n"].to_numpy(), table["n_start"].to_numpy(), confidence)
+    shares = pd.DataFrame(
+        {"retained_share": table["n"] / table["n_start"], "ci_low": low, "ci_high": high,
+         "mrr_share": over(table["mrr"], first)}, index=table.index,
+    )  # fmt: skip
+    shown = shares.where(table["n_start"] >= SMALLEST_N)
+    return pd.concat(
+        [table[["cohort", "age_months", "n_start", "n"]], shown, table[["mrr", "period"]]], axis=1
+    )

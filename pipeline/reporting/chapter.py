@@ -1,0 +1,421 @@
+"""What does a notebook talk to? One chapter of one period: its tables in, its findings out.
+
+Reads the period's snapshot tables and, for the summary, what the other chapters published. Makes
+the chapter's tables, figures, headline and, last of all, the end marker that the gate asks for.
+Run by hand there is no output folder: the chapter shows everything and publishes nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import hmac
+import math
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from IPython.display import HTML, display
+
+from pipeline import settings as configuration
+from pipeline.data import slice as slices
+from pipeline.data import store
+from pipeline.data.schema.published import HEADLINES, STATES, TABLES
+from pipeline.reporting import parts, tables, words
+from pipeline.reporting.figures import Figure
+from pipeline.settings import CHAPTERS, SUMMARY, ParameterError, Paths, Period, Settings
+
+HEADLINE_COLUMNS = (
+    "name", "estimate", "ci_low", "ci_high", "n", "state", "note", "previous", "year_ago",
+)  # fmt: skip
+SIGNIFICANT_DIGITS = 15
+END_MARKER = "complete.json"
+PSEUDONYM_LENGTH = 10
+ROOT_VARIABLE = "LODESTAR_ROOT"
+KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
+
+
+class UnfinishedChapterError(Exception):
+    """The chapter did not publish what it declares (exit code 70)."""
+
+
+def open_chapter(
+    name: str, period: str | None = None, output: str | None = None, **overrides: Any
+) -> Chapter:
+    """Open a chapter of the newest period with a snapshot, or of the period given.
+
+    Args:
+        name: one of settings.CHAPTERS.
+        period: YYYY-MM; None: the newest period that has a snapshot.
+        output: folder the runner passes; None: show only.
+        overrides: settings of the chapter's own block; None keeps the value of params.yaml.
+
+    Raises:
+        ParameterError: no such chapter, setting or period, or no snapshot of it.
+    """
+    if name not in CHAPTERS:
+        raise ParameterError(f"{name!r} is no chapter; there are {words.listing(CHAPTERS)}.")
+    given = os.environ.get(ROOT_VARIABLE)
+    root = Path(given).resolve() if given else configuration.find_root()
+    company = configuration.load(root)
+    paths = Paths(root, company.company)
+    cut = slices.read(paths.snapshot(_chosen_period(period, paths)))
+    chapter = Chapter(name, cut, _own_settings(name, company, overrides), company, paths, output)
+    if output is None:
+        chapter.display(f"<style>{parts.style()}</style>")
+    return chapter
+
+
+class Chapter:
+    """One question about one period; see `open_chapter`."""
+
+    def __init__(
+        self,
+        name: str,
+        cut: slices.Slice,
+        own: configuration.Block,
+        company: Settings,
+        paths: Paths,
+        output: str | None = None,
+    ) -> None:
+        self.name = name
+        self.slice = cut
+        self.settings: Any = own
+        self.company = company
+        self.paths = paths
+        self.output = Path(output) if output else None
+        self._headline: list[dict[str, Any]] = []
+        self._models: list[dict[str, Any]] = []
+        self._page_one: dict[str, list[dict[str, Any]]] = {}
+        self._tables: list[str] = []
+        self._figures: list[str] = []
+        self._table_ids: list[str] = []
+
+    @property
+    def period(self) -> Period:
+        """The month that the chapter speaks of."""
+        return self.slice.period
+
+    def read(self, table: str) -> pd.DataFrame:
+        """A snapshot table of the period, typed for analysis."""
+        return store.read_frame(self.paths.snapshot(self.period) / f"{table}.parquet")
+
+    def pseudonyms(self, account_ids: pd.Series) -> pd.Series:
+        """The names under which accounts appear; their own ids when `reports.show_names` is set."""
+        if self.company.reports.show_names:
+            return account_ids.copy()
+        key = os.environ.get(KEY_VARIABLE) or self.company.company
+        return account_ids.map(lambda account: pseudonym(account, key))
+
+    # What the reader sees.
+
+    def display(self, markup: str) -> None:
+        """Show markup that is already escaped."""
+        display(HTML(markup))
+
+    def say(self, sentence: str) -> None:
+        """Show a sentence; what it holds is text, never markup."""
+        self.display(parts.fragment(parts.paragraph(sentence)))
+
+    def definition(self, terms: Mapping[str, str]) -> None:
+        """Show what is counted; as-of date, cut-off and grace are added."""
+        cut = self.slice
+        dates = {
+            "As of": words.day(cut.as_of),
+            "Analysis cut-off": words.day(cut.cut_off),
+            "Grace": f"a return within {words.days(cut.grace_days)} is no churn",
+        }
+        self.display(parts.fragment(parts.definitions({**terms, **dates})))
+
+    def show(self, figure: Figure) -> None:
+        """Show a figure with its data table; keep picture and rows as files."""
+        rows = self._fit_to_show(figure.rows)
+        links: list[tuple[str, str]] = []
+        if self.output:
+            stem = f"{self.name}.{figure.name}"
+            store.write_text(figure.picture, self.output / "figures" / f"{stem}.svg")
+            store.write_published_csv(rows, self.output / "figures" / f"{stem}.csv")
+            self._keep(self._figures, stem)
+            links = [(kind, f"figures/{stem}.{kind.lower()}") for kind in ("CSV", "SVG")]
+        self.display(
+            parts.fragment(parts.figure(figure, rows, links, self.name, self.company.currency))
+        )
+
+    def table(
+        self,
+        frame: pd.DataFrame,
+        caption: str,
+        note: str = "",
+        formats: Mapping[str, str] | None = None,
+        published: str = "",
+    ) -> None:
+        """Show a table; `published` names the published table that holds its numbers."""
+        links = [("CSV", f"tables/{self.name}.{published}.csv")] if published else []
+        table = tables.table(
+            self._fit_to_show(frame),
+            name=self._table_id(caption),
+            caption=caption,
+            formats=formats or {},
+            currency=self.company.currency,
+        )
+        self.display(
+            parts.fragment(
+                parts.table_box(table, caption, note, links if self.output else [], len(frame))
+            )
+        )
+
+    def tiles(self, headlines: pd.DataFrame, names: Sequence[str | tuple[str, ...]]) -> None:
+        """Show headlines as tiles; a tuple of names is one tile that shows them side by side."""
+        self.display(
+            parts.fragment(
+                parts.tiles(headlines, names, self.company.currency, self.slice.is_final)
+            )
+        )
+
+    # What the chapter keeps.
+
+    def publish(self, table: str, frame: pd.DataFrame) -> None:
+        """Keep a table for readers and machines; its promised columns must be there."""
+        name = f"{self.name}.{table}"
+        if name in TABLES:
+            missing = [column for column in TABLES[name][1] if column not in frame.columns]
+            if missing:
+                raise UnfinishedChapterError(
+                    f"{name} lacks {words.listing(missing)}. Its readers rely on these columns; "
+                    "see published.TABLES."
+                )
+        self._keep(self._tables, name)
+        if self.output:
+            path = self.output / "tables" / f"{name}.csv"
+            store.write_published_csv(self._fit_to_show(frame), path)
+
+    def headline(self, rows: pd.DataFrame) -> None:
+        """Keep the chapter's headlines; label, unit, chapter and change are added."""
+        missing = [column for column in HEADLINE_COLUMNS if column not in rows.columns]
+        if missing:
+            raise UnfinishedChapterError(
+                f"The headline lacks the columns {words.listing(missing)}."
+            )
+        for row in rows[list(HEADLINE_COLUMNS)].to_dict("records"):
+            self._check_headline(row)
+            promise = HEADLINES[row["name"]]
+            estimate, previous = _plain(row["estimate"]), _plain(row["previous"])
+            is_known = estimate is not None and previous is not None
+            self._headline.append(
+                {key: _plain(value) for key, value in row.items()}
+                | {
+                    "note": "" if words.is_missing(row["note"]) else str(row["note"]),
+                    "chapter": self.name,
+                    "label": promise.label,
+                    "unit": promise.unit,
+                    "change": _plain(estimate - previous) if is_known else None,
+                }
+            )
+
+    def model(
+        self,
+        name: str,
+        n: int,
+        n_events: int,
+        converged: bool,
+        checks: Sequence[Mapping[str, Any]] = (),
+    ) -> None:
+        """Keep what a model was fitted on and which checks it passed (`name`, `passed`, `note`)."""
+        self._models.append(
+            {
+                "chapter": self.name,
+                "name": name,
+                "n": _plain(n),
+                "n_events": _plain(n_events),
+                "converged": bool(converged),
+                "checks": [
+                    {
+                        "name": str(check["name"]),
+                        "passed": bool(check["passed"]),
+                        "note": str(check.get("note", "")),
+                    }
+                    for check in checks
+                ],
+            }
+        )
+
+    def page_one(self, name: str, rows: pd.DataFrame) -> None:
+        """Keep rows that the summary may show."""
+        self._page_one[name] = [
+            {str(key): _plain(value) for key, value in row.items()}
+            for row in self._fit_to_show(rows).to_dict("records")
+        ]
+
+    def close(self) -> None:
+        """Check that all that was promised is there, write the headline and the end marker."""
+        if self.output is None:
+            self.say("Run by hand: nothing was published.")
+            return
+        self._check_complete()
+        order = list(HEADLINES)
+        content = {
+            "chapter": self.name,
+            "period": str(self.period),
+            "headline": sorted(self._headline, key=lambda row: order.index(row["name"])),
+            "models": self._models,
+            "page_one": self._page_one,
+            "downloads": [f"tables/{name}.csv" for name in self._tables]
+            + [f"figures/{name}.{kind}" for name in self._figures for kind in ("csv", "svg")],
+        }
+        marker = {
+            "chapter": self.name,
+            "period": str(self.period),
+            "tables": self._tables,
+            "figures": self._figures,
+        }
+        store.write_json(content, self.output / "headline.json")
+        store.write_json(marker, self.output / END_MARKER)
+
+    # What the other chapters kept; the summary reads it.
+
+    def headlines(self) -> pd.DataFrame:
+        """One row per headline of the listed chapters, with target and owner."""
+        targets = self.company.summary.targets
+        rows = [
+            row for name in self.company.question_chapters for row in self._kept(name, "headline")
+        ]
+        columns = [
+            *HEADLINE_COLUMNS,
+            "chapter",
+            "label",
+            "unit",
+            "change",
+            "target",
+            "target_owner",
+        ]
+        for row in rows:
+            aim = targets.get(row["name"])
+            row |= {
+                "target": aim.target if aim else None,
+                "target_owner": aim.owner if aim else None,
+            }
+        numbers = ["estimate", "ci_low", "ci_high", "n", "previous", "year_ago", "change", "target"]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
+
+    def page_one_of(self, chapter: str, name: str) -> pd.DataFrame:
+        """Rows that another chapter kept for page one; empty when there are none."""
+        if chapter not in self.company.question_chapters:
+            return pd.DataFrame()
+        return pd.DataFrame(self._kept(chapter, "page_one").get(name, []))
+
+    def models(self) -> pd.DataFrame:
+        """One row per model and check of the listed chapters."""
+        rows = []
+        for chapter in self.company.question_chapters:
+            for model in self._kept(chapter, "models"):
+                facts = {key: value for key, value in model.items() if key != "checks"}
+                checks = model["checks"] or [{"name": "", "passed": True, "note": ""}]
+                rows += [
+                    facts
+                    | {"check": check["name"], "passed": check["passed"], "note": check["note"]}
+                    for check in checks
+                ]
+        columns = ["chapter", "name", "n", "n_events", "converged", "check", "passed", "note"]
+        return pd.DataFrame(rows, columns=columns)
+
+    def _kept(self, chapter: str, part: str) -> Any:
+        path = self.paths.headline(chapter, self.period)
+        if not path.is_file():
+            if self.output:
+                raise store.MissingDataError(
+                    f"{path.name} of {self.period} is missing: the summary comes after them."
+                )
+            return {} if part == "page_one" else []
+        return store.read_json(path)[part]
+
+    def _check_headline(self, row: Mapping[str, Any]) -> None:
+        name, state = row["name"], row["state"]
+        if name not in HEADLINES or HEADLINES[name].chapter != self.name:
+            raise UnfinishedChapterError(f"{name!r} is no headline of chapter {self.name}.")
+        if state not in STATES:
+            raise UnfinishedChapterError(f"{name}: {state!r} is no state; {words.listing(STATES)}.")
+
+    def _check_complete(self) -> None:
+        tables_due = [name for name in TABLES if name.split(".")[0] == self.name]
+        lines_due = [name for name, line in HEADLINES.items() if line.chapter == self.name]
+        kept = {row["name"] for row in self._headline}
+        missing = [name for name in tables_due if name not in self._tables]
+        missing += [f"headline {name}" for name in lines_due if name not in kept]
+        if missing:
+            raise UnfinishedChapterError(
+                f"Chapter {self.name} did not publish {words.listing(missing)}. "
+                "published.py promises them; publish them, empty if there is nothing to say."
+            )
+
+    def _fit_to_show(self, rows: pd.DataFrame) -> pd.DataFrame:
+        return tables.hide_small(rows, self.company.min_cell)
+
+    def _table_id(self, caption: str) -> str:
+        """An id made of the caption; the second table of that caption ends in 2."""
+        name = f"{self.name}-{tables.slug(caption)}"
+        self._table_ids.append(name)
+        uses = self._table_ids.count(name)
+        return name if uses == 1 else f"{name}-{uses}"
+
+    def _keep(self, names: list[str], name: str) -> None:
+        if name in names:
+            raise UnfinishedChapterError(f"{name} was already kept: a name is used once a chapter.")
+        names.append(name)
+
+
+def pseudonym(account_id: Any, key: str) -> str:
+    """A name that is stable for one key and does not show the id: `acct-` and ten hex digits."""
+    digest = hmac.new(key.encode("utf-8"), str(account_id).encode("utf-8"), hashlib.sha256)
+    return f"acct-{digest.hexdigest()[:PSEUDONYM_LENGTH]}"
+
+
+def _chosen_period(period: str | None, paths: Paths) -> Period:
+    """The period asked for, or the newest one; it must have a snapshot."""
+    ready = sorted(folder.parent.name for folder in paths.processed.glob("snapshot/*/slice.json"))
+    if period is None and ready:
+        return Period(ready[-1])
+    if period is None or str(Period(period)) not in ready:
+        asked = f"of {period} " if period else ""
+        raise ParameterError(
+            f"There is no snapshot {asked}yet (there are: {words.listing(ready)}). "
+            "Run `make report` first."
+        )
+    return Period(period)
+
+
+def _own_settings(
+    name: str, company: Settings, overrides: Mapping[str, Any]
+) -> configuration.Block:
+    """The chapter's block of the settings with the given values in place."""
+    own = getattr(company, name)
+    given = {key: value for key, value in overrides.items() if value is not None}
+    unknown = [key for key in overrides if key not in type(own).model_fields]
+    if unknown:
+        raise ParameterError(
+            f"{name} has no setting {words.listing(unknown)}; "
+            f"it has {words.listing(list(type(own).model_fields))}."
+        )
+    try:
+        return type(own).model_validate(own.model_dump() | given)
+    except ValueError as error:
+        raise ParameterError(f"{name}: {error}") from None
+
+
+def _plain(value: Any) -> Any:
+    """A value as JSON knows it: missing is None, floats have 15 significant digits."""
+    if words.is_missing(value):
+        return None
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        value = value.item()
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
+    if isinstance(value, dt.date):
+        return value.isoformat()[:10]
+    return str(value)
+
+
+__all__ = ["SUMMARY", "Chapter", "UnfinishedChapterError", "open_chapter", "pseudonym"]

@@ -1,0 +1,139 @@
+"""How does a picture look, in every chart and month? Colours, canvas and SVG text.
+
+The same rows give the same bytes: the ids in the SVG are salted with a fixed word and it holds no
+date. Text stays text, so that a reader's machine draws it, finds it and reads it aloud. Text that
+came from data is never read as mathematics.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import io
+import re
+import warnings
+from collections.abc import Iterable, Iterator
+from functools import cache
+from typing import Any
+
+import matplotlib as mpl
+import seaborn as sns
+from matplotlib import font_manager
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure as Canvas
+
+INK, MUTED, GRID, CARD, MASKED = "#1f2933", "#52606d", "#dde3ea", "#ffffff", "#e4e7eb"
+PALETTE = ("#0067a5", "#b84a00", "#00735a", "#9b2f78", "#7a5a00", "#37607a", "#a3262a", "#5b4fa2")
+"""Distinct under colour-blindness and at least 4.5:1 against the card."""
+KNOWN_COLOURS = {
+    "all": INK,
+    "smb": PALETTE[0], "mid": PALETTE[1], "enterprise": PALETTE[2],
+    "high": PALETTE[3], "low": PALETTE[4], "tech": PALETTE[5],
+    "voluntary": PALETTE[1], "involuntary": PALETTE[0], "completed": PALETTE[2],
+    "unknown": MUTED, "not measured": MUTED, "other": MUTED,
+    "up": PALETTE[2], "down": PALETTE[1], "total": PALETTE[0],
+}  # fmt: skip
+DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (7, 2, 1.5, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "<")
+BASE_FONT = "DejaVu Sans"
+FURTHER_FONTS = ("Noto Sans CJK JP", "Hiragino Sans", "Yu Gothic", "Meiryo")
+READERS_FONTS = "'DejaVu Sans', Verdana, 'Noto Sans CJK JP', sans-serif"
+NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that no XML file may hold; XML 1.0, production 2."""
+SALT = "lodestar"
+RASTER_DPI = 200
+"""Of the cells of a heatmap, the only part of a picture that is not drawn as lines."""
+WIDTH = 7.6
+"""Inches; the picture scales with the page."""
+
+
+def colour_of(level: Any) -> str:
+    """The colour of a level: the same in every chart and month."""
+    name = str(level)
+    if name in KNOWN_COLOURS:
+        return KNOWN_COLOURS[name]
+    digest = hashlib.sha256(name.encode("utf-8", errors="replace")).digest()
+    return PALETTE[digest[0] % len(PALETTE)]
+
+
+def colours_of(levels: Iterable[Any]) -> dict[Any, str]:
+    """A colour for each level; where two share one, the later name takes the next that is free."""
+    colours: dict[Any, str] = {}
+    for level in sorted(
+        set(levels), key=lambda level: (str(level) not in KNOWN_COLOURS, str(level))
+    ):
+        wanted = colour_of(level)
+        free = [colour for colour in PALETTE if colour not in colours.values()]
+        colours[level] = wanted if wanted not in colours.values() or not free else free[0]
+    return colours
+
+
+def dash_of(position: int) -> Any:
+    """The line style of the level at this position: the second cue beside colour."""
+    return DASHES[position % len(DASHES)]
+
+
+@cache
+def _fonts() -> tuple[str, ...]:
+    """The base font, which ships with matplotlib, and what this machine has for other scripts."""
+    here = {font.name for font in font_manager.fontManager.ttflist}
+    return (BASE_FONT, *(name for name in FURTHER_FONTS if name in here))
+
+
+def _theme() -> dict[str, Any]:
+    """Seaborn's white grid in our ink; the font is set last because a theme resets it."""
+    return sns.axes_style("whitegrid") | {
+        "axes.edgecolor": MUTED,
+        "axes.labelcolor": MUTED,
+        "axes.labelsize": 9,
+        "axes.spines.right": False,
+        "axes.spines.top": False,
+        "axes.unicode_minus": True,
+        "figure.facecolor": CARD,
+        "grid.color": GRID,
+        "grid.linewidth": 0.7,
+        "savefig.facecolor": CARD,
+        "svg.fonttype": "none",
+        "svg.hashsalt": SALT,
+        "text.color": INK,
+        "text.parse_math": False,
+        "text.usetex": False,
+        "xtick.color": MUTED,
+        "xtick.labelsize": 9,
+        "ytick.color": MUTED,
+        "ytick.labelsize": 9,
+        "font.size": 9,
+        "font.family": list(_fonts()),
+    }
+
+
+@contextlib.contextmanager
+def canvas(height: float, width: float = WIDTH) -> Iterator[tuple[Canvas, Axes]]:
+    """A canvas with one pair of axes under our theme; no window, no global state."""
+    with warnings.catch_warnings(), mpl.rc_context(_theme()):
+        # A script for which this machine has no font: the reader's machine draws the text.
+        warnings.filterwarnings(
+            "ignore", message="Glyph .* missing from font", category=UserWarning
+        )
+        picture = Canvas(figsize=(width, height), layout="constrained")
+        yield picture, picture.subplots()
+
+
+def svg(picture: Canvas) -> str:
+    """The SVG text of a canvas, the same bytes for the same drawing."""
+    buffer = io.StringIO()
+    nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
+    picture.savefig(buffer, format="svg", metadata=nothing, dpi=RASTER_DPI)
+    # Drawn by whoever reads: name fonts that their machine may have.
+    text = re.sub(r"'DejaVu Sans'(?:, '[^']+')*(?:, sans-serif)?", READERS_FONTS, buffer.getvalue())
+    return NOT_XML.sub("\ufffd", text[text.index("<svg") :])
+
+
+def share_axis(axis: Any, decimals: int = 0) -> None:
+    """Write shares on an axis as percent."""
+    axis.set_major_formatter(lambda value, _: f"{100 * value:.{decimals}f} %".replace("-", "−"))
+
+
+def count_axis(axis: Any) -> None:
+    """Write numbers on an axis with thousands separated."""
+    axis.set_major_formatter(lambda value, _: f"{value:,.10g}".replace("-", "−"))

@@ -1,0 +1,371 @@
+"""What does a reader open? Executed notebooks as pages, and the index over all periods.
+
+Reads an executed notebook or the content of report.json files. The pages hold no script and ask
+for nothing over the network. Only outputs that `parts` made enter as markup; anything else a cell
+printed is shown as text.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from html import escape
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pandas as pd
+from nbconvert.exporters.templateexporter import TemplateExporter
+from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
+from nbformat import NotebookNode
+from nbformat.v4 import new_output
+
+from pipeline.reporting import parts, tables, words
+
+POLICY = (
+    "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "base-uri 'none'; form-action 'none'"
+)
+CHECKED = "checked"
+INDEX_TILES = (
+    "customers_end", "mrr_end", "gross_account_churn_rate", "net_revenue_retention_12_months",
+    "retention_12_months_recent", "median_time_to_value_days_recent",
+)  # fmt: skip
+INDEX_COLUMNS = (
+    "customers_end", "mrr_end", "gross_account_churn_rate", "net_revenue_retention_12_months",
+    "retention_12_months_recent",
+)  # fmt: skip
+SPARK_HEADS = ("Headline", "Course", "Newest")
+SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 32, 4
+
+
+@dataclass(frozen=True)
+class Page:
+    """What a page says around its chapter; hrefs are relative to the page, dates ISO."""
+
+    company_name: str
+    period: str
+    chapter: str
+    title: str
+    status: str
+    revision: int
+    as_of: str
+    cut_off: str
+    chapters: Sequence[tuple[str, str, str]] = ()
+    """(name, title, href) of each chapter of this report."""
+    previous_href: str | None = None
+    next_href: str | None = None
+    index_href: str = "../index.html"
+    downloads: Sequence[tuple[str, str]] = ()
+    """(label, href)"""
+    provenance: Sequence[tuple[str, str]] = ()
+    """(what, value)"""
+    restatements: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    """One mapping per figure that was first published differently; shown on the summary."""
+
+
+class _PageExporter(TemplateExporter):
+    """Notebook → page by our own template; no script, no anchor sign, no style of others."""
+
+    file_extension = ".html"
+    output_mimetype = "text/html"
+
+    def default_filters(self) -> Any:
+        yield from super().default_filters()
+        yield "markdown2html", _markdown
+
+
+def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page: Page) -> str:
+    """The page of one executed notebook.
+
+    Args:
+        notebook: the executed notebook, or the path of one.
+        page: what stands around it.
+    """
+    if isinstance(notebook, Path | str):
+        notebook = nbformat.read(notebook, as_version=4)
+    cells = nbformat.from_dict(notebook)
+    prepared, quiet = _prepared(cells)
+    exporter = _PageExporter(
+        template_name="lodestar",
+        template_file="index.html.j2",
+        extra_template_basedirs=[str(resources.files("pipeline.reporting") / "templates")],
+    )
+    exporter.display_data_priority = ["text/html", "text/plain"]
+    around = {
+        "head": _head(page),
+        "after": _after(page),
+        "foot": _foot(page),
+        "quiet_cells": quiet,
+    }
+    body, _ = exporter.from_notebook_node(prepared, resources={"lodestar": around})
+    return f"{body.strip()}\n"
+
+
+def render_index(reports: Sequence[Mapping[str, Any]]) -> str:
+    """The page over all periods, newest first, from the content of their report.json files."""
+    newest_first = sorted(reports, key=lambda report: report["period"], reverse=True)
+    company = _company(newest_first[0]) if newest_first else ""
+    title = f"{company}: customer success reports" if company else "Customer success reports"
+    body = [
+        _document_start(title),
+        f'<main id="content" tabindex="-1"><h1>{parts.text(title)}</h1>',
+    ]
+    if newest_first:
+        body += [
+            _side_by_side(newest_first),
+            _sparks(newest_first),
+            "<h2>All months</h2>",
+            _periods_table(newest_first),
+        ]
+    else:
+        body.append(
+            "<p>No report has been published yet. <code>make report</code> builds them.</p>"
+        )
+    body.append(f"</main>\n<footer><p>{FOOTER_WORDS}</p></footer>\n</body>\n</html>\n")
+    return "\n".join(body)
+
+
+FOOTER_WORDS = (
+    "Made by Lodestar. Shares are rounded here; report.json and the tables hold every digit."
+)
+
+
+# The page of a chapter.
+
+
+def _prepared(notebook: NotebookNode) -> tuple[NotebookNode, list[str]]:
+    """A copy in which cells are marked that show something; the sources of those that do not."""
+    prepared = nbformat.from_dict(notebook)
+    quiet: list[str] = []
+    for cell in prepared.cells:
+        if cell.cell_type != "code":
+            continue
+        is_checked = CHECKED in cell.metadata.get("tags", [])
+        cell.outputs = [] if is_checked else [_only_ours(output) for output in cell.outputs]
+        cell.metadata["lodestar_shows"] = bool(cell.outputs)
+        if not cell.outputs and cell.source.strip():
+            quiet.append(cell.source)
+    return prepared, quiet
+
+
+def _only_ours(output: NotebookNode) -> NotebookNode:
+    """Markup of others gives way to the plain text beside it; a result is shown like a display."""
+    if output.output_type not in ("display_data", "execute_result"):
+        return output
+    markup = _joined(output.data.get("text/html", ""))
+    is_ours = markup.startswith(parts.BOX)
+    kept = {"text/html": markup} if is_ours else {"text/plain": output.data.get("text/plain", "")}
+    return new_output("display_data", kept)
+
+
+def _joined(lines: str | Sequence[str]) -> str:
+    return lines if isinstance(lines, str) else "".join(lines)
+
+
+def _markdown(source: str) -> str:
+    """Prose of the notebook; markup in it is shown as text."""
+    return MarkdownWithMath(
+        renderer=IPythonRenderer(escape=True, exclude_anchor_links=True)
+    ).render(source)
+
+
+def _document_start(title: str) -> str:
+    return (
+        '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
+        f"<title>{escape(title)}</title>\n"
+        f"<style>\n{parts.style()}{parts.template('page.css')}</style>\n</head>\n"
+        '<body class="lodestar">\n<a class="skip" href="#content">Skip to content</a>'
+    )
+
+
+def _head(page: Page) -> str:
+    title = f"{page.title} · {words.month(page.period)} · {page.company_name}"
+    return (
+        f"{_document_start(title)}\n<header><div class='identity'>"
+        f'<p class="company">{parts.text(page.company_name)} · {words.month(page.period)}</p>'
+        f"{_period_links(page)}</div>{_facts(page)}</header>\n{_chapter_links(page)}\n"
+        f'<main id="content" class="{escape(page.chapter)}" tabindex="-1">'
+    )
+
+
+def _facts(page: Page) -> str:
+    facts = {
+        "As of": words.day(page.as_of),
+        "Analysis cut-off": words.day(page.cut_off),
+        "Revision": str(page.revision),
+    }
+    rows = "".join(f"<div><dt>{name}</dt><dd>{what}</dd></div>" for name, what in facts.items())
+    return f'<dl class="facts"><div><dt>Status</dt><dd>{_status(page.status)}</dd></div>{rows}</dl>'
+
+
+def _status(status: str) -> str:
+    return f'<span class="status {escape(status)}">{parts.text(status)}</span>'
+
+
+def _period_links(page: Page) -> str:
+    ways = (("← Previous", page.previous_href), ("Next →", page.next_href))
+    items = [f'<li><a href="{escape(href)}">{name}</a></li>' for name, href in ways if href]
+    items.append(f'<li><a href="{escape(page.index_href)}">All periods</a></li>')
+    return f'<nav aria-label="Periods"><ul>{"".join(items)}</ul></nav>'
+
+
+def _chapter_links(page: Page) -> str:
+    items = []
+    for name, title, href in page.chapters:
+        here = ' aria-current="page"' if name == page.chapter else ""
+        items.append(f'<li><a href="{escape(href)}"{here}>{parts.text(title)}</a></li>')
+    return f'<nav class="chapters" aria-label="Chapters"><ul>{"".join(items)}</ul></nav>'
+
+
+def _after(page: Page) -> str:
+    """Restatements and downloads, below the chapter."""
+    sections = []
+    if page.restatements:
+        frame = pd.DataFrame([dict(row) for row in page.restatements])
+        caption = "First published, and now"
+        table = tables.table(frame, name="restatements-table", caption=caption)
+        sections.append(
+            '<h2 id="restatements">Restatements</h2>' + parts.table_box(table, caption, "", ())
+        )
+    if page.downloads:
+        items = "".join(
+            f'<li><a href="{escape(href)}" download>{parts.text(label)}</a></li>'
+            for label, href in page.downloads
+        )
+        sections.append(f'<h2 id="downloads">Downloads</h2><ul class="downloads">{items}</ul>')
+    return "\n".join(sections)
+
+
+def _foot(page: Page) -> str:
+    rows = "".join(
+        f"<dt>{parts.text(what)}</dt><dd><code>{parts.text(said)}</code></dd>"
+        for what, said in page.provenance
+    )
+    made = f'<h2 id="provenance">How this was made</h2><dl>{rows}</dl>' if rows else ""
+    return f"<footer>{made}<p>{FOOTER_WORDS}</p></footer>\n</body>\n</html>"
+
+
+# The index.
+
+
+def _company(report: Mapping[str, Any]) -> str:
+    company = report.get("company_name") or report.get("company", "")
+    if isinstance(company, Mapping):
+        return str(company.get("name", company.get("slug", "")))
+    return str(company)
+
+
+def _href(report: Mapping[str, Any]) -> str:
+    return f"{escape(str(report['period']))}/index.html"
+
+
+def _headlines(report: Mapping[str, Any]) -> pd.DataFrame:
+    return pd.DataFrame(list(report.get("headline", [])))
+
+
+def _side_by_side(newest_first: Sequence[Mapping[str, Any]]) -> str:
+    """The newest settled month and, where there is one, the first look at a later month."""
+    settled = [report for report in newest_first if report["status"] != "provisional"]
+    looks = [
+        report
+        for report in newest_first[:1]
+        if report["status"] == "provisional" and report not in settled
+    ]
+    boxes = [("Latest settled", report) for report in settled[:1]]
+    boxes += [("First look", report) for report in looks]
+    sections = []
+    for name, report in boxes:
+        frame = _headlines(report)
+        shown = parts.tiles(
+            frame, INDEX_TILES, str(report.get("currency", "")), report["status"] != "provisional"
+        ) if len(frame) else ""  # fmt: skip
+        sections.append(
+            f'<section><h2>{name}: <a href="{_href(report)}">{words.month(report["period"])}</a> '
+            f"{_status(report['status'])}</h2>{shown}</section>"
+        )
+    return f'<div class="side-by-side">{"".join(sections)}</div>'
+
+
+def _sparks(newest_first: Sequence[Mapping[str, Any]]) -> str:
+    """One small line per headline over all published months, each beside its newest value."""
+    rows = []
+    for name in INDEX_COLUMNS:
+        found = [_headline_of(report, name) for report in reversed(newest_first)]
+        values = [row["estimate"] for row in found if row and row["estimate"] is not None]
+        if len(values) < 3:
+            continue
+        newest = next(row for row in reversed(found) if row and row["estimate"] is not None)
+        said = parts.value(newest, str(newest_first[0].get("currency", "")))
+        rows.append(
+            f"<tr><th scope='row' class='gt_row gt_left gt_stub'>{parts.text(_label(name))}</th>"
+            f"<td>{_spark(values)}</td><td class='gt_right'>{parts.text(said)}</td></tr>"
+        )
+    if not rows:
+        return ""
+    heads = "".join(f'<th scope="col" class="gt_left">{head}</th>' for head in SPARK_HEADS)
+    caption = "As published, month by month"
+    table = (
+        f'<table class="gt_table"><caption>{caption}</caption>'
+        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
+    )
+    return parts.scroll(table, caption)
+
+
+def _spark(values: Sequence[float]) -> str:
+    low, high = min(values), max(values)
+    spread = (high - low) or 1.0
+    step = (SPARK_WIDTH - 2 * SPARK_EDGE) / (len(values) - 1)
+    points = [
+        (
+            SPARK_EDGE + place * step,
+            SPARK_HEIGHT - SPARK_EDGE - (value - low) / spread * (SPARK_HEIGHT - 2 * SPARK_EDGE),
+        )
+        for place, value in enumerate(values)
+    ]
+    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    x, y = points[-1]
+    return (
+        f'<svg class="spark" width="{SPARK_WIDTH}" height="{SPARK_HEIGHT}" aria-hidden="true">'
+        f'<polyline points="{line}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/></svg>'
+    )
+
+
+def _periods_table(newest_first: Sequence[Mapping[str, Any]]) -> str:
+    heads = ["Period", "Status", "Revision", "As of", "Cut-off", *map(_label, INDEX_COLUMNS)]
+    head = "".join(f'<th scope="col" class="gt_left">{parts.text(name)}</th>' for name in heads)
+    rows = "".join(_period_row(report) for report in newest_first)
+    table = (
+        '<table class="gt_table periods"><caption>Reports, newest first</caption>'
+        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+    )
+    return parts.scroll(table, "Reports, newest first")
+
+
+def _period_row(report: Mapping[str, Any]) -> str:
+    period = escape(str(report["period"]))
+    cells = [
+        _status(str(report["status"])),
+        parts.text(report.get("revision", "")),
+        words.day(report["as_of"]),
+        words.day(report["analysis_cut_off"]),
+    ]
+    row = "".join(f"<td>{cell}</td>" for cell in cells)
+    for name in INDEX_COLUMNS:
+        found = _headline_of(report, name)
+        said = parts.value(found, str(report.get("currency", ""))) if found else tables.NOTHING
+        row += f'<td class="gt_right">{parts.text(said)}</td>'
+    link = f'<a href="{_href(report)}">{words.month(period)}</a>'
+    return f'<tr id="{period}"><th scope="row" class="gt_left gt_stub">{link}</th>{row}</tr>'
+
+
+def _headline_of(report: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
+    return next((row for row in report.get("headline", []) if row["name"] == name), None)
+
+
+def _label(name: str) -> str:
+    return parts.HEADLINES[name].label

@@ -1,0 +1,216 @@
+"""How is a number said? The same words in tiles, sentences, tables and figures.
+
+Nothing depends on the machine's locale. A missing number is said as such, never shown as nan. Zero
+is judged after rounding, so that no arrow points at a change that nobody can see.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+NOT_AVAILABLE = "not available"
+MINUS = "−"
+MONTH_NAMES = (
+    "January", "February", "March", "April", "May", "June", "July", "August", "September",
+    "October", "November", "December",
+)  # fmt: skip
+SMALLEST_P = 0.001
+UP, DOWN, LEVEL = "▲", "▼", "■"
+WHOLE_MONEY_FROM = 1000
+"""From this amount on, money is said without decimals."""
+
+
+def is_missing(value: Any) -> bool:
+    """True for None, NaN, NaT and pandas' NA; False for anything else, lists included."""
+    return value is None or (pd.api.types.is_scalar(value) and bool(pd.isna(value)))
+
+
+def share(value: Any, decimals: int = 1) -> str:
+    """0.1234 as `12.3 %`."""
+    return _said(value, lambda number: f"{_fixed(100 * number, decimals)} %")
+
+
+def money(value: Any, currency: str = "") -> str:
+    """305000 as `USD 305,000`; small amounts keep two decimals."""
+
+    def say(number: float) -> str:
+        decimals = 0 if abs(number) >= WHOLE_MONEY_FROM or number == round(number) else 2
+        text = _fixed(number, decimals)
+        sign, digits = (MINUS, text[1:]) if text.startswith(MINUS) else ("", text)
+        return f"{sign}{currency} {digits}" if currency else text
+
+    return _said(value, say)
+
+
+def count(value: Any) -> str:
+    """1234 as `1,234`."""
+    return _said(value, lambda number: _fixed(number, 0))
+
+
+def counted(value: Any, one: str, many: str = "") -> str:
+    """A count with its noun: `1 account`, `1,234 accounts`."""
+    return _said(value, lambda number: f"{count(number)} {_noun(number, one, many)}")
+
+
+def days(value: Any) -> str:
+    """47 as `47 days`; a part of a day keeps one decimal."""
+    return _said(value, lambda number: f"{_short(number)} {_noun(number, 'day')}")
+
+
+def months(value: Any) -> str:
+    """23.42 as `23.4 months`."""
+    return _said(value, lambda number: f"{_fixed(number, 1)} months")
+
+
+def number(value: Any, decimals: int = 2) -> str:
+    """2.1249 as `2.12`."""
+    return _said(value, lambda figure: _fixed(figure, decimals))
+
+
+def p_value(value: Any) -> str:
+    """0.0341 as `0.034`; below 0.001 as `< 0.001`."""
+
+    def say(figure: float) -> str:
+        return f"< {SMALLEST_P}" if figure < SMALLEST_P else f"{figure:.3f}"
+
+    return _said(value, say)
+
+
+KINDS: dict[str, Callable[[Any], str]] = {
+    "share": share,
+    "count": count,
+    "number": number,
+    "days": days,
+    "months": months,
+    "p": p_value,
+    "points": lambda value: _said(value, lambda figure: f"{_fixed(figure, 1)} points"),
+}
+UNIT_KINDS = {
+    "share": "share",
+    "ratio": "number",
+    "0–1": "number",
+    "accounts": "count",
+    "months": "months",
+    "days": "days",
+    "points": "points",
+    "currency per month": "money",
+    "currency per account": "money",
+}
+"""A headline's unit → the kind of words for it."""
+
+
+SAID_ONCE = ("days", "months", "points")
+"""An interval says these units once, at its end."""
+
+
+def say(value: Any, kind: str, currency: str = "") -> str:
+    """A number in the words of its kind or of its headline's unit; ValueError when neither."""
+    kind = UNIT_KINDS.get(kind, kind)
+    if kind == "money":
+        return money(value, currency)
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of number; there are money, {', '.join(KINDS)}.")
+    return KINDS[kind](value)
+
+
+def interval(low: Any, high: Any, kind: str = "share", currency: str = "") -> str:
+    """`12.1 % to 13.0 %`; one open end is said."""
+    if _is_open(low) and _is_open(high):
+        return NOT_AVAILABLE
+    if _is_open(high):
+        return f"{say(low, kind, currency)} or more"
+    if _is_open(low):
+        return f"{say(high, kind, currency)} or less"
+    first, second = say(low, kind, currency), say(high, kind, currency)
+    if UNIT_KINDS.get(kind, kind) in SAID_ONCE:
+        first = first.rpartition(" ")[0]
+    return f"{first} to {second}"
+
+
+def change(value: Any, kind: str = "share", currency: str = "") -> str:
+    """A difference with arrow and word: `▲ up 1.2 points`; shares differ in percentage points."""
+    if _is_open(value):
+        return NOT_AVAILABLE
+    kind = UNIT_KINDS.get(kind, kind)
+    size = abs(float(value))
+    text = f"{_fixed(100 * size, 1)} points" if kind == "share" else say(size, kind, currency)
+    if not any(digit in text for digit in "123456789"):
+        return f"{LEVEL} no change"
+    return f"{UP} up {text}" if value > 0 else f"{DOWN} down {text}"
+
+
+def month(period: Any) -> str:
+    """`2026-10` as `October 2026`."""
+    year, position = str(period).split("-")[:2]
+    return f"{MONTH_NAMES[int(position) - 1]} {year}"
+
+
+def day(date: Any) -> str:
+    """A date, a timestamp or ISO text as `31 October 2026`."""
+    if is_missing(date):
+        return NOT_AVAILABLE
+    if isinstance(date, str):
+        date = dt.date.fromisoformat(date[:10])
+    return f"{date.day} {MONTH_NAMES[date.month - 1]} {date.year}"
+
+
+def listing(words: Sequence[Any], last: str = "and") -> str:
+    """`a, b and c`; no words are said as `none`."""
+    texts = [str(word) for word in words]
+    if len(texts) < 2:
+        return texts[0] if texts else "none"
+    return f"{', '.join(texts[:-1])} {last} {texts[-1]}"
+
+
+def label(name: Any) -> str:
+    """A column's or level's name for readers: `touch_model` as `Touch model`."""
+    if str(name) in LABELS:
+        return LABELS[str(name)]
+    said = [ACRONYMS.get(word, word) for word in str(name).replace("_", " ").strip().split(" ")]
+    text = " ".join(said)
+    return text if said[0] == "n" else text[:1].upper() + text[1:]
+
+
+LABELS = {
+    "ci_low": "From",
+    "ci_high": "To",
+    "p_value": "p",
+    "q_value": "q",
+    "df": "df",
+    "ame": "Average marginal effect",
+    "ame_ci_low": "Effect from",
+    "ame_ci_high": "Effect to",
+    "fx": "Exchange rates",
+}
+ACRONYMS = {word.lower(): word for word in ("MRR", "NPS", "SMB", "VIF", "CSM", "AUC", "LTV", "CAC")}
+
+
+def _said(value: Any, words: Callable[[float], str]) -> str:
+    if is_missing(value) or (isinstance(value, float) and math.isinf(value)):
+        return NOT_AVAILABLE
+    return words(float(value))
+
+
+def _is_open(value: Any) -> bool:
+    return is_missing(value) or math.isinf(float(value))
+
+
+def _fixed(figure: float, decimals: int) -> str:
+    """Half away from zero on the shortest decimal text, thousands by comma, a real minus."""
+    places = round(abs(figure), decimals + 6)
+    text = f"{math.floor(places * 10**decimals + 0.5 + 1e-9) / 10**decimals:,.{decimals}f}"
+    has_digits = any(digit in text for digit in "123456789")
+    return f"{MINUS}{text}" if figure < 0 and has_digits else text
+
+
+def _short(figure: float) -> str:
+    return _fixed(figure, 0 if figure == round(figure) else 1)
+
+
+def _noun(figure: float, one: str, many: str = "") -> str:
+    return one if figure == 1 else many or f"{one}s"

@@ -1,0 +1,299 @@
+"""Pages as a browser and a screen reader get them."""
+
+import re
+from html.parser import HTMLParser
+from itertools import pairwise
+
+import nbformat
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
+
+from pipeline.data.schema.published import HEADLINES
+from pipeline.reporting import html, parts
+from pipeline.reporting.figures import Figure
+
+HOSTILE = "<script>alert(1)</script>"
+FIGURE = Figure(
+    "by-segment", "Title & <b>", "Share, percent", 'Alt "text" <b>', "Source: spells",
+    "<svg></svg>", pd.DataFrame({"level": [HOSTILE] * 40}),
+)  # fmt: skip
+
+
+def shown(markup: str) -> nbformat.NotebookNode:
+    return new_output("display_data", {"text/html": markup, "text/plain": "<HTML object>"})
+
+
+def page(**changes: object) -> html.Page:
+    facts = {
+        "company_name": f"Company {HOSTILE}", "period": "2026-10", "chapter": "survival",
+        "title": "Survival", "status": "provisional", "revision": 2, "as_of": "2026-10-31",
+        "cut_off": "2026-09-28", "previous_href": "../2026-09/index.html",
+        "next_href": "../index.html#2026-10",
+        "chapters": [
+            ("summary", "Summary", "index.html"), ("survival", "Survival", "survival.html")
+        ],
+        "downloads": [("report.json", "report.json")],
+        "provenance": [("Commit", HOSTILE)],
+    }  # fmt: skip
+    return html.Page(**(facts | changes))
+
+
+def notebook() -> nbformat.NotebookNode:
+    foreign = {"text/html": f"<style>*{{}}</style>{HOSTILE}", "text/plain": "foreign <frame>"}
+    return new_notebook(
+        cells=[
+            new_markdown_cell("# How long do customers stay?\n\nWhy *anyone* asks."),
+            new_code_cell("period = None"),
+            new_markdown_cell("## Answer"),
+            new_code_cell(
+                "chapter.say(x < 1)", outputs=[shown(parts.fragment(parts.paragraph("Said.")))]
+            ),
+            new_code_cell(
+                "chapter.show(figure)",
+                outputs=[shown(parts.fragment(parts.figure(FIGURE, FIGURE.rows, [], "survival")))],
+            ),
+            new_code_cell(
+                "frame",
+                outputs=[
+                    new_output("execute_result", foreign, execution_count=1),
+                    new_output("stream", name="stdout", text="printed <b>"),
+                ],
+            ),
+            new_markdown_cell(f"Prose with {HOSTILE} in it."),
+            new_code_cell(
+                "print(x)",
+                metadata={"tags": ["checked", "keep_output"]},
+                outputs=[new_output("stream", name="stdout", text="CHECKED")],
+            ),
+        ]
+    )
+
+
+class Elements(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: list[tuple[str, dict[str, str | None]]] = []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found.append((tag, dict(attrs)))
+
+    def all(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.found if name == tag]
+
+
+def elements(text: str) -> Elements:
+    parser = Elements()
+    parser.feed(text)
+    return parser
+
+
+@pytest.fixture(scope="module")
+def text() -> str:
+    return html.render_chapter(notebook(), page())
+
+
+def test_a_page_holds_no_script_no_handler_and_no_address_of_elsewhere(text):
+    found = elements(text)
+    assert not found.all("script")
+    assert not [name for _, attributes in found.found for name in attributes if name[:2] == "on"]
+    addresses = [attributes.get("href") or attributes.get("src") for _, attributes in found.found]
+    assert not [address for address in addresses if address and re.match(r"(https?:)?//", address)]
+
+
+def test_a_page_forbids_everything_but_its_own_style_and_pictures(text):
+    policies = [
+        meta["content"] for meta in elements(text).all("meta")
+        if meta.get("http-equiv") == "Content-Security-Policy"
+    ]  # fmt: skip
+    assert policies == [html.POLICY]
+    assert "script" not in html.POLICY
+
+
+def test_a_page_has_one_h1_landmarks_a_language_and_a_skip_link(text):
+    found = elements(text)
+    assert [len(found.all(tag)) for tag in ("h1", "main", "header", "footer")] == [1, 1, 1, 1]
+    assert found.all("html")[0]["lang"] == "en"
+    assert found.all("a")[0]["href"] == "#content"
+    assert found.all("main")[0]["id"] == "content"
+    assert all(nav.get("aria-label") for nav in found.all("nav"))
+
+
+def test_a_page_says_who_when_and_how_settled(text):
+    for said in ("October 2026", "31 October 2026", "28 September 2026", "provisional"):
+        assert said in text
+    assert "<dt>Revision</dt><dd>2</dd>" in text
+
+
+def test_the_chapter_that_is_open_is_marked(text):
+    here = [link["href"] for link in elements(text).all("a") if "aria-current" in link]
+    assert here == ["survival.html"]
+
+
+def test_every_picture_has_its_alt_text_and_a_data_table(text):
+    pictures = elements(text).all("img")
+    assert [picture["alt"] for picture in pictures] == ['Alt "text" <b>']
+    assert all(picture["src"].startswith("data:image/svg+xml;base64,") for picture in pictures)
+    assert "Data: Title &amp; &lt;b&gt;" in text
+    assert "The first 30 of 40 rows." in text
+
+
+def test_markup_of_others_and_printed_text_are_shown_as_text(text):
+    assert "foreign &lt;frame&gt;" in text
+    assert "printed &lt;b&gt;" in text
+    assert HOSTILE not in text
+
+
+def test_code_stands_behind_a_closed_disclosure(text):
+    assert "chapter.say(x &lt; 1)" in text
+    assert all("open" not in details for details in elements(text).all("details"))
+
+
+def test_the_code_of_cells_that_show_nothing_is_gathered_at_the_end(text):
+    assert text.index("period = None") > text.index("printed &lt;b&gt;")
+
+
+def test_the_output_of_the_checked_cell_is_not_in_the_report(text):
+    assert "CHECKED" not in text
+    assert "print(x)" in text
+
+
+def test_ids_are_used_once(text):
+    ids = [attributes["id"] for _, attributes in elements(text).found if attributes.get("id")]
+    assert len(ids) == len(set(ids))
+
+
+def test_headings_leave_out_no_level(text):
+    levels = [int(tag[1]) for tag, _ in elements(text).found if re.fullmatch("h[1-6]", tag)]
+    assert levels[0] == 1
+    assert all(after <= before + 1 for before, after in pairwise(levels))
+
+
+def test_the_notebook_is_not_changed_and_the_same_notebook_makes_the_same_page(text):
+    given = notebook()
+    before = nbformat.writes(given)
+    assert html.render_chapter(given, page()) == html.render_chapter(given, page())
+    assert nbformat.writes(given) == before
+
+
+def test_restatements_are_shown_as_a_table():
+    rows = [{"period": "2026-06", "name": "mrr_end", "first_published": 1.0, "now": 2.0}]
+    assert "First published, and now" in html.render_chapter(notebook(), page(restatements=rows))
+
+
+def colours(part: str) -> dict[str, str]:
+    return dict(re.findall(r"--(\w+): (#\w{6})", part))
+
+
+def luminance(colour: str) -> float:
+    shares = [int(colour[place : place + 2], 16) / 255 for place in (1, 3, 5)]
+    linear = [x / 12.92 if x <= 0.03928 else ((x + 0.055) / 1.055) ** 2.4 for x in shares]
+    return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("ink", ["ink", "muted", "link", "warn"])
+@pytest.mark.parametrize("ground", ["paper", "card", "code"])
+def test_text_can_be_read_on_every_ground_in_light_and_dark(scheme, ink, ground):
+    light, dark = parts.style().split("@media (prefers-color-scheme: dark)")[:2]
+    found = colours(light if scheme == "light" else dark)
+    first, second = sorted(luminance(found[name]) for name in (ink, ground))
+    # WCAG 2.2, success criterion 1.4.3: 4.5:1 for text.
+    assert (second + 0.05) / (first + 0.05) >= 4.5
+
+
+# Tiles.
+
+
+def headlines(**changes: object) -> pd.DataFrame:
+    row = {
+        "name": "net_revenue_retention", "estimate": 0.983, "ci_low": 0.97, "ci_high": 0.99,
+        "n": 1400, "state": "ok", "note": "", "previous": 0.987, "year_ago": None,
+    }  # fmt: skip
+    return pd.DataFrame([row | changes])
+
+
+def tile(is_final: bool = True, **changes: object) -> str:
+    rows = headlines(**changes)
+    markup = parts.tiles(rows, list(rows["name"]), "USD", is_final)
+    words = re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", markup))
+    return words.replace("\u00a0", " ").strip()
+
+
+def test_a_tile_says_value_change_interval_and_n():
+    assert tile() == (
+        "Net revenue retention, this month 98.3 % ▼ down 0.4 points on the month before "
+        "no year before to compare 97.0 % to 99.0 % · n 1,400"
+    )
+
+
+def test_a_tile_of_a_provisional_month_says_not_comparable_yet():
+    assert "not comparable yet (month before)" in tile(is_final=False, previous=None)
+
+
+def test_a_tile_without_a_number_says_why():
+    said = tile(
+        name="quick_ratio", estimate=None, ci_low=None, ci_high=None, previous=None,
+        state="not_available", note="no losses",
+    )  # fmt: skip
+    assert said == "Quick ratio not available n 1,400 no losses"
+
+
+def test_a_fragile_number_and_a_target_are_said():
+    said = tile(state="fragile", note="leans on 5 accounts", target=1.0, target_owner="Revenue")
+    assert "fragile: leans on 5 accounts" in said
+    assert "target 100.0 % (Revenue)" in said
+
+
+def test_the_all_time_retention_carries_no_arrow():
+    assert "month before" not in tile(name="retention_12_months")
+
+
+def test_source_formulas_stand_beside_their_counterpart_and_absent_ones_leave_no_gap():
+    rows = pd.concat([headlines(name="account_churn_rate"), headlines(name="mrr_end")])
+    markup = parts.tiles(
+        rows, [("account_churn_rate", "mrr_end"), ("mrr_start", "mrr_end"), "customers_end"]
+    )
+    assert markup.count('<li class="pair">') == 1
+    assert markup.count("<li>") == 1
+
+
+# The index.
+
+
+def report(period: str, status: str, value: float | None) -> dict[str, object]:
+    return {
+        "period": period, "status": status, "revision": 1, "as_of": f"{period}-28",
+        "analysis_cut_off": f"{period}-01", "company": "sample", "company_name": HOSTILE,
+        "currency": "USD",
+        "headline": [
+            {"name": name, "estimate": value, "ci_low": None, "ci_high": None, "n": 10,
+             "state": "ok" if value else "not_available", "note": HOSTILE, "previous": None,
+             "year_ago": None}
+            for name in HEADLINES
+        ],
+    }  # fmt: skip
+
+
+def test_the_index_shows_every_month_newest_first_with_an_anchor():
+    months = ["2026-07", "2026-09", "2026-08", "2026-10"]
+    text = html.render_index([report(month, "final", 0.5) for month in months])
+    rows = [row["id"] for row in elements(text).all("tr") if row.get("id")]
+    assert rows == sorted(months, reverse=True)
+    assert HOSTILE not in text
+    assert not elements(text).all("script")
+    assert text.count("<polyline") == len(html.INDEX_COLUMNS)
+
+
+def test_the_index_shows_the_latest_settled_month_beside_the_first_look():
+    text = html.render_index(
+        [report("2026-08", "final", 0.5), report("2026-09", "provisional", 0.5),
+         report("2026-10", "provisional", None)]
+    )  # fmt: skip
+    settled, look = text.index("Latest settled: "), text.index("First look: ")
+    assert "2026-08/index.html" in text[settled:look]
+    assert "2026-10/index.html" in text[look : look + 80]
+
+
+def test_an_index_of_no_reports_says_how_to_build_one():
+    assert "make report" in html.render_index([])

@@ -1,0 +1,119 @@
+"""Numbers in words, as literal pairs."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.data.schema.published import HEADLINES
+from pipeline.reporting import words
+
+MISSING = [None, float("nan"), np.nan, pd.NaT, pd.NA]
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0.1234, "12.3 %"),
+        (-30000 / 275000, "−10.9 %"),
+        (0.1, "10.0 %"),
+        (0.00049, "0.0 %"),
+        (-0.00049, "0.0 %"),
+        (0.0005, "0.1 %"),
+        (0.14695, "14.7 %"),
+        (12.0, "1,200.0 %"),
+    ],
+)
+def test_a_share_is_said_in_percent_with_one_decimal(value, said):
+    assert words.share(value) == said
+
+
+def test_a_source_formula_of_minus_ten_point_nine_rounds_to_minus_eleven():
+    assert words.share(-30000 / 275000, decimals=0) == "−11 %"
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (305000, "USD 305,000"),
+        (12.5, "USD 12.50"),
+        (999.999, "USD 1,000.00"),
+        (-1234.5, "−USD 1,235"),
+        (0, "USD 0"),
+    ],
+)
+def test_money_names_its_currency_and_keeps_cents_only_when_small(value, said):
+    assert words.money(value, "USD") == said
+
+
+def test_counts_days_months_and_p_values_read_like_prose():
+    assert words.count(1234567) == "1,234,567"
+    assert words.counted(1, "account") == "1 account"
+    assert words.counted(2, "day") == "2 days"
+    assert words.days(1) == "1 day"
+    assert words.days(47.5) == "47.5 days"
+    assert words.months(23.42) == "23.4 months"
+    assert words.number(2.1249) == "2.12"
+    assert words.p_value(0.0341) == "0.034"
+    assert words.p_value(0.0002) == "< 0.001"
+
+
+@pytest.mark.parametrize("value", MISSING)
+@pytest.mark.parametrize("kind", ["share", "money", "count", "number", "days", "months", "p"])
+def test_a_missing_number_is_said_as_not_available(kind, value):
+    assert words.say(value, kind) == "not available"
+
+
+def test_every_unit_of_a_headline_can_be_said():
+    said = {line.unit: words.say(1.0, line.unit, "USD") for line in HEADLINES.values()}
+    assert all(said.values())
+
+
+def test_an_unknown_kind_of_number_is_refused():
+    with pytest.raises(ValueError, match="no kind of number"):
+        words.say(1.0, "furlongs")
+
+
+def test_an_interval_says_its_unit_and_its_open_end():
+    assert words.interval(0.121, 0.13) == "12.1 % to 13.0 %"
+    assert words.interval(41, 52, "days") == "41 to 52 days"
+    assert words.interval(41, None, "days") == "41 days or more"
+    assert words.interval(20.0, float("inf"), "months") == "20.0 months or more"
+    assert words.interval(None, 0.2) == "20.0 % or less"
+    assert words.interval(None, None) == "not available"
+
+
+@pytest.mark.parametrize(
+    ("value", "kind", "said"),
+    [
+        (0.012, "share", "▲ up 1.2 points"),
+        (-0.012, "share", "▼ down 1.2 points"),
+        (0.0004, "share", "■ no change"),
+        (-3000, "currency per month", "▼ down USD 3,000"),
+        (2, "accounts", "▲ up 2"),
+        (0, "days", "■ no change"),
+        (None, "share", "not available"),
+    ],
+)
+def test_a_change_has_an_arrow_and_a_word_and_zero_is_judged_after_rounding(value, kind, said):
+    assert words.change(value, kind, "USD") == said
+
+
+def test_dates_are_said_in_english_whatever_the_locale():
+    assert words.month("2026-10") == "October 2026"
+    assert words.day(dt.date(2026, 10, 31)) == "31 October 2026"
+    assert words.day(pd.Timestamp("2026-03-01")) == "1 March 2026"
+    assert words.day("2026-03-01") == "1 March 2026"
+    assert words.day(pd.NaT) == "not available"
+
+
+def test_a_listing_joins_the_last_word_with_and():
+    assert words.listing([]) == "none"
+    assert words.listing(["a"]) == "a"
+    assert words.listing(["a", "b", "c"]) == "a, b and c"
+
+
+def test_a_column_name_becomes_a_label():
+    assert words.label("touch_model") == "Touch model"
+    assert words.label("ci_low") == "From"

@@ -313,6 +313,11 @@ class Settings(Block):
         accounts = self.source.tables.get("accounts")
         return accounts.attributes if accounts else {}
 
+    @property
+    def attributes_of_today(self) -> set[str]:
+        """Attributes that hold today's value: they may draw a curve, never explain a past month."""
+        return {name for name, own in self.attributes.items() if own.known == "at_extract"}
+
     def period(self, name: str) -> Period:
         """A period of this company; its name is checked."""
         return Period(name)

@@ -2,13 +2,22 @@
 
 ``LODESTAR_REQUIRE`` holds words, for example ``chromium Rscript shared``. A test or module that
 skips with one of these words in its reason fails instead.
+
+``test_root`` is a small sample company, built once through the whole machine and used again while
+nothing that it is made from has changed.
 """
 
+import fcntl
+import hashlib
 import os
+import subprocess
+import sys
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 REQUIRED = os.environ.get("LODESTAR_REQUIRE", "").lower().split()
 
@@ -32,3 +41,64 @@ def _fail_if_required(report: Any) -> Any:
         report.outcome = "failed"
         report.longrepr = f"{', '.join(missing)} must be here (LODESTAR_REQUIRE), but: {reason}"
     return report
+
+
+PROJECT = Path(__file__).parents[1]
+MADE_FROM = ("pipeline", "notebooks", "dvc.yaml", "requirements.lock", "params.yaml")
+BUILD_SECONDS = 1200
+SMALL_COMPANY = {
+    "periods": ["2026-08", "2026-10"],  # a final month and a provisional one
+    "observation_start": "2024-05-01",
+    "simulate": {"accounts": 400, "start": "2024-05-01", "months": 30},
+    "quarantine": {"max_share_of_rows": 0.5, "max_share_of_mrr": 0.5},  # planted rows weigh more
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The first test that asks for the small company waits for it to be built."""
+    for item in items:
+        if "test_root" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.timeout(BUILD_SECONDS))
+
+
+@pytest.fixture(scope="session")
+def test_root() -> Path:
+    """The root of a small company whose reports are built; nothing in it may be changed."""
+    root = PROJECT / "build" / "test-root"
+    root.mkdir(parents=True, exist_ok=True)
+    with (root.parent / "test-root.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        stamp, current = root / "build" / "made-from", _hash_of_inputs()
+        if not stamp.is_file() or stamp.read_text() != current:
+            stamp.unlink(missing_ok=True)
+            _build_small_company(root)
+            stamp.write_text(current)
+    return root
+
+
+def _hash_of_inputs() -> str:
+    digest = hashlib.sha256(repr(SMALL_COMPANY).encode())
+    for name in MADE_FROM:
+        place = PROJECT / name
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                digest.update(str(path.relative_to(PROJECT)).encode() + path.read_bytes())
+    return digest.hexdigest()
+
+
+def _build_small_company(root: Path) -> None:
+    yaml = YAML()
+    params = yaml.load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in SMALL_COMPANY.items():
+        if isinstance(value, dict):
+            params[key].update(value)
+        else:
+            params[key] = value
+    with (root / "params.yaml").open("w", encoding="utf-8") as text:
+        yaml.dump(params, text)
+    command = [sys.executable, "-m", "pipeline.cli", "--root", str(root), "run"]
+    done = subprocess.run(command, cwd=PROJECT, capture_output=True, text=True, check=False)
+    if done.returncode:
+        pytest.fail(
+            f"the small company was not built:\n{done.stdout}\n{done.stderr}", pytrace=False
+        )

@@ -47,6 +47,8 @@ def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Prop
     known = total > 0
     of = np.where(known, total, 1.0)
     low, high = proportion_confint(count, of, alpha=1 - confidence, method="wilson")
+    low = np.where(count == 0, 0.0, low)
+    high = np.where(count == of, 1.0, high)
     values = (np.where(known, part, np.nan)[()] for part in (count / of, low, high))
     return Proportion(*values)
 

@@ -419,8 +419,10 @@ def test_renewals_divide_by_those_who_could_leave():
     rows = many("2026-10", 8, 10, 10, "retained", "due", is_due_for_renewal=True)
     rows += many("2026-10", 2, 30, 0, "churn", "lost", is_due_for_renewal=True)
     rows += many("2026-10", 90, 10, 10, "retained", "bound")
+    rows += many("2026-10", 5, 10, 0, "churn", "no terms", is_due_for_renewal=None)
     told = revenue.renewals(ledger(*rows), 0.95).iloc[0]
     assert (told["n_due"], told["n_lost"], told["n_not_due"]) == (10, 2, 90)
+    assert told["n_not_due_lost"] == 0
     assert told["lost_share"] == 0.2
     assert told["mrr_lost_share"] == pytest.approx(60 / 140)
 

@@ -29,6 +29,12 @@ def test_a_share_of_nobody_is_missing_and_not_0():
     assert np.isnan(newcombe(0, 0, 1, 2)).all()
 
 
+def test_none_and_all_reach_their_limit_exactly():
+    _, low, high = wilson([0, 500], [500, 500])
+    assert low[0] == 0.0
+    assert high[1] == 1.0
+
+
 def test_a_single_share_gives_numbers():
     estimate, low, high = wilson(3, 10)
     assert estimate == 0.3

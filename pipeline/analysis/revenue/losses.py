@@ -27,18 +27,20 @@ def renewals(mrr_ledger: pd.DataFrame, confidence: float) -> pd.DataFrame:
 
     Returns:
         one row per period: n_due, n_lost, lost_share with Wilson interval, mrr_due, mrr_lost,
-        mrr_lost_share, n_not_due, n_not_due_lost. Shares are missing under SMALLEST_N due.
+        mrr_lost_share, n_not_due, n_not_due_lost. Shares are missing under SMALLEST_N due; a
+        customer whose source has no terms is neither due nor not due.
     """
     starters = mrr_ledger[mrr_ledger["mrr_start"] > 0]
     is_due, is_lost = starters["is_due_for_renewal"].eq(True), starters["mrr_end"] == 0
+    is_not_due = starters["is_due_for_renewal"].eq(False)
     counted = pd.DataFrame(
         {
             "n_due": is_due,
             "n_lost": is_due & is_lost,
             "mrr_due": starters["mrr_start"].where(is_due, 0.0),
             "mrr_lost": starters["mrr_start"].where(is_due & is_lost, 0.0),
-            "n_not_due": ~is_due,
-            "n_not_due_lost": ~is_due & is_lost,
+            "n_not_due": is_not_due,
+            "n_not_due_lost": is_not_due & is_lost,
         }
     )
     table = (

@@ -1,0 +1,148 @@
+"""What does each column mean? docs/data.md, written from the declarations and nothing else.
+
+Reads the schema: raw, stage and published tables, and the headlines. Makes docs/data.md when run as
+`python -m pipeline.data.dictionary`. The subtle point: a test compares the file with this module's
+output, so a column that is declared and not described here cannot be published.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pandera.ibis import Column
+
+from pipeline.data import store
+from pipeline.data.schema import RAW, SNAPSHOT, USAGE_MONTHS, Table
+from pipeline.data.schema.published import HEADLINES, STATES, TABLES
+
+PAGE = Path("docs") / "data.md"
+KINDS = {
+    "id": "text that names something; never a number, so leading zeros stay",
+    "text": "text as the source writes it",
+    "code": "text from a short list; where the list is closed, the column names it",
+    "day": "calendar day in the business time zone",
+    "instant": "date and time, microseconds",
+    "money": "DECIMAL(18, 4) in units of the company's currency",
+    "number": "number with decimals",
+    "count": "whole number",
+    "flag": "true, false or blank",
+}
+INTRODUCTION = """\
+# Data
+
+Every table, generated from `pipeline/data/schema/`. Do not edit this page: change the declaration
+and run `.venv/bin/python -m pipeline.data.dictionary`. What the words mean stands in the
+[glossary](../GLOSSARY.md); how a company's own names are mapped stands in the
+[README](../README.md#bring-your-own-data).
+
+Dates are ISO and ids are text. *Required*: a raw table without the column cannot be read, and a row
+in which it is blank goes to quarantine; in a stage table it is never blank. *Sensitivity*:
+`personal` may name a person and is hidden in the quarantine; `pseudonym` identifies an account,
+which appears in reports under a pseudonym.
+"""
+RAW_WORDS = """\
+What a company brings, in `data/raw/<company>/<table>.csv` or `.parquet`. Only `accounts` and
+`subscriptions` are required. `recorded_at` is optional everywhere; without it a row is known on its
+own date. Further columns are ignored, unless they are declared as attributes in params.yaml.
+"""
+STAGE_WORDS = """\
+What the stages make, in `data/processed/`. `usage` holds one file per month of history, `snapshot`
+one folder per period with what was known by its close, and nothing later.
+"""
+HEADLINE_WORDS = """\
+The rows of `headline` in `reports/<period>/report.json`. Each has `name, chapter, label, unit,
+estimate, ci_low, ci_high, n, previous, change, year_ago, target, target_owner, state, note`.
+"""
+TABLE_WORDS = """\
+`reports/<period>/tables/<table>.csv`: UTF-8, tidy, at least 12 significant digits. The columns
+named here are always there; others may stand beside, and a chapter may publish further tables.
+"""
+
+
+def dictionary() -> str:
+    """The whole of docs/data.md."""
+    raw = (_table(table) for table in RAW.values())
+    snapshot = (_table(table, "snapshot/") for table in SNAPSHOT.values())
+    parts = [
+        INTRODUCTION,
+        _section("Kinds", "", _rows(("kind", "what it holds"), KINDS.items())),
+        _section("Raw tables", RAW_WORDS, *raw),
+        _section("Stage tables", STAGE_WORDS, _table(USAGE_MONTHS), *snapshot),
+        _section("Headlines", HEADLINE_WORDS, _headlines()),
+        _section("Published tables", TABLE_WORDS, _published()),
+    ]
+    return "\n".join(parts)
+
+
+def _section(title: str, words: str, *blocks: str) -> str:
+    return "\n".join(part for part in (f"## {title}\n", words, *blocks) if part)
+
+
+def _table(table: Table, place: str = "") -> str:
+    """One table: grain, key, relations, what is known about it, and its columns."""
+    is_required = "; required" if table.is_required else ""
+    facts = [f"{table.grain[0].upper()}{table.grain[1:]}{is_required}."]
+    facts.append(f"Key: {_codes(table.key)}.")
+    if table.event_time:
+        facts.append(f"Dated by `{table.event_time}`.")
+    facts += [f"`{name}` must stand in `{parent}`." for name, parent in table.parents.items()]
+    if table.note:
+        facts.append(table.note)
+    header = ("column", "kind", "unit", "required", "sensitivity", "allowed", "description")
+    rows = (_column(name, table, column) for name, column in table.columns.items())
+    return "\n".join([f"### {place}{table.name}\n", f"{' '.join(facts)}\n", _rows(header, rows)])
+
+
+def _column(name: str, table: Table, column: Column) -> tuple[str, ...]:
+    words = column.metadata
+    sensitivity = "" if words["sensitivity"] == "plain" else words["sensitivity"]
+    is_required = "yes" if column.required else ""
+    allowed = ", ".join(_allowed(column))
+    return (
+        f"`{name}`",
+        table.kind(name),
+        words["unit"],
+        is_required,
+        sensitivity,
+        allowed,
+        column.description,
+    )
+
+
+def _allowed(column: Column) -> Iterator[str]:
+    """What the column's own checks let through, in words."""
+    for check in column.checks:
+        limits = check.statistics
+        yield from (f"`{value}`" for value in limits.get("allowed_values", ()))
+        if "min_value" in limits:
+            yield f"{limits['min_value']} or more"
+
+
+def _headlines() -> str:
+    rows = (
+        (f"`{row.name}`", row.chapter, row.unit, row.label, row.formula)
+        for row in HEADLINES.values()
+    )
+    listing = _rows(("name", "chapter", "unit", "label", "formula"), rows)
+    return f"{listing}\n`state` is one of {_codes(STATES)}.\n"
+
+
+def _published() -> str:
+    rows = ((f"`{name}`", grain, _codes(columns)) for name, (grain, columns) in TABLES.items())
+    return _rows(("table", "grain", "columns"), rows)
+
+
+def _codes(names: Iterable[str]) -> str:
+    return ", ".join(f"`{name}`" for name in names)
+
+
+def _rows(header: tuple[str, ...], rows: Iterable[Iterable[str]]) -> str:
+    """A Markdown table; a bar inside a cell is escaped."""
+    lines = [header, ("---",) * len(header), *rows]
+    escaped = ([cell.replace("|", "\\|") for cell in line] for line in lines)
+    return "".join(f"| {' | '.join(line)} |\n" for line in escaped)
+
+
+if __name__ == "__main__":
+    store.write_text(dictionary(), Path(__file__).parents[2] / PAGE)

@@ -28,7 +28,7 @@ def ledger(*rows):
     names = list(row("", "", 0, 0, ""))
     return pd.DataFrame(list(rows), columns=names).astype(
         {"mrr_start": float, "mrr_end": float, "fx": float, "mrr_bridged": float,
-         "is_due_for_renewal": bool, "is_settled": bool}
+         "is_due_for_renewal": object, "is_settled": bool}
     )  # fmt: skip
 
 

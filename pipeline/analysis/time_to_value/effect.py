@@ -1,0 +1,228 @@
+"""Does value matter for staying? The same question by each method, the misleading ones labelled.
+
+The subtle point: whether value was *ever* reached says as much about how long an account stayed as
+about value. Here an account has value only from its day on, or as known at a landmark.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pipeline.analysis.time_to_value.leaving import LeavingModel, leaving_model
+from pipeline.analysis.time_to_value.parts import difference_of
+from pipeline.analysis.time_to_value.starters import FEWEST_ACCOUNTS, YEAR_DAYS
+from pipeline.statistics.life_table import kaplan_meier
+from pipeline.statistics.restricted_mean import restricted_mean_difference
+
+AGE_BANDS = ((0, 92), (92, YEAR_DAYS), (YEAR_DAYS, None))
+"""Ages in days between which a hazard ratio is read when it does not hold still."""
+COLUMNS = [
+    "method", "measure", "landmark_day", "estimate", "ci_low", "ci_high", "n", "n_events",
+    "is_valid", "note",
+]  # fmt: skip
+
+
+def start_stop(starters: pd.DataFrame) -> pd.DataFrame:
+    """Split each account at the day of value, so that nobody has value before it came.
+
+    Gives one or two rows per account: start, stop (days, at risk after start and up to stop),
+    event (lost at stop), has_value (0, then 1), and the starters' other columns.
+    """
+    value = starters["value_day"].fillna(np.inf)
+    has_later_part = value < starters["end_day"]
+    before = starters.assign(
+        start=0.0,
+        stop=np.minimum(value, starters["end_day"]),
+        event=starters["is_lost"] & ~has_later_part,
+        has_value=0.0,
+    )
+    after = starters.assign(
+        start=starters["value_day"],
+        stop=starters["end_day"].astype("float64"),
+        event=starters["is_lost"],
+        has_value=1.0,
+    )[has_later_part]
+    parts = pd.concat([before[before["stop"] > 0], after], ignore_index=True)
+    return parts.sort_values(["account_id", "start"], ignore_index=True)
+
+
+def time_varying_model(
+    starters: pd.DataFrame, adjust_for: Iterable[str], confidence: float
+) -> LeavingModel:
+    """Hazard of leaving with value against not yet, at the same age, adjusted at signing."""
+    return leaving_model(start_stop(starters), "has_value", list(adjust_for), confidence)
+
+
+def effect(
+    starters: pd.DataFrame,
+    model: LeavingModel,
+    landmark_days: Iterable[int],
+    adjust_for: Iterable[str],
+    confidence: float,
+) -> pd.DataFrame:
+    """What value does to staying, by each method, the two misleading ones labelled.
+
+    Gives one row per method, measure and landmark: the published columns and note. A hazard ratio
+    below 1 goes with staying; differences are with value less without, over the 12 months after
+    the landmark and not adjusted.
+    """
+    adjust_for = list(adjust_for)
+    rows = [_effect_row("time_varying", "hazard_ratio", None, model, True)]
+    for day in landmark_days:
+        rows.extend(_landmark(starters, day, adjust_for, confidence))
+    ever = starters[starters["end_day"] > 0].assign(
+        start=0.0,
+        stop=lambda rows: rows["end_day"].astype("float64"),
+        event=lambda rows: rows["is_lost"],
+        ever=lambda rows: rows["value_day"].notna().astype(float),
+    )
+    naive = leaving_model(ever, "ever", adjust_for, confidence)
+    rows.append(_effect_row("naive_ever_reached", "hazard_ratio", None, naive, False))
+    rows.append(_mean_of_achievers(starters, confidence))
+    return pd.DataFrame(rows)[COLUMNS]
+
+
+def effect_by_age(
+    starters: pd.DataFrame, adjust_for: Iterable[str], confidence: float
+) -> pd.DataFrame:
+    """The time-varying hazard ratio within bands of age, for when one number does not hold.
+
+    Gives one row per band: band, hazard_ratio, ci_low, ci_high, n, n_events, note.
+    """
+    parts = start_stop(starters)
+    rows = []
+    for low, high in AGE_BANDS:
+        top = np.inf if high is None else float(high)
+        inside = parts[(parts["stop"] > low) & (parts["start"] < top)]
+        inside = inside.assign(
+            start=inside["start"].clip(lower=low),
+            stop=inside["stop"].clip(upper=top),
+            event=inside["event"] & (inside["stop"] <= top),
+        )
+        found = leaving_model(inside, "has_value", list(adjust_for), confidence)
+        band = f"over {low} days" if high is None else f"{low} to {high} days"
+        limits = found.hazard_ratio, found.ci_low, found.ci_high
+        rows.append((band, *limits, found.n, found.n_events, found.note))
+    columns = ["band", "hazard_ratio", "ci_low", "ci_high", "n", "n_events", "note"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+def _landmark(
+    starters: pd.DataFrame, day: int, adjust_for: list[str], confidence: float
+) -> list[dict[str, object]]:
+    """Those still at risk at the landmark, by what was true that day; the clock restarts."""
+    at_risk = starters[starters["end_day"] > day]
+    rows = at_risk.assign(
+        start=0.0,
+        stop=(at_risk["end_day"] - day).astype("float64"),
+        event=at_risk["is_lost"],
+        by_landmark=(at_risk["value_day"] <= day).astype(float),
+    )
+    found = leaving_model(rows, "by_landmark", adjust_for, confidence)
+    ratio = _effect_row("landmark", "hazard_ratio", day, found, True)
+    return [ratio, *_differences(rows, day, found, confidence)]
+
+
+def _differences(
+    rows: pd.DataFrame, day: int, found: LeavingModel, confidence: float
+) -> list[dict[str, object]]:
+    shown = {
+        "survival_12_months_difference": _survival_difference,
+        "restricted_mean_12_months_difference_days": _lifetime_difference,
+    }
+    with_value, without = rows[rows["by_landmark"] == 1], rows[rows["by_landmark"] == 0]
+    followed = [int((part["stop"] >= YEAR_DAYS).sum()) for part in (with_value, without)]
+    results = []
+    for measure, compare in shown.items():
+        row = _effect_row("landmark", measure, day, found, True)
+        row.update(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
+        if min(followed) < FEWEST_ACCOUNTS:
+            row["note"] = f"followed 12 months: {followed[0]} with value, {followed[1]} without"
+        else:
+            estimate, low, high = compare(with_value, without, confidence)
+            row.update(estimate=estimate, ci_low=low, ci_high=high, note="not adjusted")
+        results.append(row)
+    return results
+
+
+def _survival_difference(
+    with_value: pd.DataFrame, without: pd.DataFrame, confidence: float
+) -> tuple[float, float, float]:
+    """S(12 months) with value less without."""
+    points = []
+    for part in (with_value, without):
+        curve = kaplan_meier(part["stop"], part["event"], None, confidence)
+        reached = curve[curve["time"] <= YEAR_DAYS]
+        point = reached.iloc[-1] if len(reached) else curve.iloc[0]
+        is_flat = not reached["events"].any()
+        points.append((1.0,) * 3 if is_flat else tuple(point[["estimate", "ci_low", "ci_high"]]))
+    return difference_of(*points)
+
+
+def _lifetime_difference(
+    with_value: pd.DataFrame, without: pd.DataFrame, confidence: float
+) -> tuple[float, float, float]:
+    """Days stayed of the 366 after the landmark, with value less without."""
+    found = restricted_mean_difference(
+        (without["stop"], without["event"], None),
+        (with_value["stop"], with_value["event"], None),
+        float(YEAR_DAYS),
+        confidence,
+    )
+    return found.estimate, found.ci_low, found.ci_high
+
+
+def _effect_row(
+    method: str, measure: str, day: int | None, found: LeavingModel, is_valid: bool
+) -> dict[str, object]:
+    biased = "biased: who stays longer has longer to reach value"
+    return {
+        "method": method,
+        "measure": measure,
+        "landmark_day": np.nan if day is None else float(day),
+        "estimate": found.hazard_ratio,
+        "ci_low": found.ci_low,
+        "ci_high": found.ci_high,
+        "n": found.n,
+        "n_events": found.n_events,
+        "is_valid": is_valid,
+        "note": found.note or ("" if is_valid else biased),
+    }
+
+
+def _mean_of_achievers(starters: pd.DataFrame, confidence: float) -> dict[str, object]:
+    """The mean that leaves out everybody who never got there, shown to be warned of."""
+    days = starters["value_day"].dropna()
+    n = len(days)
+    mean = low = high = np.nan
+    note = f"{n} reached value"
+    if n >= FEWEST_ACCOUNTS:
+        mean = days.mean()
+        reach = stats.t.ppf(0.5 + confidence / 2, n - 1) * days.std(ddof=1) / np.sqrt(n)
+        low, high = mean - reach, mean + reach
+        note = "biased: leaves out all who have not reached value"
+    return {
+        "method": "naive_mean_of_achievers", "measure": "mean_days", "landmark_day": np.nan,
+        "estimate": mean, "ci_low": low, "ci_high": high, "n": n, "n_events": n,
+        "is_valid": False, "note": note,
+    }  # fmt: skip
+
+
+def hazard_ratios(effects: pd.DataFrame) -> pd.DataFrame:
+    """The hazard ratios of `effect` that there are, named for a reader.
+
+    Gives one row per model: label, estimate, ci_low, ci_high, n, n_events, is_valid.
+    """
+    ratios = effects[(effects["measure"] == "hazard_ratio") & effects["estimate"].notna()]
+    landmark = ratios["landmark_day"].fillna(0).astype(int).astype(str)
+    names = np.select(
+        [ratios["method"] == "time_varying", ratios["method"] == "landmark"],
+        ["value reached, at the same age", "value by day " + landmark],
+        "ever reached value (biased)",
+    )
+    kept = ["label", "estimate", "ci_low", "ci_high", "n", "n_events", "is_valid"]
+    return ratios.assign(label=names)[kept].reset_index(drop=True)

@@ -1,0 +1,302 @@
+"""Page one: three worlds give three verdicts, and an absent chapter leaves no gap."""
+
+import datetime as dt
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.analysis import summary
+from pipeline.data.schema.published import HEADLINES
+from pipeline.reporting import words
+
+AS_OF = dt.date(2026, 10, 31)
+MONTH = "2026-10"
+OWNERS = {"revenue": "Revenue", "survival": "Customer success", "time_to_value": "Onboarding"}
+RETENTION = "net_revenue_retention_12_months"
+LOST = "gross_account_churn_rate"
+STAY = "retention_12_months_recent"
+VALUE = "value_by_day_90_share_recent"
+MEDIAN = "median_time_to_value_days_recent"
+
+
+def headlines(**values: tuple[float, float, float, float]) -> pd.DataFrame:
+    """Rows from name=(estimate, ci_low, ci_high, year_ago)."""
+    rows = [
+        {
+            "name": name,
+            "chapter": HEADLINES[name].chapter,
+            "estimate": estimate,
+            "ci_low": low,
+            "ci_high": high,
+            "n": 500.0,
+            "state": "ok",
+            "note": "",
+            "previous": np.nan,
+            "year_ago": before,
+        }
+        for name, (estimate, low, high, before) in values.items()
+    ]
+    return pd.DataFrame(rows)
+
+
+def chart(verdict: str, period: str = "2026-10") -> pd.DataFrame:
+    verdicts = {"chart": ["customers_new", LOST], "verdict": ["within", verdict]}
+    return pd.DataFrame(verdicts).assign(period=period)
+
+
+GROWING = headlines(
+    **{
+        RETENTION: (1.08, 1.03, 1.13, 1.02),
+        LOST: (0.012, 0.008, 0.018, 0.02),
+        STAY: (0.86, 0.84, 0.88, 0.80),
+        VALUE: (0.80, 0.77, 0.83, 0.70),
+        MEDIAN: (21.0, 19.0, 24.0, 30.0),
+    }
+)
+SHRINKING = headlines(
+    **{
+        RETENTION: (0.90, 0.86, 0.94, 0.97),
+        LOST: (0.05, 0.04, 0.06, 0.02),
+        STAY: (0.70, 0.68, 0.72, 0.80),
+        VALUE: (0.45, 0.42, 0.48, 0.60),
+        MEDIAN: (np.nan, np.nan, np.nan, 60.0),
+    }
+)
+LEVEL = headlines(
+    **{
+        RETENTION: (1.01, 0.97, 1.05, 1.00),
+        LOST: (0.020, 0.015, 0.026, 0.021),
+        STAY: (0.80, 0.78, 0.82, 0.81),
+        VALUE: (0.71, 0.68, 0.74, 0.70),
+        MEDIAN: (29.0, 24.0, 33.0, 31.0),
+    }
+)
+
+
+def said(lines: pd.DataFrame, ranges: pd.DataFrame) -> list[str]:
+    return summary.sentences(summary.verdict(lines, ranges, OWNERS, MONTH), words)[
+        "sentence"
+    ].tolist()
+
+
+# The verdict.
+
+
+@pytest.mark.parametrize(
+    ("lines", "range_", "directions"),
+    [
+        (GROWING, "below", ["grew", "better", "better"]),
+        (SHRINKING, "above", ["shrank", "worse", "worse"]),
+        (LEVEL, "within", ["held", "unchanged", "unchanged"]),
+    ],
+)
+def test_three_worlds_give_three_verdicts(lines, range_, directions):
+    facts = summary.verdict(lines, chart(range_), OWNERS, MONTH)
+    assert facts["direction"].tolist() == directions
+    assert facts["owner"].tolist() == ["Revenue", "Customer success", "Onboarding"]
+    assert facts["range"].iloc[0] == range_
+
+
+def test_a_growing_company_reads_so():
+    assert said(GROWING, chart("below")) == [
+        "The customers of a year ago pay more: 108.0 % of what they did (103.0 % to 113.0 %); "
+        "customers lost this month: 1.2 %, below the usual range.",
+        "At last year's rates 86.0 % stay 12 months (84.0 % to 88.0 %); better than a year ago "
+        "(80.0 %).",
+        "80.0 % of new customers have value by day 90 (77.0 % to 83.0 %), half by day 21; better "
+        "than a year ago (70.0 %).",
+    ]
+
+
+def test_a_shrinking_company_reads_so():
+    assert said(SHRINKING, chart("above")) == [
+        "The customers of a year ago pay less: 90.0 % of what they did (86.0 % to 94.0 %); "
+        "customers lost this month: 5.0 %, above the usual range.",
+        "At last year's rates 70.0 % stay 12 months (68.0 % to 72.0 %); worse than a year ago "
+        "(80.0 %).",
+        "45.0 % of new customers have value by day 90 (42.0 % to 48.0 %), half do not get there; "
+        "worse than a year ago (60.0 %).",
+    ]
+
+
+def test_a_level_company_reads_so():
+    first, second, third = said(LEVEL, chart("within"))
+    assert "pay about as much: 101.0 % of what they did" in first
+    assert first.endswith("2.0 %, within the usual range.")
+    assert "no clear change from a year ago (81.0 %)" in second
+    assert "no clear change from a year ago (70.0 %)" in third
+
+
+@pytest.mark.parametrize(
+    ("range_", "words_"),
+    [
+        ("too_few_months", "too few settled months to say whether that is usual"),
+        ("run", "on one side of the usual level for months"),
+    ],
+)
+def test_the_usual_range_is_always_told(range_, words_):
+    assert words_ in said(LEVEL, chart(range_))[0]
+
+
+def test_a_month_that_is_not_settled_leaves_the_word_to_the_newest_that_is():
+    assert said(LEVEL, chart("within", "2026-08"))[0].endswith(
+        "2.0 %; August 2026, the newest settled month, was within the usual range."
+    )
+
+
+def test_without_the_chart_nothing_is_said_of_the_usual_range():
+    assert said(LEVEL, pd.DataFrame(columns=["chart", "verdict"]))[0].endswith("2.0 %.")
+    assert said(LEVEL, pd.DataFrame())[0].endswith("2.0 %.")
+
+
+def test_without_12_months_of_data_the_month_speaks():
+    lines = headlines(
+        net_revenue_retention=(0.97, 0.95, 0.99, np.nan), **{RETENTION: (np.nan,) * 4}
+    )
+    lines.loc[lines["name"] == RETENTION, "state"] = "not_available"
+    assert (
+        "customers of the month before pay less: 97.0 % of what they did"
+        in said(lines, pd.DataFrame())[0]
+    )
+
+
+def test_an_absent_chapter_has_no_sentence():
+    lines = LEVEL[LEVEL["chapter"] == "survival"]
+    facts = summary.verdict(lines, pd.DataFrame(), OWNERS, MONTH)
+    assert facts["chapter"].tolist() == ["survival"]
+    assert summary.verdict(lines.iloc[:0], pd.DataFrame(), OWNERS, MONTH).empty
+    assert summary.sentences(
+        summary.verdict(lines.iloc[:0], pd.DataFrame(), {}, MONTH), words
+    ).empty
+
+
+def test_what_is_not_available_is_said_with_its_reason():
+    lines = LEVEL.assign(state="not_available", estimate=np.nan, note="fewer than ten at risk")
+    assert said(lines, pd.DataFrame()) == [
+        "What the customers we had pay now cannot be said yet.",
+        "How many stay a year cannot be said yet: fewer than ten at risk.",
+        "How soon customers get value cannot be said yet: fewer than ten at risk.",
+    ]
+
+
+def test_without_a_year_ago_nothing_is_compared():
+    facts = summary.verdict(LEVEL.assign(year_ago=np.nan), chart("within"), OWNERS, MONTH)
+    assert facts["direction"].tolist()[1:] == ["no_comparison", "no_comparison"]
+
+
+# Tiles.
+
+
+def test_tiles_and_pairs_name_headlines_that_exist_and_no_source_formula_stands_alone():
+    paired = [name for pair in summary.SOURCE_PAIRS for name in pair]
+    assert set(summary.TILES) | set(paired) <= set(HEADLINES)
+    assert not {"account_churn_rate", "revenue_churn_rate"} & set(summary.TILES)
+    assert all(len(pair) == 2 for pair in summary.SOURCE_PAIRS)
+
+
+# Coming, and who is at risk.
+
+
+def accounts(*rows: tuple[bool, str | None, str | None, float]) -> pd.DataFrame:
+    """Customers from (is_in_notice, notice_date, term_ends_on, mrr); mrr 0 is no customer."""
+    table = pd.DataFrame(rows, columns=["is_in_notice", "notice_date", "term_ends_on", "mrr"])
+    return table.assign(
+        account_id=[f"a{place}" for place in range(len(table))],
+        is_customer=table["mrr"] > 0,
+        notice_date=pd.to_datetime(table["notice_date"]),
+        term_ends_on=pd.to_datetime(table["term_ends_on"]),
+    )
+
+
+BOOK = accounts(
+    (True, "2026-10-05", "2026-11-05", 100.0),
+    (False, None, "2026-11-01", 40.0),
+    (False, None, "2027-01-29", 10.0),
+    (False, None, "2027-01-30", 400.0),
+    (False, None, None, 50.0),
+    (False, None, "2026-11-01", 0.0),
+)
+
+
+def test_coming_counts_notice_and_renewals_and_nobody_twice():
+    table = summary.coming(BOOK, AS_OF, 90)
+    assert table["what"].tolist() == ["in notice", "due for renewal within 90 days", "either"]
+    assert table["n"].tolist() == [1, 2, 3]
+    assert table["mrr"].tolist() == [100.0, 50.0, 150.0]
+    assert table["mrr_share"].tolist() == pytest.approx([100 / 600, 50 / 600, 150 / 600])
+
+
+def test_those_at_risk_come_with_the_most_revenue_first_and_the_day_that_matters():
+    table = summary.at_risk(BOOK, AS_OF, 90, n_shown=2)
+    assert table["account_id"].tolist() == ["a0", "a1"]
+    assert table["why"].tolist() == ["in notice", "due for renewal"]
+    assert table["date"].dt.strftime("%Y-%m-%d").tolist() == ["2026-10-05", "2026-11-01"]
+
+
+def test_a_company_without_customers_has_nothing_coming():
+    table = summary.coming(BOOK.iloc[5:], AS_OF, 90)
+    assert table["n"].tolist() == [0, 0, 0]
+    assert table["mrr_share"].isna().all()
+    assert summary.at_risk(BOOK.iloc[5:], AS_OF, 90).empty
+
+
+# Why.
+
+
+def test_the_top_reasons_keep_the_unknown_share_in_sight_and_sum_to_all():
+    counts = {"price": 5, "unknown": 9, "product": 4, "support": 3, "merger": 2, "other tool": 1}
+    reasons = pd.DataFrame(
+        {"reason": list(counts), "n": list(counts.values()), "mrr_lost": 10.0}
+    ).assign(share=lambda rows: rows["n"] / 24, mrr_share=1 / 6)
+    table = summary.top_reasons(reasons)
+    assert table["reason"].tolist() == ["price", "product", "support", "other reasons", "unknown"]
+    assert table["n"].tolist() == [5, 4, 3, 3, 9]
+    assert table["share"].sum() == pytest.approx(1)
+    few = summary.top_reasons(reasons.iloc[:2])
+    assert few["reason"].tolist() == ["price", "unknown"]
+
+
+def test_rows_of_an_absent_chapter_are_empty_and_keep_their_columns():
+    nothing = pd.DataFrame()
+    assert summary.top_reasons(nothing).columns.tolist()[0] == "reason"
+    assert summary.shown(nothing, ["driver", "n"]).columns.tolist() == ["driver", "n"]
+    some = pd.DataFrame({"n": [1, 2, 3], "x": 0})
+    assert summary.shown(some, ["n"], 2).to_dict("list") == {"n": [1, 2]}
+
+
+# Can it be trusted?
+
+
+def test_the_gravest_problem_comes_first_and_mere_counts_are_left_out():
+    quality = pd.DataFrame(
+        [
+            ("usage", "same_row_again", "merged", 900, 1000, 5000.0),
+            ("subscriptions", "day_unreadable", "quarantined", 1, 50, 70.0),
+            ("tickets", "unknown_account", "quarantined", 3, 60, np.nan),
+            ("accounts", "rows", "rows", 10, 10, np.nan),
+            ("surveys", "score_out_of_range", "quarantined", 0, 60, np.nan),
+        ],
+        columns=["table", "rule", "kind", "n", "n_of", "mrr_affected"],
+    )
+    table = summary.data_quality(quality)
+    assert table["table"].tolist() == ["subscriptions", "tickets", "usage"]
+    assert table["mrr_affected"].tolist() == [70.0, 0.0, 5000.0]
+
+
+def test_a_badge_says_which_check_failed():
+    models = pd.DataFrame(
+        [
+            ("survival", "Cox", 100, 50, True, "proportional hazards", False),
+            ("survival", "Cox", 100, 50, True, "events per parameter", True),
+            ("drivers", "cloglog", 100, 50, True, "calibration", True),
+            ("time_to_value", "Cox", 20, 1, False, "events per parameter", False),
+        ],
+        columns=["chapter", "name", "n", "n_events", "converged", "check", "passed"],
+    )
+    assert summary.badges(models)["badge"].tolist() == [
+        "read with care: proportional hazards",
+        "checks held",
+        "no model: too little to fit",
+    ]
+    assert summary.badges(models.iloc[:0]).empty

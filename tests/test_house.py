@@ -1,0 +1,468 @@
+"""The laws of the house, held by reading the files. A message names the file and the line."""
+
+from __future__ import annotations
+
+import ast
+import itertools
+import re
+import statistics
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import nbformat
+import pytest
+from nbformat import NotebookNode
+from ruamel.yaml import YAML
+
+from pipeline.settings import CHAPTERS, SUMMARY, Settings
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = ROOT / "pipeline"
+NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+MODULES = sorted(PIPELINE.rglob("*.py"))
+TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
+FLOW = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+PARAMS = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+OPENING_CELLS = ("imports", "open")
+MOST_LINES = 10
+MEDIAN_STATEMENTS = 3
+VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib"}
+READS = {
+    "read_csv", "read_excel", "read_feather", "read_parquet", "read_pickle", "read_table",
+    "scan_parquet",
+}  # fmt: skip
+WRITES = {
+    "to_csv", "to_excel", "to_feather", "to_json", "to_parquet", "to_pickle", "write_bytes",
+    "write_csv", "write_table", "write_text",
+}  # fmt: skip
+GATEWAYS = {"store", "reading", "backend"}
+"""Names through which a file may be read: the store, the raw readers, the engine in a stage."""
+LOG_WRITERS = {"pipeline/cli.py", "pipeline/flow.py", "pipeline/lock.py", "pipeline/run.py"}
+"""They write logs and hold the lock; no data."""
+CLOCK = {"now", "today", "utcnow"}
+CLOCK_READERS = {
+    "pipeline/cli.py", "pipeline/flow.py", "pipeline/run.py", "pipeline/reporting/publish.py",
+    "pipeline/reporting/record.py",
+}  # fmt: skip
+"""They say when a build ran; no date of a report comes from there."""
+PURE_MAY_IMPORT = {"lifelines", "numpy", "pandas", "patsy", "scipy", "statsmodels"}
+NEVER_IN_A_CELL = {
+    ast.FunctionDef: "def", ast.AsyncFunctionDef: "def", ast.ClassDef: "class",
+    ast.Lambda: "lambda", ast.For: "for", ast.While: "while", ast.ListComp: "a comprehension",
+    ast.DictComp: "a comprehension", ast.SetComp: "a comprehension",
+    ast.GeneratorExp: "a comprehension", ast.With: "with", ast.Try: "try",
+}  # fmt: skip
+
+
+def name_of(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), filename=str(path))
+
+
+def imports_of(tree: ast.AST) -> Iterator[tuple[str, int]]:
+    """Each imported name as dotted text, with its line."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for each in node.names:
+                yield each.name, node.lineno
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"line {node.lineno}: relative import; write the full name"
+            for each in node.names:
+                yield f"{node.module}.{each.name}", node.lineno
+
+
+def calls_of(tree: ast.AST) -> Iterator[tuple[str, str, ast.Call]]:
+    """Each call: what it is called on, its name, the node. `a.read()` is (a, read, node)."""
+    for node in ast.walk(tree):
+        if not isinstance(node, ast.Call):
+            continue
+        if isinstance(node.func, ast.Name):
+            yield "", node.func.id, node
+        elif isinstance(node.func, ast.Attribute):
+            base = node.func.value
+            on = getattr(base, "id", None) or getattr(base, "attr", None) or ""
+            yield on, node.func.attr, node
+
+
+def module_file(dotted: str) -> Path | None:
+    """The file of `pipeline.a.b`, or of `pipeline.a` when b is a name inside it."""
+    parts = dotted.split(".")
+    while parts and parts[0] == "pipeline":
+        place = ROOT.joinpath(*parts)
+        for path in (place.with_suffix(".py"), place / "__init__.py"):
+            if path.is_file():
+                return path
+        parts.pop()
+    return None
+
+
+def modules_behind(tree: ast.AST, seen: set[Path] | None = None) -> set[Path]:
+    """Every module of ours that a piece of code imports, directly or through others."""
+    seen = set() if seen is None else seen
+    for dotted, _ in imports_of(tree):
+        path = module_file(dotted)
+        if path and path not in seen:
+            seen.add(path)
+            modules_behind(tree_of(path), seen)
+    return seen
+
+
+def has_code(path: Path) -> bool:
+    """False for a package file that holds a docstring and nothing else."""
+    body = tree_of(path).body
+    return not (len(body) <= 1 and all(isinstance(node, ast.Expr) for node in body))
+
+
+def cells_of(path: Path, kind: str) -> list[NotebookNode]:
+    return [cell for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == kind]
+
+
+def code_of(path: Path) -> Iterator[tuple[str, ast.Module]]:
+    for cell in cells_of(path, "code"):
+        where = f"{name_of(path)} cell {cell.id!r}"
+        try:
+            yield where, ast.parse(cell.source)
+        except SyntaxError as error:
+            pytest.fail(f"{where} line {error.lineno}: no plain Python (magic or `!`?)")
+
+
+def chapter_of(path: Path) -> str:
+    return path.stem.partition("_")[2]
+
+
+def by_name(path: Path) -> str:
+    return name_of(path)
+
+
+# Law 1: one word, many places.
+
+
+@pytest.mark.parametrize("chapter", CHAPTERS)
+def test_a_chapter_has_its_name_in_every_place(chapter: str) -> None:
+    module = PIPELINE / "analysis" / chapter
+    places = {
+        f"pipeline/analysis/{chapter}.py": module.with_suffix(".py").is_file() or module.is_dir(),
+        f"notebooks/NN_{chapter}.ipynb": [chapter_of(path) for path in NOTEBOOKS].count(chapter)
+        == 1,
+        f"the block {chapter}: of params.yaml": chapter in PARAMS,
+        f"Settings.{chapter}": chapter in Settings.model_fields,
+        f"the stage {chapter} of dvc.yaml": chapter in FLOW["stages"],
+        f"tests/analysis/test_{chapter}.py": (
+            ROOT / "tests" / "analysis" / f"test_{chapter}.py"
+        ).is_file(),
+    }
+    assert [place for place, is_there in places.items() if not is_there] == []
+
+
+def test_every_notebook_is_a_chapter_and_they_are_numbered_in_order() -> None:
+    numbered = [(int(path.stem[:2]), chapter_of(path)) for path in NOTEBOOKS]
+    assert numbered == [(place, name) for place, name in enumerate(CHAPTERS)]
+
+
+@pytest.mark.parametrize("path", MODULES, ids=by_name)
+def test_no_module_has_a_name_that_says_nothing(path: Path) -> None:
+    assert not VAGUE & set(path.relative_to(PIPELINE).with_suffix("").parts)
+
+
+# Law 2: imports run downhill.
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if path.relative_to(PIPELINE).parts[0] in ("analysis", "statistics")],
+    ids=by_name,
+)
+def test_analysis_and_statistics_know_no_file_no_setting_and_no_picture(path: Path) -> None:
+    room = path.relative_to(PIPELINE).parts[0]
+    downhill = ("pipeline.statistics",) if room == "statistics" else (
+        "pipeline.analysis", "pipeline.statistics",
+    )  # fmt: skip
+    standard = {
+        "__future__", "collections", "dataclasses", "datetime", "enum", "functools", "itertools",
+        "math", "operator", "statistics", "typing", "warnings",
+    }  # fmt: skip
+    wrong = [
+        f"{name_of(path)}:{line} imports {dotted}"
+        for dotted, line in imports_of(tree_of(path))
+        if not dotted.startswith(downhill)
+        and dotted.split(".")[0] not in PURE_MAY_IMPORT | standard
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in MODULES if not path.is_relative_to(PIPELINE / "stages" / "simulate")],
+    ids=by_name,
+)
+def test_no_analysis_can_see_the_truth_of_the_sample_company(path: Path) -> None:
+    told = [
+        f"{name_of(path)}:{node.lineno} names {node.value!r}"
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Constant)
+        and isinstance(node.value, str)
+        and "truth.json" in node.value
+    ]
+    may_simulate = name_of(path) in ("pipeline/cli.py", "pipeline/run.py")
+    told += [
+        f"{name_of(path)}:{line} imports {dotted}"
+        for dotted, line in imports_of(tree_of(path))
+        if dotted.startswith("pipeline.stages.simulate") and not may_simulate
+    ]
+    assert told == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_a_notebook_imports_only_its_analysis_and_reporting(path: Path) -> None:
+    allowed = (
+        f"pipeline.analysis.{chapter_of(path)}",
+        "pipeline.reporting.by_stratum",
+        "pipeline.reporting.figures",
+        "pipeline.reporting.words",
+        "pipeline.reporting.chapter",
+    )
+    wrong = [
+        f"{where} line {line} imports {dotted}"
+        for where, tree in code_of(path)
+        for dotted, line in imports_of(tree)
+        if not dotted.startswith(allowed)
+    ]
+    assert wrong == []
+
+
+# Law 4: only the store touches data files.
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if path.relative_to(PIPELINE).parts[0] != "data"], ids=by_name
+)
+def test_only_the_store_touches_data_files(path: Path) -> None:
+    wrong = []
+    for on, called, node in calls_of(tree_of(path)):
+        is_read = called in READS and on not in GATEWAYS
+        is_write = called in WRITES and on != "store" and name_of(path) not in LOG_WRITERS
+        is_open = called == "open" and name_of(path) not in LOG_WRITERS
+        if is_read or is_write or is_open:
+            wrong.append(f"{name_of(path)}:{node.lineno} calls {on}.{called}; go through store")
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in MODULES if name_of(path) not in CLOCK_READERS], ids=by_name
+)
+def test_no_date_of_a_report_comes_from_the_clock(path: Path) -> None:
+    wrong = [
+        f"{name_of(path)}:{node.lineno} reads the clock by {on}.{called}()"
+        for on, called, node in calls_of(tree_of(path))
+        if called in CLOCK
+    ]
+    assert wrong == []
+
+
+# Law 5: a notebook chooses and narrates; it never defines.
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_a_cell_defines_nothing_and_repeats_nothing(path: Path) -> None:
+    wrong = [
+        f"{where} line {node.lineno} holds {NEVER_IN_A_CELL[type(node)]}: give it a home in "
+        f"pipeline/analysis/{chapter_of(path)}"
+        for where, tree in code_of(path)
+        for node in ast.walk(tree)
+        if type(node) in NEVER_IN_A_CELL
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_a_cell_reads_and_writes_no_path(path: Path) -> None:
+    touching = READS | WRITES | {"open", "Path", "system", "run", "eval", "exec"}
+    wrong = [
+        f"{where} line {node.lineno} calls {called}; use chapter.read"
+        for where, tree in code_of(path)
+        for _, called, node in calls_of(tree)
+        if called in touching or called.startswith("read_")
+    ]
+    assert wrong == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_cells_are_short(path: Path) -> None:
+    """A statement that shows a figure names its parts line by line and still says one thing."""
+    statements, too_long = [], []
+    for cell, (where, tree) in zip(cells_of(path, "code"), code_of(path), strict=True):
+        lines = [line for line in cell.source.splitlines() if line.strip()]
+        statements.append(len(tree.body))
+        if len(lines) > MOST_LINES:
+            too_long.append(f"{where}: {len(lines)} lines")
+    assert too_long == []
+    assert statistics.median(statements) <= MEDIAN_STATEMENTS
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_a_sentence_comes_before_every_cell(path: Path) -> None:
+    cells = nbformat.read(path, as_version=4).cells
+    bare = [
+        f"{name_of(path)} cell {cell.id!r} follows cell {before.id!r} without a sentence between"
+        for before, cell in itertools.pairwise(cells)
+        if cell.cell_type == "code" and before.cell_type == "code" and cell.id not in OPENING_CELLS
+    ]
+    assert cells[0].cell_type == "markdown"
+    assert bare == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_a_result_is_computed_and_never_typed_into_prose(path: Path) -> None:
+    typed = [
+        f"{name_of(path)} cell {cell.id!r} line {number}: {found[0]!r} is typed"
+        for cell in cells_of(path, "markdown")
+        for number, line in enumerate(cell.source.splitlines(), start=1)
+        for found in re.finditer(r"\d[\d.,]*\s*(%|percent|USD|EUR|JPY)", line)
+    ]
+    assert typed == []
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_a_notebook_opens_with_its_question_and_ends_with_its_limits(path: Path) -> None:
+    prose = [cell.source for cell in cells_of(path, "markdown")]
+    title = prose[0].splitlines()[0]
+    assert title.startswith("# ")
+    assert title.endswith("?")
+    headings = [line for text in prose for line in text.splitlines() if line.startswith("## ")]
+    wanted = ["## Limits"] if chapter_of(path) == SUMMARY else [
+        "## Answer", "## What is counted", "## Limits",
+    ]  # fmt: skip
+    assert [each for each in wanted if each not in headings] == []
+    limits = next(text for text in prose if "## Limits" in text)
+    assert sum(line.startswith(("- ", "* ")) for line in limits.splitlines()) == 3
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_the_parameters_cell_is_typed_and_names_settings_of_the_chapter(path: Path) -> None:
+    tagged = [
+        cell for cell in cells_of(path, "code") if "parameters" in cell.metadata.get("tags", [])
+    ]
+    assert len(tagged) == 1
+    lines = ast.parse(tagged[0].source).body
+    assert all(isinstance(line, ast.AnnAssign) for line in lines)
+    names = [line.target.id for line in lines]
+    assert names[:2] == ["period", "output"]
+    block = Settings.model_fields[chapter_of(path)].annotation
+    assert [name for name in names[2:] if name not in block.model_fields] == []
+    assert all(ast.literal_eval(line.value) is None for line in lines)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_only_the_checked_cell_keeps_its_output(path: Path) -> None:
+    kept = [
+        f"{name_of(path)} cell {cell.id!r}"
+        for cell in cells_of(path, "code")
+        if (cell.outputs or cell.execution_count) and "checked" not in cell.metadata.get("tags", [])
+    ]
+    assert kept == []
+    notebook = nbformat.read(path, as_version=4)
+    assert notebook.metadata["kernelspec"]["name"] == "lodestar"
+    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+
+
+# The flow declares what it uses.
+
+
+def starting_points() -> dict[str, list[ast.Module]]:
+    """The code with which each stage of dvc.yaml begins."""
+    points = {chapter_of(path): [tree for _, tree in code_of(path)] for path in NOTEBOOKS}
+    for stage in FLOW["stages"]:
+        path = module_file(f"pipeline.stages.{stage}")
+        if stage not in points and path:
+            points[stage] = [ast.parse(f"import pipeline.stages.{stage}")]
+    return points
+
+
+@pytest.mark.parametrize("stage", [name for name in FLOW["stages"] if name != "report"])
+def test_every_module_a_stage_imports_lies_under_one_of_its_dependencies(stage: str) -> None:
+    declared = [ROOT / path for path in FLOW["stages"][stage]["deps"] if "${" not in path]
+    used = {path for tree in starting_points()[stage] for path in modules_behind(tree)}
+    hidden = [
+        name_of(path)
+        for path in sorted(used)
+        if has_code(path)
+        and not any(path == place or path.is_relative_to(place) for place in declared)
+    ]
+    assert hidden == [], f"dvc.yaml, stage {stage}: add what it imports to deps"
+
+
+@pytest.mark.parametrize("stage", FLOW["stages"])
+def test_what_a_stage_declares_is_there(stage: str) -> None:
+    spoken = FLOW["stages"][stage]
+    own = [path for path in spoken["deps"] if not path.startswith(("data/", "reports/"))]
+    assert [path for path in own if "${" not in path and not (ROOT / path).exists()] == []
+    keys = [name for name in spoken.get("params", []) if isinstance(name, str)]
+    assert [name for name in keys if name.split(".")[0] not in Settings.model_fields] == []
+
+
+# Law 10: a law that no test holds is a wish, and a test that asserts nothing holds nothing.
+
+
+def asserting_functions(tree: ast.Module) -> set[str]:
+    """Functions of a test file that assert, directly or through another of them."""
+    functions = {
+        node.name: node
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    found: set[str] = set()
+    grown = True
+    while grown:
+        more = {
+            name for name, node in functions.items() if name not in found and asserts(node, found)
+        }
+        found |= more
+        grown = bool(more)
+    return found
+
+
+def asserts(node: ast.AST, known: set[str]) -> bool:
+    if any(isinstance(each, ast.Assert) for each in ast.walk(node)):
+        return True
+    return any(
+        called in known | {"raises", "warns", "fail"}
+        or called.startswith("assert_")
+        or on == "expect"
+        for on, called, _ in calls_of(node)
+    )
+
+
+@pytest.mark.parametrize("path", TESTS, ids=by_name)
+def test_every_test_asserts(path: Path) -> None:
+    tree = tree_of(path)
+    holding = asserting_functions(tree)
+    idle = [
+        f"{name_of(path)}:{node.lineno} {node.name} asserts nothing"
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.name.startswith("test_")
+        and node.name not in holding
+    ]
+    assert idle == []
+
+
+@pytest.mark.parametrize("path", TESTS, ids=by_name)
+def test_every_draw_has_a_written_seed(path: Path) -> None:
+    unseeded = re.compile(r"(np\.|numpy\.)?random\.(?!default_rng|Generator|SeedSequence|PCG64)\w+")
+    imported = {dotted for dotted, _ in imports_of(tree_of(path))}
+    wrong = [
+        f"{name_of(path)}:{node.lineno} draws without a seed"
+        for _, called, node in calls_of(tree_of(path))
+        if (called == "default_rng" and not node.args and not node.keywords)
+        or (
+            (found := unseeded.fullmatch(ast.unparse(node.func)))
+            and (found[1] or "random" in imported)
+        )
+    ]
+    assert wrong == []

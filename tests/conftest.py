@@ -10,6 +10,7 @@ nothing that it is made from has changed.
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Generator
@@ -87,6 +88,7 @@ def _hash_of_inputs() -> str:
 
 
 def _build_small_company(root: Path) -> None:
+    shutil.rmtree(root / "reports", ignore_errors=True)  # a first publication, whatever was there
     yaml = YAML()
     params = yaml.load((PROJECT / "params.yaml").read_text(encoding="utf-8"))
     for key, value in SMALL_COMPANY.items():

@@ -1,0 +1,363 @@
+"""How does a month become a report? Built aside, verified, renamed into place; else the last stays.
+
+Reads the chapters' folders and headline files; makes reports/<period>/ (pages, tables, figures,
+report.json, history/) and reports/index.html. The subtle point: a final report in force is left
+alone while its slice is unchanged, whatever happened to code or settings, unless forced.
+"""
+
+from __future__ import annotations
+
+import csv
+import datetime as dt
+import io
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from pipeline.data import slice as slices
+from pipeline.data import store
+from pipeline.reporting import execute, html, record, words
+from pipeline.reporting.record import FILE_NAME, HISTORY, Report
+from pipeline.settings import SLUG_FORMAT, SUMMARY, Paths, Period, Settings
+
+BRIDGE = "revenue.mrr_bridge"
+ACCOUNT_BRIDGE = "revenue.account_bridge"
+FIRST_PUBLISHED = "mrr_end_first_published"
+OTHER_COMPANIES = ".other"
+INDEX = "index.html"
+FOLDERS = ("tables", "figures")
+LINKS = {"a": "href", "img": "src", "link": "href", "script": "src"}
+
+
+class UnsoundReportError(Exception):
+    """The report that was built is not fit to be published (exit code 70)."""
+
+
+@dataclass(frozen=True)
+class Publication:
+    """What stands in reports/<period> now, and whether this run put it there."""
+
+    period: Period
+    status: str
+    revision: int
+    is_new: bool
+
+
+def publish(
+    period: Period,
+    settings: Settings,
+    paths: Paths,
+    *,
+    force: bool = False,
+    now: dt.datetime | None = None,
+) -> Publication:
+    """Build the report of a period and put it in place, or leave the one in force.
+
+    Raises:
+        ChapterFailedError: a listed chapter did not pass the gate.
+        UnsoundReportError: a file or link of the built report is not there.
+    """
+    for name in settings.chapters:
+        execute.check(name, period, paths.chapter(name, period))
+    make_room(settings.company, paths)
+    place = paths.report(period)
+    store.recover_folder(place)
+    standing = _standing(place, settings.company)
+    if standing and not force and _is_in_force(standing, period, paths):
+        return _publication(standing, is_new=False)
+    building = place.with_name(f"{period}.building")
+    shutil.rmtree(building, ignore_errors=True)
+    try:
+        report = _build(building, period, settings, paths, now or dt.datetime.now(dt.UTC))
+        verify(building, report)
+        if standing and _is_repeat(report, standing):
+            return _publication(standing, is_new=False)
+        store.replace_folder(building, place)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return _publication(report, is_new=True)
+
+
+def _publication(report: Report, is_new: bool) -> Publication:
+    return Publication(Period(report["period"]), report["status"], report["revision"], is_new)
+
+
+def _standing(place: Path, company: str) -> Report | None:
+    """The record of the report in place, when it is this company's and every file is as written."""
+    report = record.read(place / FILE_NAME)
+    if report is None or report["company"] != company:
+        return None
+    return report if report["provenance"]["files"] == _hashes(place) else None
+
+
+def is_intact(period: Period, paths: Paths) -> bool:
+    """True when the report in place is complete and nobody altered it."""
+    return _standing(paths.report(period), paths.company) is not None
+
+
+def _is_in_force(report: Report, period: Period, paths: Paths) -> bool:
+    fingerprint = record.slice_hash(record.inputs_of(period, paths))
+    is_settled = report["status"] in (record.FINAL, record.REVISED)
+    return is_settled and report["provenance"]["slice_sha256"] == fingerprint
+
+
+def _is_repeat(report: Report, standing: Report) -> bool:
+    is_equal = record.is_same(report, standing) and report["status"] == standing["status"]
+    return is_equal and report["provenance"]["files"] == standing["provenance"]["files"]
+
+
+# Building.
+
+
+def _build(
+    folder: Path, period: Period, settings: Settings, paths: Paths, now: dt.datetime
+) -> Report:
+    """Everything of a report in a folder aside; report.json comes last."""
+    kept = [store.read_json(paths.headline(name, period)) for name in settings.question_chapters]
+    report = record.compose(period, settings, paths, kept, now)
+    earlier = record.publications(paths.report(period), settings.company)
+    for name in settings.chapters:
+        _copy_files(paths.chapter(name, period), folder)
+    bridges = _fill_first_published(folder, period, paths)
+    report["restatements"] = list(record.restatements(bridges, paths))
+    is_final = slices.read(paths.snapshot(period)).is_final
+    fingerprint = report["provenance"]["slice_sha256"]
+    report["status"] = record.status_of(is_final, fingerprint, earlier)
+    report["provenance"]["files"] = _hashes(folder)
+    report["revision"] = record.revision_of(report, earlier)
+    for name in settings.chapters:
+        page = _page(name, report, settings, paths)
+        notebook = paths.chapter(name, period) / execute.NOTEBOOK
+        store.write_text(html.render_chapter(notebook, page), folder / page_name(name))
+    report["provenance"]["files"] = _hashes(folder)
+    report = record.sealed(report)
+    _write_history(folder / HISTORY, report, earlier)
+    store.write_json(report, folder / FILE_NAME)
+    return report
+
+
+def _copy_files(chapter: Path, folder: Path) -> None:
+    marker = store.read_json(chapter / execute.END_MARKER)
+    for path in execute.declared_files(marker):
+        if path.parts[0] in FOLDERS:
+            store.write_bytes((chapter / path).read_bytes(), folder / path)
+
+
+def _fill_first_published(
+    folder: Path, period: Period, paths: Paths
+) -> dict[str, list[dict[str, str]]]:
+    """The bridges' rows; in the file the column `mrr_end_first_published` is filled."""
+    bridges = {}
+    for name in (BRIDGE, ACCOUNT_BRIDGE):
+        path = folder / "tables" / f"{name}.csv"
+        bridges[name] = store.read_published_rows(path) if path.is_file() else []
+    rows = bridges[BRIDGE]
+    for row in rows:
+        first = record.first_published(row["period"], "mrr_end", paths)
+        own = row["mrr_end"] if row["period"] == str(period) else ""
+        row[FIRST_PUBLISHED] = f"{first[0]:.15g}" if first else own
+    if rows:
+        store.write_text(_csv_text(rows), folder / "tables" / f"{BRIDGE}.csv")
+    return bridges
+
+
+def _csv_text(rows: Sequence[Mapping[str, str]]) -> str:
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]), lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    return text.getvalue()
+
+
+def _write_history(folder: Path, report: Report, earlier: Sequence[Report]) -> None:
+    for publication in earlier:
+        if publication["revision"] < report["revision"]:
+            store.write_json(publication, folder / f"{publication['revision']}.json")
+
+
+# Pages.
+
+
+def page_name(chapter: str) -> str:
+    """The file of a chapter's page; the summary is the front page."""
+    return INDEX if chapter == SUMMARY else f"{chapter}.html"
+
+
+def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.Page:
+    period = Period(report["period"])
+    kept = {} if name == SUMMARY else store.read_json(paths.headline(name, period))
+    downloads = [(Path(href).name, href) for href in kept.get("downloads", [])]
+    if name == SUMMARY:
+        downloads = _all_downloads(report)
+    return html.Page(
+        company_name=settings.company_name,
+        period=str(period),
+        chapter=name,
+        title=title(name),
+        status=report["status"],
+        revision=report["revision"],
+        as_of=report["as_of"],
+        cut_off=report["analysis_cut_off"],
+        chapters=[(each, title(each), page_name(each)) for each in settings.chapters],
+        previous_href=_previous(period, settings, paths),
+        next_href=f"../{INDEX}#{period}",
+        downloads=downloads,
+        provenance=_provenance_rows(report),
+        restatements=report["restatements"],
+    )
+
+
+def title(chapter: str) -> str:
+    """A chapter's name for readers."""
+    return words.label(chapter)
+
+
+def _all_downloads(report: Report) -> list[tuple[str, str]]:
+    names = [name for name in report["provenance"]["files"] if name.startswith("tables/")]
+    return [(FILE_NAME, FILE_NAME), *((Path(name).name, name) for name in names)]
+
+
+def _previous(period: Period, settings: Settings, paths: Paths) -> str | None:
+    """The report before this one; its place in the index while it is not there."""
+    before = [name for name in settings.periods if name < str(period)]
+    if not before:
+        return None
+    is_there = (paths.reports / before[-1] / INDEX).is_file()
+    return f"../{before[-1]}/{INDEX}" if is_there else f"../{INDEX}#{before[-1]}"
+
+
+def _provenance_rows(report: Report) -> list[tuple[str, str]]:
+    facts = report["provenance"]
+    rows = [
+        ("Rebuild with", facts["command"]),
+        ("Facts known (hash of the slice)", facts["slice_sha256"][:12]),
+        ("Settings (hash)", facts["params_sha256"][:12]),
+        ("Libraries (hash of the lock)", facts["lock_sha256"][:12]),
+        ("Code (hash)", facts["code_sha256"][:12]),
+    ]
+    seed = [("Seed of the sample", str(facts["seed"]))] if facts["seed"] is not None else []
+    return [*rows, *seed, ("Commit and time of the build", "in report.json, below provenance")]
+
+
+# Verifying.
+
+
+def _hashes(folder: Path) -> dict[str, str]:
+    """Hash of every file of a report but its record and history."""
+    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
+    return {
+        name.as_posix(): store.sha256(path)
+        for name, path in sorted(files.items())
+        if name.parts[0] not in (FILE_NAME, HISTORY)
+    }
+
+
+def verify(folder: Path, report: Report) -> None:
+    """Refuse a report with a missing file, unreadable JSON or a link that leads nowhere."""
+    if record.read(folder / FILE_NAME) != json.loads(store.dump_json(report)):
+        raise UnsoundReportError(f"{FILE_NAME} does not read back as it was written.")
+    if _hashes(folder) != report["provenance"]["files"]:
+        raise UnsoundReportError("A file changed while the report was built.")
+    pages = [page_name(name) for name in report["chapters"]]
+    absent = [name for name in pages if not (folder / name).is_file()]
+    broken = [problem for name in pages if name not in absent for problem in _broken(folder, name)]
+    if absent or broken:
+        raise UnsoundReportError(
+            f"The report of {report['period']} is not fit to be published: "
+            f"{len(absent)} pages missing, {len(broken)} links lead nowhere: "
+            f"{', '.join([*absent, *broken][:5])}. The last report stays."
+        )
+
+
+def _broken(folder: Path, page: str) -> Iterator[str]:
+    reader = _Links()
+    reader.feed((folder / page).read_text(encoding="utf-8"))
+    index = (folder.parent / INDEX).resolve()
+    for link in reader.links:
+        target = urlsplit(link)
+        if target.scheme == "data":
+            continue
+        if target.scheme or target.netloc:
+            yield f"{page}: {link} leaves the report"
+            continue
+        file = (folder / unquote(target.path)).resolve() if target.path else folder / page
+        if file == index:
+            continue
+        is_own = file == folder.resolve() / page
+        if not file.is_file() or (is_own and target.fragment not in {"", *reader.anchors}):
+            yield f"{page}: {link}"
+
+
+class _Links(HTMLParser):
+    """Where a page leads, and the anchors it has."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.links: list[str] = []
+        self.anchors: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        for name, value in attrs:
+            if value and name == LINKS.get(tag):
+                self.links.append(value)
+            if value and name == "id":
+                self.anchors.add(value)
+
+
+# All reports.
+
+
+def make_room(company: str, paths: Paths) -> None:
+    """Move other companies' reports aside and bring this company's own back."""
+    others = paths.reports / OTHER_COMPANIES
+    for path in sorted(paths.reports.glob(f"*/{FILE_NAME}")):
+        owner = _owner(path)
+        if owner not in (None, company):
+            _move(path.parent, others / owner / path.parent.name)
+    for path in sorted((others / company).glob(f"*/{FILE_NAME}")):
+        if not (paths.reports / path.parent.name).exists():
+            _move(path.parent, paths.reports / path.parent.name)
+
+
+def _owner(path: Path) -> str | None:
+    """The company that a record names, if it is a company's slug."""
+    try:
+        owner = store.read_json(path).get("company")
+    except (store.CorruptDataError, AttributeError):
+        return None
+    return owner if isinstance(owner, str) and SLUG_FORMAT.fullmatch(owner) else None
+
+
+def _move(folder: Path, target: Path) -> None:
+    """Move a folder; what already stands there is kept under a further name."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if target.exists():
+        taken = len(list(target.parent.glob(f"{target.name}*")))
+        target.rename(target.with_name(f"{target.name}.{taken}"))
+    folder.rename(target)
+
+
+def all_reports(paths: Paths) -> list[Report]:
+    """The records of this company's reports, newest period first."""
+    found = [record.read(path) for path in paths.reports.glob(f"*/{FILE_NAME}")]
+    own = [report for report in found if report and report["company"] == paths.company]
+    return sorted(own, key=lambda report: report["period"], reverse=True)
+
+
+def write_index(paths: Paths) -> bool:
+    """Write reports/index.html from the report.json files; say whether it changed."""
+    current = record.code_hash(paths.root)
+    reports: list[dict[str, Any]] = [
+        report | {"is_older_code": report["provenance"]["code_sha256"] != current}
+        for report in all_reports(paths)
+    ]
+    text, path = html.render_index(reports), paths.reports / INDEX
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        return False
+    store.write_text(text, path)
+    return True

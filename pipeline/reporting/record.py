@@ -1,0 +1,303 @@
+"""What does a report say about itself? The content of report.json, and what was published before.
+
+Reads headline files, snapshot tables and earlier report.json files of the same company; makes the
+record of one period. The subtle point: `BUILD_FIELDS` may differ between two builds of the same
+inputs, nothing else may; a seal over the record tells a record that somebody altered.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import hashlib
+import importlib.metadata
+import platform
+import subprocess
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from pipeline.data import slice as slices
+from pipeline.data import store
+from pipeline.data.schema import SNAPSHOT
+from pipeline.data.schema.published import SCHEMA_VERSION
+from pipeline.reporting import tables, words
+from pipeline.settings import Paths, Period, Settings
+
+FILE_NAME = "report.json"
+HISTORY = "history"
+SAMPLE = "sample"
+PROVISIONAL, FINAL, REVISED = "provisional", "final", "revised"
+BUILD_FIELDS = (
+    "status",
+    "revision",
+    "restatements",
+    "provenance.built_at",
+    "provenance.files",
+    "provenance.git_commit",
+    "provenance.is_dirty",
+    "provenance.seal",
+    "provenance.versions",
+    "tables/revenue.mrr_bridge.csv:mrr_end_first_published",
+)
+VERSIONS = (
+    "lodestar", "duckdb", "ibis-framework", "lifelines", "numpy", "pandas", "pyarrow", "scipy",
+    "statsmodels",
+)  # fmt: skip
+CODE = ("pipeline/**/*.py", "pipeline/reporting/templates/**/*", "notebooks/*.ipynb")
+RESTATED = {"mrr_end": "revenue.mrr_bridge", "customers_end": "revenue.account_bridge"}
+SMALLEST_RESTATEMENT = 0.005
+"""Half a cent: below it two amounts are the same to a reader."""
+
+Report = dict[str, Any]
+
+
+def compose(
+    period: Period, settings: Settings, paths: Paths, kept: Sequence[Report], now: dt.datetime
+) -> Report:
+    """The record of a period, without status, revision, restatements and files.
+
+    `kept` are the headline files of the listed chapters, `now` is the time of the build.
+    """
+    cut = slices.read(paths.snapshot(period))
+    return {
+        "schema_version": SCHEMA_VERSION,
+        "period": str(period),
+        "as_of": cut.as_of.isoformat(),
+        "analysis_cut_off": cut.cut_off.isoformat(),
+        "company": settings.company,
+        "company_name": settings.company_name,
+        "currency": settings.currency,
+        "confidence": settings.confidence,
+        "chapters": list(settings.chapters),
+        "headline": [_aimed(row, settings) for chapter in kept for row in chapter["headline"]],
+        "models": [model for chapter in kept for model in chapter["models"]],
+        "quality": _quality(period, settings, paths),
+        "provenance": _provenance(period, settings, paths, now),
+    }
+
+
+def _aimed(row: Mapping[str, Any], settings: Settings) -> Report:
+    aim = settings.summary.targets.get(row["name"])
+    return {
+        **row,
+        "target": aim.target if aim else None,
+        "target_owner": aim.owner if aim else None,
+    }
+
+
+def _quality(period: Period, settings: Settings, paths: Paths) -> Report:
+    rows = store.read_frame(paths.snapshot(period) / "quality.parquet")
+    shown = tables.hide_small(rows, settings.min_cell)
+    content = [
+        {str(key): plain(value) for key, value in row.items()} for row in shown.to_dict("records")
+    ]
+    set_aside = rows[rows["kind"] == "quarantined"]
+    return {
+        "n_quarantined": int(set_aside["n"].sum()),
+        "mrr_quarantined": plain(float(set_aside["mrr_affected"].sum())),
+        "rules": content,
+    }
+
+
+def plain(value: Any) -> Any:
+    """A value as JSON knows it; missing is None and a day is ISO text."""
+    if words.is_missing(value):
+        return None
+    if isinstance(value, dt.date):
+        return value.isoformat()[:10]
+    if hasattr(value, "item"):
+        value = value.item()
+    return float(f"{value:.15g}") if isinstance(value, float) else value
+
+
+# Where the numbers come from.
+
+
+def _provenance(period: Period, settings: Settings, paths: Paths, now: dt.datetime) -> Report:
+    commit, is_dirty = _commit(paths.root)
+    inputs = inputs_of(period, paths)
+    choices = settings.model_dump_json(exclude={"periods"})
+    return {
+        "inputs": inputs,
+        "slice_sha256": slice_hash(inputs),
+        "params_sha256": hashlib.sha256(choices.encode("utf-8")).hexdigest(),
+        "lock_sha256": store.sha256(paths.root / "requirements.lock"),
+        "code_sha256": code_hash(paths.root),
+        "seed": settings.simulate.seed if settings.company == SAMPLE else None,
+        "command": f"make report PERIOD={period}",
+        "git_commit": commit,
+        "is_dirty": is_dirty,
+        "versions": versions(),
+        "built_at": now.replace(microsecond=0).isoformat(),
+        "build_fields": list(BUILD_FIELDS),
+    }
+
+
+def inputs_of(period: Period, paths: Paths) -> Report:
+    """Hash and number of rows of each snapshot table of a period."""
+    folder = paths.snapshot(period)
+    found: Report = {slices.FILE_NAME: {"sha256": store.sha256(folder / slices.FILE_NAME)}}
+    for name in SNAPSHOT:
+        path = folder / f"{name}.parquet"
+        rows = store.read_parquet(path).num_rows
+        found[path.name] = {"sha256": store.sha256(path), "n_rows": rows}
+    return found
+
+
+def slice_hash(inputs: Mapping[str, Any]) -> str:
+    """One hash over all inputs: two reports with the same one know the same facts."""
+    return _digest({name: facts["sha256"] for name, facts in inputs.items()})
+
+
+def code_hash(root: Path) -> str:
+    """One hash over the package and the notebooks."""
+    files = sorted({path for pattern in CODE for path in root.glob(pattern) if path.is_file()})
+    names = {path.relative_to(root).as_posix(): path for path in files}
+    kept = {name: path for name, path in names.items() if "__pycache__" not in name}
+    return _digest({name: store.sha256(path) for name, path in kept.items()})
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the libraries that compute."""
+    found = {"python": platform.python_version()}
+    for name in VERSIONS:
+        try:
+            found[name] = importlib.metadata.version(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _commit(root: Path) -> tuple[str | None, bool | None]:
+    head, changes = _git(root, "rev-parse", "HEAD"), _git(root, "status", "--porcelain")
+    return head or None, None if changes is None else bool(changes)
+
+
+def _git(root: Path, *words_: str) -> str | None:
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(root), *words_], capture_output=True, text=True, timeout=30
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout.strip() if done.returncode == 0 else None
+
+
+# The seal.
+
+
+def sealed(report: Report) -> Report:
+    """The record with the hash of its own content."""
+    provenance = {**report["provenance"], "seal": _seal(report)}
+    return {**report, "provenance": provenance}
+
+
+def is_sealed(report: Any) -> bool:
+    """True when nobody altered the record since it was written."""
+    try:
+        return bool(report["provenance"]["seal"] == _seal(report))
+    except (KeyError, TypeError):
+        return False
+
+
+def _seal(report: Report) -> str:
+    provenance = {key: value for key, value in report["provenance"].items() if key != "seal"}
+    return _digest({**report, "provenance": provenance})
+
+
+def _digest(content: Any) -> str:
+    return hashlib.sha256(store.dump_json(content).encode("utf-8")).hexdigest()
+
+
+def is_same(one: Report, other: Report) -> bool:
+    """True when two records say the same about the month: all but the build fields."""
+    return _said(one) == _said(other)
+
+
+def _said(report: Report) -> Report:
+    said = {key: value for key, value in report.items() if key not in BUILD_FIELDS}
+    provenance = {
+        key: value
+        for key, value in report["provenance"].items()
+        if f"provenance.{key}" not in BUILD_FIELDS and key not in ("code_sha256", "lock_sha256")
+    }
+    files = report["provenance"].get("files", {})
+    kept = {name: value for name, value in files.items() if name.startswith("tables/")}
+    return {**said, "provenance": {**provenance, "tables": kept}}
+
+
+# What was published before.
+
+
+def publications(folder: Path, company: str) -> list[Report]:
+    """Every publication of one period by this company, first to last; altered ones are left out."""
+    found = {}
+    for path in [*(folder / HISTORY).glob("*.json"), folder / FILE_NAME]:
+        report = read(path)
+        if report and report["company"] == company:
+            found[report["revision"]] = report
+    return [found[revision] for revision in sorted(found)]
+
+
+def read(path: Path) -> Report | None:
+    """A record that is there, can be read and was not altered; else None."""
+    try:
+        report = store.read_json(path)
+    except (store.MissingDataError, store.CorruptDataError):
+        return None
+    return report if is_sealed(report) else None
+
+
+def status_of(is_final: bool, fingerprint: str, earlier: Sequence[Report]) -> str:
+    """Provisional before the close; final; revised when the slice of a final report changed."""
+    if not is_final:
+        return PROVISIONAL
+    settled = [each for each in earlier if each["status"] in (FINAL, REVISED)]
+    if not settled:
+        return FINAL
+    last = settled[-1]
+    return last["status"] if last["provenance"]["slice_sha256"] == fingerprint else REVISED
+
+
+def revision_of(report: Report, earlier: Sequence[Report]) -> int:
+    """1 for the first publication, the last one's number when nothing moved, else one more."""
+    if not earlier:
+        return 1
+    last = earlier[-1]
+    is_repeat = is_same(report, last) and report["status"] == last["status"]
+    return last["revision"] if is_repeat else last["revision"] + 1
+
+
+def first_published(period: str, metric: str, paths: Paths) -> tuple[float, str] | None:
+    """A headline as the period's first publication had it, and that publication's status."""
+    earlier = publications(paths.reports / period, paths.company)
+    for row in earlier[0]["headline"] if earlier else []:
+        if row["name"] == metric and row["estimate"] is not None:
+            return float(row["estimate"]), earlier[0]["status"]
+    return None
+
+
+def restatements(
+    bridges: Mapping[str, Sequence[Mapping[str, str]]], paths: Paths
+) -> Iterator[Report]:
+    """One row per period and metric whose figure is no longer what was first published.
+
+    Args:
+        bridges: rows of `revenue.mrr_bridge` and `revenue.account_bridge` by table name.
+        paths: where earlier reports are.
+    """
+    for metric, table in RESTATED.items():
+        for row in bridges.get(table, ()):
+            first = first_published(row["period"], metric, paths)
+            if first is None or not row[metric]:
+                continue
+            now = float(row[metric])
+            if abs(now - first[0]) >= SMALLEST_RESTATEMENT:
+                yield {
+                    "period": row["period"],
+                    "metric": metric,
+                    "first_published": first[0],
+                    "first_status": first[1],
+                    "now": now,
+                    "difference": float(f"{now - first[0]:.15g}"),
+                }

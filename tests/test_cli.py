@@ -1,0 +1,200 @@
+"""The command line: one clear message, and the exit code that the message means."""
+
+import errno
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipeline import cli
+from pipeline.data.reading import DataError
+from pipeline.data.slice import NotDueError
+from pipeline.data.store import CorruptDataError, MissingDataError
+from pipeline.flow import StageFailedError
+from pipeline.lock import BusyError, locked
+from pipeline.reporting.chapter import UnfinishedChapterError, pseudonym
+from pipeline.reporting.execute import ChapterFailedError, MissingKernelError
+from pipeline.reporting.publish import UnsoundReportError
+from pipeline.run import FailedPeriodsError
+from pipeline.settings import ConfigurationError, ParameterError
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(autouse=True)
+def _same_signals() -> Iterator[None]:
+    before = signal.getsignal(signal.SIGTERM)
+    yield
+    signal.signal(signal.SIGTERM, before)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    return tmp_path
+
+
+def lodestar(root: Path, *words: str) -> int:
+    with pytest.raises(SystemExit) as end:
+        cli.main(["--root", str(root), *words])
+    return end.value.code
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (ConfigurationError("x"), 78),
+        (MissingKernelError("x"), 78),
+        (ParameterError("x"), 64),
+        (MissingDataError("x"), 66),
+        (CorruptDataError("x"), 65),
+        (DataError("x"), 65),
+        (NotDueError("x"), 75),
+        (BusyError("x"), 75),
+        (ChapterFailedError("x"), 70),
+        (UnfinishedChapterError("x"), 70),
+        (UnsoundReportError("x"), 70),
+        (StageFailedError("x", 65), 65),
+        (FailedPeriodsError("x", 70), 70),
+        (PermissionError(errno.EACCES, "x"), 73),
+        (OSError(errno.EROFS, "x"), 73),
+        (OSError(errno.ENOSPC, "x"), 74),
+        (ValueError("nobody foresaw this"), 70),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, Exception) else str(value),
+)
+def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
+    assert cli.exit_code_of(error) == code
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "message"),
+    [
+        (["run", "--period", "2026-1"], 64, "is not a period"),
+        (["run", "--period", "../../evil"], 64, "is not a period"),
+        (["run", "--period="], 64, "is not a period"),
+        (["run", "--jobs", "0"], 64, "--jobs 0"),
+        (["chapter", "survivals", "2026-10"], 64, "is no chapter"),
+        (["chapter", "survival", "2026-10"], 66, "03_survival.ipynb is missing"),
+        (["stage", "cook"], 64, "is no stage"),
+        (["explain", "2026-10", "nrr"], 64, "is no headline"),
+        (["explain", "2026-10", "mrr_end"], 66, "no sound report of 2026-10"),
+        (["report", "2026-10"], 70, "no executed notebook"),
+        (["who", "acct-1"], 66, "accounts.parquet is missing"),
+        (["check"], 66, "accounts.csv"),
+        (["no-such-command"], 64, "No such command"),
+        (["run", "--no-such-option"], 64, "No such option"),
+    ],
+)
+def test_a_wrong_word_or_missing_input_is_one_message_and_an_exit_code(
+    root: Path, capsys: pytest.CaptureFixture[str], words: list[str], code: int, message: str
+) -> None:
+    assert lodestar(root, *words) == code
+    said = capsys.readouterr()
+    assert message in said.err
+    assert "Traceback" not in said.err
+    assert said.out == ""
+
+
+def test_a_root_without_params_is_a_configuration_error(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lodestar(tmp_path, "status") == 78
+    assert "params.yaml is missing" in capsys.readouterr().err
+
+
+def test_a_wrong_setting_is_named(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = root / "params.yaml"
+    path.write_text(path.read_text(encoding="utf-8") + "\ngrace: 3\n", encoding="utf-8")
+    assert lodestar(root, "run") == 78
+    assert "grace: no such setting; it is now called grace_days" in capsys.readouterr().err
+
+
+def test_an_error_nobody_foresaw_leaves_its_traceback_in_a_file(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli.Place, "load", lambda _: 1 / 0)
+    assert lodestar(root, "status") == 70
+    said = capsys.readouterr().err
+    assert "ZeroDivisionError: division by zero" in said
+    assert "Traceback" not in said
+    kept = (root / "build" / "log" / "traceback.txt").read_text()
+    assert kept.startswith("Traceback")
+
+
+def test_a_second_run_ends_at_once_with_busy_and_loads_nothing_slow(root: Path) -> None:
+    script = "import sys; from pipeline import cli\n"
+    script += "try: cli.main(['--root', sys.argv[1], 'run'])\n"
+    script += "except SystemExit as end: print(end.code, 'pandas' in sys.modules)"
+    with locked(root):
+        command = [sys.executable, "-c", script, str(root)]
+        done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
+    assert done.stdout == "75 False\n"
+    assert "Another run is under way here (process" in done.stderr
+
+
+def test_an_interrupted_command_ends_with_130(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def terminate(_: object) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(5)
+
+    monkeypatch.setattr(cli.Place, "load", terminate)
+    assert lodestar(root, "status") == 130
+    assert "interrupted; the last reports stay" in capsys.readouterr().err
+
+
+def test_help_tells_every_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lodestar(root, "--help") == 0
+    said = capsys.readouterr().out
+    for name in ("run", "status", "check", "explain", "who", "stage", "chapter", "report"):
+        assert f"  {name} " in said
+
+
+# On the small company.
+
+
+def test_explain_says_value_formula_and_the_rows_behind(
+    test_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lodestar(test_root, "explain", "2026-10", "mrr_end") == 0
+    said = capsys.readouterr().out
+    assert "formula   Σ MRR at P1" in said
+    assert "tables/revenue.mrr_bridge.csv, 1 of" in said
+    assert "period=2026-10" in said
+
+
+def test_check_counts_rows_and_quarantine_and_changes_nothing(
+    test_root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = {path: path.stat().st_mtime_ns for path in (test_root / "data").rglob("*")}
+    assert lodestar(test_root, "check") == 0
+    said = capsys.readouterr().out
+    assert "accounts: " in said
+    assert "to quarantine" in said
+    assert {path: path.stat().st_mtime_ns for path in (test_root / "data").rglob("*")} == before
+
+
+def test_who_finds_the_account_behind_a_pseudonym(
+    test_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("LODESTAR_PSEUDONYM_KEY", raising=False)
+    listing = (test_root / "data" / "raw" / "sample" / "accounts.csv").read_text(encoding="utf-8")
+    account = listing.splitlines()[20].split(",")[0].strip('"')
+    assert lodestar(test_root, "who", pseudonym(account, "sample")) == 0
+    assert capsys.readouterr().out == f"{account}\n"
+    assert lodestar(test_root, "who", "acct-0000000000") == 64
+
+
+def test_status_lists_each_period(test_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert lodestar(test_root, "status") == 0
+    said = capsys.readouterr().out
+    assert "2026-08  final, revision 1; current" in said
+    assert "2026-10  provisional, revision 1; current" in said

@@ -1,0 +1,363 @@
+"""Unattended runs: what is due is built once, a failure costs its own period only."""
+
+import datetime as dt
+import fcntl
+import io
+import json
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from pipeline import flow as flows
+from pipeline import run as runner
+from pipeline import settings as configuration
+from pipeline.data import store
+from pipeline.data.slice import NotDueError
+from pipeline.flow import Ended, Flow, Task
+from pipeline.lock import BusyError, locked
+from pipeline.reporting import publish
+from pipeline.run import FailedPeriodsError, Progress, Run
+from pipeline.settings import ConfigurationError, Paths, Period
+
+ROOT = Path(__file__).parents[1]
+SHIPPED = (ROOT / "params.yaml").read_text(encoding="utf-8")
+OCTOBER_END = dt.date(2026, 10, 31)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A root with the shipped params and flow, and data that end with October 2026."""
+    shutil.copy(ROOT / "params.yaml", tmp_path)
+    shutil.copy(ROOT / "dvc.yaml", tmp_path)
+    extract = {"extract_date": OCTOBER_END.isoformat()}
+    store.write_json(extract, tmp_path / "data" / "processed" / "ingest" / "extract.json")
+    return tmp_path
+
+
+# One run at a time.
+
+
+def test_a_second_run_is_refused_at_once_and_names_the_holder(root: Path) -> None:
+    with locked(root):
+        began = time.monotonic()
+        with pytest.raises(BusyError, match=r"process \d+ on "), locked(root):
+            pass
+        assert time.monotonic() - began < 1
+
+
+def test_the_lock_is_free_after_a_run_that_failed(root: Path) -> None:
+    with pytest.raises(RuntimeError), locked(root):
+        raise RuntimeError
+    with locked(root) as handle:
+        assert handle > 0
+
+
+def test_a_child_that_outlives_its_run_keeps_the_lock(root: Path) -> None:
+    with locked(root) as handle:
+        child = subprocess.Popen(
+            [sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[handle]
+        )
+    try:
+        with pytest.raises(BusyError), locked(root):
+            pass
+    finally:
+        child.kill()
+        child.wait()
+    with (root / "build" / "lock").open() as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        assert not lock.closed
+
+
+# Which periods.
+
+
+@pytest.mark.parametrize(
+    ("periods", "extract", "expected"),
+    [
+        (["2026-09"], "2026-10-31", ["2026-10"]),
+        (["2026-09"], "2026-10-30", []),
+        (["2026-07", "2026-08"], "2026-11-15", ["2026-09", "2026-10"]),
+        (["2026-12"], "2026-10-31", []),
+        (["2025-11"], "2026-01-31", ["2025-12", "2026-01"]),
+        ([], "2026-10-31", ["2026-10"]),
+        ([], "2026-10-30", ["2026-09"]),
+    ],
+)
+def test_months_after_the_newest_listed_one_are_due_when_the_data_reach_their_end(
+    periods: list[str], extract: str, expected: list[str]
+) -> None:
+    assert runner.newly_due(periods, dt.date.fromisoformat(extract)) == expected
+
+
+def test_a_new_period_enters_params_in_order_and_every_other_letter_stays(root: Path) -> None:
+    runner.add_periods(root, ["2026-06"])
+    after = (root / "params.yaml").read_text(encoding="utf-8")
+    assert after == SHIPPED.replace('periods: ["2026-07"', 'periods: ["2026-06", "2026-07"')
+
+
+BLOCK = """company: acme
+company_name: Acme
+periods:   # the months
+  - "2026-07"  # the first
+  - '2026-09'
+# what follows
+currency: EUR
+"""
+
+
+@pytest.mark.parametrize(
+    ("new", "line", "before"),
+    [("2026-08", 4, "'2026-09'"), ("2026-06", 3, '"2026-07"'), ("2026-10", 5, "# what follows")],
+)
+def test_a_list_written_over_several_lines_keeps_its_shape_and_comments(
+    tmp_path: Path, new: str, line: int, before: str
+) -> None:
+    (tmp_path / "params.yaml").write_text(BLOCK)
+    settings = runner.add_periods(tmp_path, [new])
+    lines = (tmp_path / "params.yaml").read_text().splitlines()
+    assert lines[line] == f'  - "{new}"'
+    assert before in lines[line + 1]
+    assert [each for each in lines if each != f'  - "{new}"'] == BLOCK.splitlines()
+    assert settings.periods == sorted(["2026-07", "2026-09", new])
+
+
+def test_blocks_that_params_leave_out_are_written_out_because_the_flow_names_them(
+    root: Path,
+) -> None:
+    text = 'company: acme  # ours\ncompany_name: Acme\nperiods: ["2026-10"]\ngrace_days: 14\n'
+    (root / "params.yaml").write_text(text)
+    before = configuration.load(root)
+    after = runner.complete_params(root, before)
+    written = (root / "params.yaml").read_text()
+    assert written.startswith(text)
+    assert after == before
+    assert "time_to_value:" in written
+    assert runner.complete_params(root, after) is after
+
+
+def test_shipped_params_need_no_completion(root: Path) -> None:
+    runner.complete_params(root, configuration.load(root))
+    assert (root / "params.yaml").read_text(encoding="utf-8") == SHIPPED
+
+
+# The order of a run, with DVC and the kernels played by a stand-in.
+
+
+class PlayedFlow(Flow):
+    """Says what it is told to say, and remembers what it was asked."""
+
+    def __init__(self, root: Path, stale: Sequence[str], failing: Sequence[str] = ()) -> None:
+        super().__init__(root)
+        self.now_stale = set(stale)
+        self.failing = set(failing)
+        self.asked: list[str] = []
+
+    def stale(self) -> set[str]:
+        return set(self.now_stale)
+
+    def reproduce(self, stages: Sequence[str], on_stage: object) -> None:
+        self.asked.append(f"repro {' '.join(stages)}")
+        self.now_stale -= set(stages)
+
+    def record(self, stages: object) -> None:
+        names = sorted(stages)
+        self.asked += [f"commit {' '.join(names)}"] if names else []
+        self.now_stale -= set(names)
+
+    def run_side_by_side(self, tasks: Sequence[Task], jobs: int) -> Iterator[Ended]:
+        for task in tasks:
+            is_bad = task.stage in self.failing
+            self.asked.append(task.stage)
+            yield Ended(task, 70 if is_bad else 0, "cell 'answer' failed: KeyError" * is_bad, 1.0)
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """Periods that a run published; nothing is built."""
+    found: list[str] = []
+
+    def note(period: Period, *_: object, **__: object) -> publish.Publication:
+        found.append(str(period))
+        return publish.Publication(period, "provisional", 1, True)
+
+    monkeypatch.setattr(publish, "publish", note)
+    monkeypatch.setattr(publish, "is_intact", lambda *_: True)
+    monkeypatch.setattr(publish, "write_index", lambda *_: False)
+    return found
+
+
+def build(flow: PlayedFlow, period: str | None = None, force: bool = False) -> str:
+    said = io.StringIO()
+    progress = Progress(Console(file=said, width=200, soft_wrap=True, highlight=False))
+    this = Run(flow, configuration.load(flow.root), progress, 2)
+    try:
+        this.build(Period(period) if period else None, force)
+    finally:
+        flow.said = said.getvalue()
+    return flow.said
+
+
+def test_nothing_out_of_date_means_nothing_is_run(root: Path, published: list[str]) -> None:
+    flow = PlayedFlow(root, [])
+    said = build(flow)
+    assert (flow.asked, published) == ([], [])
+    assert said.splitlines()[-1].startswith(f"{root}/reports/index.html: ")
+    assert (root / "params.yaml").read_text(encoding="utf-8") == SHIPPED
+
+
+def test_chapters_come_before_their_summary_and_reports_last(
+    root: Path, published: list[str]
+) -> None:
+    stale = ["survival@2026-10", "summary@2026-10", "report@2026-10"]
+    flow = PlayedFlow(root, stale)
+    build(flow)
+    assert flow.asked == [
+        "survival@2026-10", "commit survival@2026-10",
+        "summary@2026-10", "commit summary@2026-10",
+        "commit report@2026-10",
+    ]  # fmt: skip
+    assert published == ["2026-10"]
+
+
+def test_a_failed_chapter_costs_its_own_period_only(root: Path, published: list[str]) -> None:
+    stale = [
+        f"{name}@{p}" for name in ("survival", "summary", "report") for p in ("2026-09", "2026-10")
+    ]
+    flow = PlayedFlow(root, stale, failing=["survival@2026-09"])
+    with pytest.raises(
+        FailedPeriodsError, match=r"1 of 4 periods .*2026-09.*cell 'answer'"
+    ) as caught:
+        build(flow)
+    assert caught.value.code == 70
+    assert published == ["2026-10"]
+    assert "summary@2026-09" not in flow.asked
+    assert "commit survival@2026-10" in flow.asked
+
+
+def test_a_period_that_is_not_due_is_named_and_skipped(root: Path, published: list[str]) -> None:
+    runner.add_periods(root, ["2026-11"])
+    flow = PlayedFlow(root, ["report@2026-10", "report@2026-11", "survival@2026-11"])
+    said = build(flow)
+    assert "Skipped: 2026-11 is not due" in said
+    assert published == ["2026-10"]
+    assert "survival@2026-11" not in flow.asked
+
+
+def test_a_month_that_became_due_is_added_and_its_snapshot_made(
+    root: Path, published: list[str]
+) -> None:
+    extract = {"extract_date": "2026-11-30"}
+    store.write_json(extract, root / "data" / "processed" / "ingest" / "extract.json")
+    flow = PlayedFlow(root, [])
+    said = build(flow)
+    assert "added 2026-11 to periods" in said
+    assert flow.asked == ["repro snapshot"]
+    assert configuration.load(root).periods[-1] == "2026-11"
+
+
+def test_a_period_asked_for_that_is_not_due_is_refused_and_not_added(root: Path) -> None:
+    with pytest.raises(NotDueError, match="2026-11 is not due"):
+        build(PlayedFlow(root, []), "2026-11")
+    assert (root / "params.yaml").read_text(encoding="utf-8") == SHIPPED
+
+
+def test_one_period_asked_for_is_the_only_one_built(root: Path, published: list[str]) -> None:
+    flow = PlayedFlow(root, ["survival@2026-09", "report@2026-09", "report@2026-10"])
+    build(flow, "2026-09")
+    assert published == ["2026-09"]
+
+
+def test_force_publishes_what_is_up_to_date(root: Path, published: list[str]) -> None:
+    build(PlayedFlow(root, []), "2026-08", force=True)
+    assert published == ["2026-08"]
+
+
+def test_another_company_does_not_need_the_sample(root: Path, published: list[str]) -> None:
+    path = root / "params.yaml"
+    path.write_text(SHIPPED.replace("company: sample ", "company: acme "), encoding="utf-8")
+    flow = PlayedFlow(root, ["simulate", "ingest"])
+    build(flow)
+    assert flow.asked == ["repro ingest usage", "repro snapshot"]
+
+
+# Children.
+
+
+def test_a_chapter_in_a_process_of_its_own_says_why_it_failed(root: Path) -> None:
+    ended = list(Flow(root).run_side_by_side([Task("survival", "2026-10")], 2))
+    assert [(each.task.stage, each.code) for each in ended] == [("survival@2026-10", 66)]
+    assert "03_survival.ipynb is missing" in ended[0].message
+
+
+def test_a_failed_stage_keeps_its_own_exit_code_behind_dvc(tmp_path: Path) -> None:
+    failure = tmp_path / "failure.json"
+    store.write_json({"code": 65, "message": "2 rows cannot be used"}, failure)
+    error = flows._stage_failure("repro", failure, ["ERROR: failed to reproduce 'ingest'"])
+    assert (error.code, str(error)) == (65, "2 rows cannot be used")
+    unknown = flows._stage_failure("repro", tmp_path / "none", ["x\n", "ERROR: no such stage\n"])
+    assert (unknown.code, str(unknown)) == (70, "dvc repro failed: ERROR: no such stage")
+
+
+def test_a_flow_without_stages_is_a_configuration_error(tmp_path: Path) -> None:
+    (tmp_path / "dvc.yaml").write_text("stages: {}\n")
+    with pytest.raises(ConfigurationError, match="names no stage"):
+        flows.named_parameters(tmp_path)
+
+
+def test_a_root_with_a_flow_of_its_own_is_left_as_it_is(root: Path) -> None:
+    flows.lay_out(root, ROOT)
+    assert not (root / "pipeline").exists()
+
+
+def test_a_root_that_was_laid_out_follows_the_project(tmp_path: Path) -> None:
+    project, root = tmp_path / "project", tmp_path / "root"
+    for name in ("dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock"):
+        store.write_text(name, project / name)
+    store.write_text("1", project / "pipeline" / "run.py")
+    store.write_text("1", project / "notebooks" / "03_survival.ipynb")
+    (root / ".dvc").mkdir(parents=True)
+    flows.lay_out(root, project)
+    store.write_text("2", project / "pipeline" / "run.py")
+    (project / "notebooks" / "03_survival.ipynb").unlink()
+    flows.lay_out(root, project)
+    assert (root / "pipeline" / "run.py").read_text() == "2"
+    assert list((root / "notebooks").iterdir()) == []
+
+
+# The whole machine, on the small company.
+
+
+def digest(root: Path) -> dict[str, str]:
+    files = [path for name in ("reports", "data") for path in (root / name).rglob("*")]
+    files += [root / "dvc.lock", root / "params.yaml"]
+    return {str(path): store.sha256(path) for path in files if path.is_file()}
+
+
+def test_a_second_run_changes_no_byte_and_leaves_nothing_out_of_date(test_root: Path) -> None:
+    before = digest(test_root)
+    command = [sys.executable, "-m", "pipeline.cli", "--root", str(test_root), "run"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    assert digest(test_root) == before
+    assert Flow(test_root).stale() == set()
+    assert "reports/index.html: October 2026 (provisional): " in done.stdout.splitlines()[-1]
+
+
+def test_the_small_company_has_a_final_and_a_provisional_report(test_root: Path) -> None:
+    paths = Paths(test_root, "sample")
+    found = {report["period"]: report["status"] for report in publish.all_reports(paths)}
+    assert found == {"2026-08": "final", "2026-10": "provisional"}
+
+
+def test_reports_hold_no_nan_and_no_path_of_this_machine(test_root: Path) -> None:
+    for path in sorted((test_root / "reports").rglob("*.*")):
+        text = path.read_text(encoding="utf-8")
+        assert str(ROOT) not in text, path
+        if path.suffix == ".json":
+            json.loads(text, parse_constant=pytest.fail)

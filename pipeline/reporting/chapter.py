@@ -21,7 +21,7 @@ from IPython.display import HTML, display
 
 from pipeline import settings as configuration
 from pipeline.data import slice as slices
-from pipeline.data import store
+from pipeline.data import store, targets
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
 from pipeline.reporting import parts, tables, words
 from pipeline.reporting.figures import Figure
@@ -277,7 +277,7 @@ class Chapter:
 
     def headlines(self) -> pd.DataFrame:
         """One row per headline of the listed chapters, with target and owner."""
-        targets = self.company.summary.targets
+        aims = targets.of_period(self.company, self.paths.snapshot(self.period))
         rows = [
             row for name in self.company.question_chapters for row in self._kept(name, "headline")
         ]
@@ -291,11 +291,7 @@ class Chapter:
             "target_owner",
         ]
         for row in rows:
-            aim = targets.get(row["name"])
-            row |= {
-                "target": aim.target if aim else None,
-                "target_owner": aim.owner if aim else None,
-            }
+            row |= targets.named(row["name"], aims)
         numbers = ["estimate", "ci_low", "ci_high", "n", "previous", "year_ago", "change", "target"]
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 

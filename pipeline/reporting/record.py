@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import slice as slices
-from pipeline.data import store
+from pipeline.data import store, targets
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.published import SCHEMA_VERSION
 from pipeline.reporting import tables, words
@@ -59,6 +59,7 @@ def compose(
     `kept` are the headline files of the listed chapters, `now` is the time of the build.
     """
     cut = slices.read(paths.snapshot(period))
+    aims = targets.of_period(settings, paths.snapshot(period))
     return {
         "schema_version": SCHEMA_VERSION,
         "period": str(period),
@@ -69,19 +70,14 @@ def compose(
         "currency": settings.currency,
         "confidence": settings.confidence,
         "chapters": list(settings.chapters),
-        "headline": [_aimed(row, settings) for chapter in kept for row in chapter["headline"]],
+        "headline": [
+            row | targets.named(row["name"], aims)
+            for chapter in kept
+            for row in chapter["headline"]
+        ],
         "models": [model for chapter in kept for model in chapter["models"]],
         "quality": _quality(period, settings, paths),
         "provenance": _provenance(period, settings, paths, now),
-    }
-
-
-def _aimed(row: Mapping[str, Any], settings: Settings) -> Report:
-    aim = settings.summary.targets.get(row["name"])
-    return {
-        **row,
-        "target": aim.target if aim else None,
-        "target_owner": aim.owner if aim else None,
     }
 
 

@@ -101,6 +101,7 @@ class Snapshot:
             "returns": spells.returns(ended, self.cut),
             "exclusions": quality.exclusions(accounts, own),
             "quality": self._quality(accounts),
+            "targets": self._targets(),
         }
 
     def _known_accounts(self) -> ir.Table:
@@ -187,6 +188,13 @@ class Snapshot:
         )
         declared = list(SNAPSHOT["accounts"].columns)
         return joined.select(*declared, *self.settings.attributes)
+
+    def _targets(self) -> ir.Table:
+        """Table `targets`: what the period aims at."""
+        if "targets" not in self.raw:
+            return ibis.memtable(engine.empty(SNAPSHOT["targets"]))
+        rows = with_columns(self.raw["targets"], "targets")
+        return rows.filter(rows.period == str(self.cut.period)).select(*SNAPSHOT["targets"].columns)
 
     def _events(self) -> dict[str, ir.Table]:
         """Raw events of the slice that were known in time, and usage by month."""

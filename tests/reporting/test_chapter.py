@@ -37,6 +37,8 @@ def root(tmp_path, monkeypatch) -> Path:
             pd.DataFrame({"account_id": ["a-1"], "mrr": [10.0]}),
             paths.snapshot(Period(period)) / "accounts.parquet",
         )
+        aims = pd.DataFrame([("quick_ratio", "Sales", 4.0)], columns=["metric", "owner", "target"])
+        store.write_parquet(aims, paths.snapshot(Period(period)) / "targets.parquet")
     monkeypatch.setenv("LODESTAR_ROOT", str(tmp_path))
     monkeypatch.delenv("LODESTAR_PSEUDONYM_KEY", raising=False)
     return tmp_path
@@ -209,6 +211,9 @@ def test_the_summary_reads_what_the_chapters_kept(root, shown, tmp_path):
     summary = open_chapter("summary", "2026-10", str(tmp_path / "summary"))
     assert summary.headlines()["name"].tolist() == list(HEADLINES)
     assert summary.headlines()["estimate"].tolist() == [0.5] * len(HEADLINES)
+    aimed = summary.headlines().set_index("name")
+    assert aimed.loc["quick_ratio", ["target", "target_owner"]].tolist() == [4.0, "Sales"]
+    assert aimed["target"].count() == 1
     assert summary.page_one_of("drivers", "top")["driver"].tolist() == ["usage"]
     assert summary.page_one_of("drivers", "nothing").empty
     assert summary.page_one_of("health", "top").empty

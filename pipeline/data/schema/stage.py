@@ -214,9 +214,20 @@ QUALITY = table(
     },
 )  # fmt: skip
 
+TARGETS = table(
+    "targets",
+    "one row per metric with a target for the period",
+    ("metric",),
+    {
+        "metric": column("text", "Name of the headline.", must=True),
+        "owner": column("text", "Who answers for it."),
+        "target": column("number", "Value aimed at.", must=True),
+    },
+)
+
 SNAPSHOT: dict[str, Table] = {
     table.name: table
     for table in (
-        ACCOUNTS, SPELLS, MRR_LEDGER, ACCOUNT_MONTHS, RETURNS, EXCLUSIONS, QUALITY,
+        ACCOUNTS, SPELLS, MRR_LEDGER, ACCOUNT_MONTHS, RETURNS, EXCLUSIONS, QUALITY, TARGETS,
     )
 }  # fmt: skip

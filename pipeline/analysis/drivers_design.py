@@ -193,9 +193,11 @@ def _number(values: pd.Series, name: str) -> tuple[Feature | None, list[tuple[st
     low, quarter, median, three_quarters, high = known.quantile([TAIL, 0.25, 0.5, 0.75, 1 - TAIL])
     limits = (low, high) if low < high else (known.min(), known.max())
     scale, words = three_quarters - quarter, "one interquartile range"
-    if scale == 0:
+    if scale == 0 and (known % 1 == 0).all():
+        scale, words = 1.0, "one unit; the quartiles are equal"
+    elif scale == 0:
         scale, words = float(known.clip(*limits).std()), "one standard deviation"
-    unit = f"{scale:.4g} more ({words})"
+    unit = f"{scale:,.4g} more ({words})"
     return Feature(name, "number", unit=unit, centre=median, scale=scale, limits=limits), []
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -171,11 +172,12 @@ def label(name: Any) -> str:
     """A column's or level's name for readers: `touch_model` as `Touch model`."""
     if str(name) in LABELS:
         return LABELS[str(name)]
-    said = [ACRONYMS.get(word, word) for word in str(name).replace("_", " ").strip().split(" ")]
-    text = " ".join(said)
-    return text if said[0] == "n" else text[:1].upper() + text[1:]
+    plain = str(name).replace("_", " ").strip()
+    text = WORD.sub(lambda word: ACRONYMS.get(word[0], word[0]), plain)
+    return text if text.split(" ")[0] == "n" else text[:1].upper() + text[1:]
 
 
+WORD = re.compile(r"[A-Za-z]+")
 LABELS = {
     "ci_low": "From",
     "ci_high": "To",

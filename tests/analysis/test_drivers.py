@@ -160,10 +160,18 @@ def test_missing_numbers_have_a_level_of_their_own_and_sit_at_the_middle():
     assert list(number[:4]) == [0, -0.5, 0, 0.5]  # (1, 2, 3) less 2, over 2
 
 
-def test_a_number_whose_middle_half_is_equal_is_measured_in_standard_deviations():
-    rows = design_rows(tickets=[0, 0, 0, 0, 0, 0, 0, 4] * 5)
+@pytest.mark.parametrize(
+    ("largest", "unit"),
+    [
+        (4, "1 more (one unit; the quartiles are equal)"),
+        (4.5, "1.507 more (one standard deviation)"),
+    ],
+    ids=["a count by one", "a measure by its standard deviation"],
+)
+def test_a_number_whose_quartiles_are_equal_is_measured_otherwise(largest, unit):
+    rows = design_rows(tickets=[0, 0, 0, 0, 0, 0, 0, largest] * 5)
     recipe = drivers_design.learn(rows, ["tickets"])
-    assert recipe.terms["unit"].iloc[0].endswith("(one standard deviation)")
+    assert recipe.terms["unit"].iloc[0] == unit
 
 
 def test_a_column_that_follows_from_another_is_left_out_and_named():

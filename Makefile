@@ -33,7 +33,9 @@ report: $(READY) ## build every due report; one month with PERIOD=2026-10
 
 test: $(READY) ## run the tests, then the checked cells of the notebooks
 	@$(BIN)/pytest
-	@$(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 notebooks
+	@$(BIN)/python -m tests.checked_cells prepare
+	@LODESTAR_ROOT="$(CURDIR)/build/sample-root" \
+	  $(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 notebooks
 
 lab: $(READY) ## bring the tables up to date and open JupyterLab on the chapters
 	@$(BIN)/lodestar run || sh .ci/exit-meaning $$?

@@ -31,8 +31,6 @@ RENAMED = {
     "min_cell_size": "min_cell",
 }
 DAYS_PER_MONTH = 30.4375
-MONTH_MARKS = {1: 31, 3: 92, 6: 184, 12: 366, 24: 731, 36: 1096}
-"""Longest possible anniversaries in days; GLOSSARY, month mark."""
 
 
 class ConfigurationError(Exception):

@@ -15,7 +15,8 @@ import ibis.expr.types as ir
 import pandas as pd
 from ibis.backends.duckdb import Backend
 
-from pipeline.data import engine, slice, store
+from pipeline.data import engine, store
+from pipeline.data import slice as slices
 from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import NotDueError, Slice
 from pipeline.settings import Paths, Period, Settings
@@ -32,7 +33,7 @@ def run(settings: Settings, paths: Paths) -> None:
     due = []
     for name in settings.periods:
         try:
-            due.append(slice.slice_of(Period(name), extract_date, settings))
+            due.append(slices.slice_of(Period(name), extract_date, settings))
         except NotDueError:
             continue
     for cut in due:
@@ -50,7 +51,7 @@ def _write(cut: Slice, settings: Settings, paths: Paths) -> None:
                 store.write_parquet(quality.as_arrow(content, name), path)
             else:
                 engine.write(content, SNAPSHOT[name], path)
-    slice.write(cut, folder)
+    slices.write(cut, folder)
 
 
 def _forget(paths: Paths, periods: set[str]) -> None:

@@ -1,7 +1,7 @@
 """Take out of the notebooks what running them left behind.
 
-Outputs, counts and cell metadata of a run go; the output of a cell whose first line is
-``# NBVAL_CHECK_OUTPUT`` stays, because it is the checked headline. Cell tags stay.
+Outputs, counts and cell metadata of a run go; the printed output of a cell with the tag
+``keep_output`` stays, because it is the checked headline. Cell ids and tags stay.
 """
 
 import sys
@@ -9,30 +9,30 @@ from pathlib import Path
 
 import nbformat
 
-CHECKED = "# NBVAL_CHECK_OUTPUT"
+KEPT = "keep_output"
 KERNEL = {"name": "lodestar", "display_name": "Lodestar", "language": "python"}
 
 
 def clean(notebook: nbformat.NotebookNode) -> nbformat.NotebookNode:
     """Return the notebook as it is kept in git: unrun, but for its checked outputs."""
-    cells = [_clean_cell(cell, number) for number, cell in enumerate(notebook.cells)]
+    cells = [_clean_cell(cell) for cell in notebook.cells]
     metadata = {"kernelspec": KERNEL, "language_info": {"name": "python"}}
     return nbformat.from_dict({**notebook, "cells": cells, "metadata": metadata})
 
 
-def _clean_cell(cell: nbformat.NotebookNode, number: int) -> dict:
+def _clean_cell(cell: nbformat.NotebookNode) -> dict:
     tags = cell.metadata.get("tags", [])
-    kept = {**cell, "id": f"cell-{number:02d}", "metadata": {"tags": tags} if tags else {}}
+    kept = {**cell, "metadata": {"tags": tags} if tags else {}}
     if cell.cell_type != "code":
         return kept
-    kept["execution_count"] = None
-    is_checked = cell.source.startswith(CHECKED)
-    kept["outputs"] = [_clean_output(output) for output in cell.outputs] if is_checked else []
-    return kept
-
-
-def _clean_output(output: nbformat.NotebookNode) -> dict:
-    return {**output, "execution_count": None} if "execution_count" in output else dict(output)
+    printed = [dict(output) for output in cell.outputs if output.get("name") == "stdout"]
+    is_checked = KEPT in tags and bool(printed)
+    # nbval compares the output of a cell only when the cell has been counted.
+    return {
+        **kept,
+        "outputs": printed if is_checked else [],
+        "execution_count": 1 if is_checked else None,
+    }
 
 
 def clean_file(path: Path) -> bool:

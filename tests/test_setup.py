@@ -272,11 +272,18 @@ def cleaned(tmp_path: Path) -> nbformat.NotebookNode:
     """A notebook that was run, after `make fix`: parameters, a table, a checked cell."""
     new = nbformat.v4
     output = new.new_output("execute_result", {"text/plain": "0.1"}, execution_count=7)
+    printed = new.new_output("stream", name="stdout", text="0.1\n")
     cells = [
         new.new_markdown_cell("# Why?"),
         new.new_code_cell("period = None", metadata={"tags": ["parameters"], "papermill": {}}),
         new.new_code_cell("table", outputs=[output], execution_count=3),
-        new.new_code_cell("# NBVAL_CHECK_OUTPUT\nrate", outputs=[output], execution_count=7),
+        new.new_code_cell(
+            "rate",
+            outputs=[printed, output],
+            execution_count=7,
+            metadata={"tags": ["keep_output"]},
+            id="checked",
+        ),
     ]
     path = tmp_path / "00_x.ipynb"
     nbformat.write(new.new_notebook(cells=cells), path)
@@ -289,7 +296,9 @@ def cleaned(tmp_path: Path) -> nbformat.NotebookNode:
 def test_a_cleaned_notebook_keeps_only_its_checked_output(cleaned: nbformat.NotebookNode) -> None:
     outputs = [cell.outputs for cell in cleaned.cells if cell.cell_type == "code"]
     assert [len(each) for each in outputs] == [0, 0, 1]
-    assert outputs[2][0].execution_count is None
+    assert outputs[2][0].text == "0.1\n"
+    assert cleaned.cells[3].execution_count == 1, "nbval compares only a cell that was counted"
+    assert cleaned.cells[3].id == "checked"
 
 
 def test_a_cleaned_notebook_keeps_its_tags_and_names_our_kernel(

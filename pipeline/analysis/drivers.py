@@ -20,7 +20,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.analysis.drivers_design import Feature, Recipe, encode, learn, text_levels, without
+from pipeline.analysis.drivers_design import Feature, Recipe, encode, learn, without
+from pipeline.analysis.levels import text_levels
 from pipeline.statistics import cloglog, grouped_hazard, multiplicity
 from pipeline.statistics.grouped_hazard import GroupedHazardFit
 
@@ -261,7 +262,8 @@ def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
         effects: from `effects`.
 
     Returns:
-        n_accounts, n_months, n_events, n_findings, staying and leaving (names of the findings,
+        n_accounts, n_months, n_events, n_looked_at (rows that could have been found: references
+        are not), n_findings, staying and leaving (names of the findings,
         largest first) and reason (blank when there is a model).
     """
     found = page_one(effects, most=len(effects) or 1)
@@ -271,6 +273,7 @@ def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
         "n_accounts": model.n_accounts,
         "n_months": len(model.rows),
         "n_events": model.n_events,
+        "n_looked_at": int((effects["verdict"] != REFERENCE).sum()),
         "n_findings": len(found),
         "staying": list(names[found["verdict"] == STAYING]),
         "leaving": list(names[found["verdict"] == LEAVING]),
@@ -309,9 +312,11 @@ def checks(
     if model.fitted is None:
         return [{"name": "enough churn for a model", "passed": False, "note": model.reason}]
     high = list(inflation.loc[inflation["is_high"].astype(bool), "driver"])
-    measures = validation.set_index("measure")[["estimate", "ci_low", "ci_high"]].to_dict("index")
-    slope = measures.get("calibration_slope", {"ci_low": np.nan, "ci_high": np.nan})
-    gain = measures.get("gain_over_one_rate", {"estimate": np.nan})["estimate"]
+    limits = validation.set_index("measure")[["ci_low", "ci_high"]].reindex(
+        ["observed_over_expected", "calibration_slope", "gain_over_one_rate"]
+    )
+    ratio, slope, gain = limits.to_dict("records")
+    told = "{}, on months kept out" if len(validation) else "no hold-out"
     return [
         {"name": "the fit settled", "passed": model.fitted.converged,
          "note": "" if model.fitted.converged else "coefficients did not settle"},
@@ -319,9 +324,12 @@ def checks(
          "note": f"cannot be told apart: {', '.join(high)}" if high else ""},
         {"name": "spread of risk held on months kept out",
          "passed": bool(slope["ci_low"] <= 1 <= slope["ci_high"]),
-         "note": "calibration slope, 1 inside its interval" if measures else "no hold-out"},
-        {"name": "better than one rate for everybody", "passed": bool(gain > 0),
-         "note": "scaled Brier score on months kept out" if measures else "no hold-out"},
+         "note": told.format("calibration slope: 1 inside its interval")},
+        {"name": "as many left as expected",
+         "passed": bool(ratio["ci_low"] <= 1 <= ratio["ci_high"]),
+         "note": told.format("observed over expected: 1 inside its interval")},
+        {"name": "better than one rate for everybody", "passed": bool(gain["ci_low"] > 0),
+         "note": told.format("gain in the scaled Brier score: interval above 0")},
     ]  # fmt: skip
 
 
@@ -371,7 +379,7 @@ def _counts(rows: pd.DataFrame, feature: Feature, level: str) -> dict[str, Any]:
     elif feature.kind == "flag":
         present = (values == True).to_numpy(bool)  # noqa: E712 - blanks are neither
     else:
-        present = (values > feature.centre).to_numpy(bool)
+        present = (feature.measured(values) > feature.centre).to_numpy(bool)
     if level not in feature.levels.values() and level not in ("", "yes"):
         present, known = values.isna().to_numpy(), pd.Series(True, index=values.index)
     behind = present if feature.kind == "category" else known.to_numpy(bool)

@@ -1,8 +1,9 @@
 """Which columns go into the drivers' model, in which unit, and which cannot?
 
 A recipe is learned from settled rows and then applied to any rows: later months, the month to come.
-Numbers are measured in interquartile ranges, flags are 0 or 1, categories have the most frequent
-level as reference. Names and levels come from data, so they never name a column or enter a formula.
+Numbers are measured in interquartile ranges, money in doublings, flags are 0 or 1, categories have
+the most frequent level as reference. Names and levels come from data, so they never name a column
+or enter a formula.
 
 The subtle point: what carries no information is taken out before the fit, and named. A level in
 which nobody left would otherwise get an infinite effect, and a missing value a silent guess.
@@ -15,13 +16,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.levels import MOST_LEVELS, NOT_MEASURED, OTHER, text_levels
+from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.statistics.baseline import merge_thin
 
-NOT_MEASURED = "not measured"
-OTHER = "other"
-FEWEST_ACCOUNTS = 10
-"""No effect from fewer accounts; GLOSSARY, reliability."""
-MOST_LEVELS = 12
 TENURE_STARTS = (*range(13), 13, 18, 24, 36)
 """First tenure month of each baseline band: months 0 to 12, then bands."""
 BASELINE_EVENTS = 15
@@ -40,9 +38,16 @@ class Feature:
     unit: str = ""
     centre: float = 0.0
     scale: float = 1.0
+    is_log: bool = False
     limits: tuple[float, float] = (-np.inf, np.inf)
     levels: dict[str, str] = field(default_factory=dict)  # level found → level modelled
     has_missing: bool = False
+
+    def measured(self, values: pd.Series) -> pd.Series:
+        """Values on the scale of the model, before centring: money as log2, else as they are."""
+        if not self.is_log:
+            return values.astype(float)
+        return np.log2(values.astype(float).clip(lower=2.0 ** self.limits[0]))
 
     @property
     def modelled_levels(self) -> list[str]:
@@ -143,11 +148,9 @@ def without(recipe: Recipe, column: str, reason: str) -> Recipe:
     )
 
 
-def text_levels(values: pd.Series) -> pd.Series:
-    """A category's levels as text; blank where missing."""
-    codes, found = pd.factorize(values, use_na_sentinel=True)
-    names = np.array([str(level) for level in found] + [None], dtype=object)
-    return pd.Series(names[codes], index=values.index, dtype=object)
+def is_money(name: str) -> bool:
+    """True for a column of money, by its name: the names of the snapshot tables hold still."""
+    return "mrr" in name.split("_")
 
 
 def is_flag(values: pd.Series) -> bool:
@@ -172,7 +175,8 @@ def _feature(rows: pd.DataFrame, name: str) -> tuple[Feature | None, list[tuple[
     if feature is None:
         return None, reasons
     if missing.any() and not has_missing:
-        text = f"{int(missing.sum())} rows without a value count as the reference"
+        level = "at the median" if feature.kind == "number" else f"as {feature.reference}"
+        text = f"account-months without a value: {int(missing.sum())}, counted {level}"
         reasons.append((name, NOT_MEASURED, text))
     return Feature(**{**vars(feature), "has_missing": has_missing}), reasons
 
@@ -188,10 +192,16 @@ def _flag(rows: pd.DataFrame, name: str) -> tuple[Feature | None, list[tuple[str
 
 def _number(values: pd.Series, name: str) -> tuple[Feature | None, list[tuple[str, str, str]]]:
     known = values.dropna().astype(float)
+    is_log = is_money(name) and bool((known > 0).all())
+    known = np.log2(known) if is_log else known
     if known.nunique() < 2:
         return None, [(name, "", "one value only")]
     low, quarter, median, three_quarters, high = known.quantile([TAIL, 0.25, 0.5, 0.75, 1 - TAIL])
     limits = (low, high) if low < high else (known.min(), known.max())
+    if is_log:
+        return Feature(
+            name, "number", unit="twice as much", centre=median, limits=limits, is_log=True
+        ), []
     scale, words = three_quarters - quarter, "one interquartile range"
     if scale == 0 and (known % 1 == 0).all():
         scale, words = 1.0, "one unit; the quartiles are equal"
@@ -229,7 +239,7 @@ def _values(values: pd.Series, feature: Feature) -> dict[str, np.ndarray]:
     missing = values.isna().to_numpy()
     columns = {NOT_MEASURED: missing.astype(float)}
     if feature.kind == "number":
-        held = values.astype(float).clip(*feature.limits)
+        held = feature.measured(values).clip(*feature.limits)
         standard = (held - feature.centre) / feature.scale
         return columns | {"": standard.fillna(0.0).to_numpy()}
     if feature.kind == "flag":
@@ -251,7 +261,7 @@ def _carries(rows: pd.DataFrame, mask: np.ndarray) -> bool:
         mask.any()
         and churned.any()
         and not churned.all()
-        and rows.loc[mask, "account_id"].nunique() >= FEWEST_ACCOUNTS
+        and rows.loc[mask, "account_id"].nunique() >= SMALLEST_N
     )
 
 

@@ -67,11 +67,12 @@ def rolling_origins(
     Returns:
         The origins, oldest first.
     """
-    origins = []
+    origins: list[Origin] = []
     for period in sorted(rows["period"].unique())[1:][-most:]:
         earlier = rows[rows["period"] < period].reset_index(drop=True)
         month = rows[rows["period"] == period].reset_index(drop=True)
-        fitted = _fit(earlier, candidates, events_per_parameter)
+        before = origins[-1].coefficients.params if origins else None
+        fitted = _fit(earlier, candidates, events_per_parameter, before)
         if fitted is not None:
             share = cloglog.probability(encode(month, fitted[0]).to_numpy(), fitted[1].params)
             origins.append(Origin(period, *fitted, month, share))
@@ -133,7 +134,13 @@ def hold_out(
     churned = later["is_churn"].to_numpy(float)
     return (
         calibration(risk, churned, confidence),
-        validation(risk, churned, float(earlier["is_churn"].mean()), confidence),
+        validation(
+            risk,
+            churned,
+            float(earlier["is_churn"].mean()),
+            confidence,
+            later["account_id"].to_numpy(),
+        ),
     )
 
 
@@ -160,7 +167,11 @@ def calibration(risk: np.ndarray, churned: np.ndarray, confidence: float) -> pd.
 
 
 def validation(
-    risk: np.ndarray, churned: np.ndarray, null_rate: float, confidence: float
+    risk: np.ndarray,
+    churned: np.ndarray,
+    null_rate: float,
+    confidence: float,
+    accounts: np.ndarray | None = None,
 ) -> pd.DataFrame:
     """Calibration in the large, its slope, discrimination, and gain over one rate for everybody.
 
@@ -169,6 +180,7 @@ def validation(
         churned: 0 or 1.
         null_rate: churn per account-month in the months that were fitted.
         confidence: of the intervals.
+        accounts: whose row it is, for the interval of the gain; None: each row its own.
 
     Returns:
         One row per measure: the columns of drivers.validation.
@@ -179,13 +191,13 @@ def validation(
     z = stats.norm.ppf(0.5 + confidence / 2)
     observed, expected = churned.sum(), risk.sum()
     ratio = observed / expected
-    brier, null_brier = ((churned - risk) ** 2).mean(), ((churned - null_rate) ** 2).mean()
+    gain, gain_error = _gain(risk, churned, null_rate, accounts)
     rows = [
         ("observed_over_expected", ratio, z / np.sqrt(observed), "1: as many left as expected"),
         ("calibration_intercept", intercept[0], z * intercept[1], "0: right on the whole"),
         ("calibration_slope", slope[0], z * slope[1], "1: spread right; below: too extreme"),
         ("auc", auc, z * auc_error, "0.5: a coin; tells leavers from stayers"),
-        ("gain_over_one_rate", 1 - brier / null_brier, np.nan,
+        ("gain_over_one_rate", gain, z * gain_error,
          "scaled Brier score; 0: no better than one rate for everybody"),
     ]  # fmt: skip
     table = pd.DataFrame(rows, columns=["measure", "estimate", "reach", "note"])
@@ -286,15 +298,21 @@ def shared_shock(origins: list[Origin]) -> float:
 
 
 def _fit(
-    rows: pd.DataFrame, candidates: list[str], events_per_parameter: float
+    rows: pd.DataFrame,
+    candidates: list[str],
+    events_per_parameter: float,
+    before: np.ndarray | None = None,
 ) -> tuple[Recipe, Coefficients] | None:
+    """Fit, from the coefficients of the fit before when it has as many; None: too few events."""
     if not len(rows) or not rows["is_churn"].any():
         return None
     recipe = learn(rows, candidates)
     n_terms = len(recipe.terms)
     if n_terms == 0 or rows["is_churn"].sum() < events_per_parameter * n_terms:
         return None
-    return recipe, cloglog.scoring(rows["is_churn"], encode(rows, recipe).to_numpy())
+    design = encode(rows, recipe).to_numpy()
+    start = before if before is not None and len(before) == design.shape[1] else None
+    return recipe, cloglog.scoring(rows["is_churn"], design, start)
 
 
 def _simulate(
@@ -371,6 +389,20 @@ def _recalibrated(
     b, error = newton(ones, logit)
     both, errors = newton(np.column_stack([ones, logit]), np.zeros(len(logit)))
     return (float(b[0]), float(error[0])), (float(both[1]), float(errors[1]))
+
+
+def _gain(
+    risk: np.ndarray, churned: np.ndarray, null_rate: float, accounts: np.ndarray | None
+) -> tuple[float, float]:
+    """Scaled Brier score, and its error: paired by row, summed by account, linearised."""
+    loss, null_loss = (churned - risk) ** 2, (churned - null_rate) ** 2
+    gain = 1 - loss.sum() / null_loss.sum()
+    residual = ((1 - gain) * null_loss - loss) / null_loss.sum()
+    owner = np.arange(len(risk)) if accounts is None else pd.factorize(accounts)[0]
+    sums = np.bincount(owner, residual)
+    if len(sums) < 2:
+        return float(gain), np.nan
+    return float(gain), float(np.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()))
 
 
 def _auc(risk: np.ndarray, churned: np.ndarray) -> tuple[float, float]:

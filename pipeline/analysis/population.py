@@ -1,9 +1,9 @@
 """Who is counted, who was left out, and can the data be trusted?
 
-Reads: accounts, spells, mrr_ledger, returns, exclusions, quality. Makes: population.counted,
-exclusions, quality, coverage, freshness, returns, churn_definitions. The subtle point: nothing that
-was left out may leave in silence, so each step carries the revenue of the accounts it touched; an
-account touched by two rules is counted by both, hence "at most".
+Reads: accounts, spells, returns, exclusions, quality. Makes: population.counted, exclusions, trust,
+quality, coverage, freshness, returns, churn_definitions. The subtle point: nothing that was left
+out may leave in silence, so each step carries the revenue of the accounts it touched; an account
+touched by two rules is counted by both, hence "at most".
 """
 
 from __future__ import annotations

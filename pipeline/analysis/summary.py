@@ -1,9 +1,11 @@
 """What must the company know this month? Page one, put together from what the chapters found.
 
-Reads the snapshot tables accounts and quality, the headlines of the listed chapters, and the rows
-they kept for page one: revenue's usual_range, reasons and mix_rate, drivers' rows, and models.
-Makes nothing but page one. The subtle point: a chapter may be absent, and then its sentence, tile
-and rows are absent too; nothing here fills a gap or judges a change that its interval explains.
+Reads the snapshot tables accounts and quality, the headlines and models of the listed chapters, and
+the rows they kept for page one: population's trust; revenue's usual_range, bridge, stay_lost,
+reasons, largest_losses and mix_rate; drivers' forecast and drivers; time to value's overdue. Makes
+summary.verdict, coming and at_risk. The subtle point: a chapter may be absent, and then its
+sentence, tile and rows are absent too; nothing here fills a gap or judges a change that its
+interval explains.
 """
 
 from __future__ import annotations
@@ -47,11 +49,17 @@ PROBLEMS = ("quarantined", "excluded", "warning", "late", "merged")
 class Words(Protocol):
     """How numbers are said; the notebook passes pipeline.reporting.words."""
 
-    def share(self, value: float) -> str:
+    def share(self, value: float, decimals: int = 1) -> str:
         """0.1234 as `12.3 %`."""
 
     def count(self, value: float) -> str:
         """1234 as `1,234`."""
+
+    def counted(self, value: float, one: str) -> str:
+        """`1 customer`, `1,234 customers`."""
+
+    def money(self, value: float, currency: str) -> str:
+        """305000 as `USD 305,000`."""
 
     def interval(self, low: float, high: float, kind: str) -> str:
         """`12.1 % to 13.0 %`."""
@@ -228,13 +236,48 @@ def _because(row: Mapping[str, object]) -> str:
     return f": {row['note']}" if row["note"] else ""
 
 
+# What moved, and what may still come back.
+
+
+def movements(bridge: pd.DataFrame) -> pd.DataFrame:
+    """The month's bridge as it adds up: what was lost has a minus.
+
+    Takes revenue's bridge (step, mrr, kind). Gives one row per step: step, mrr.
+    """
+    if bridge.empty:
+        return pd.DataFrame(columns=["step", "mrr"])
+    signed = bridge["mrr"].where(bridge["kind"] != "down", -bridge["mrr"])
+    return pd.DataFrame({"step": bridge["step"], "mrr": signed})
+
+
+def still_pending(stay_lost: pd.DataFrame, words: Words, currency: str) -> pd.Series:
+    """Whether losses of the month may still come back: one sentence, none without revenue.
+
+    Takes revenue's stay_lost (n_lost, mrr_lost, n_pending, meaning).
+    """
+    return pd.Series(
+        [_say_pending(row, words, currency) for row in stay_lost.to_dict("records")], dtype=object
+    )
+
+
+def _say_pending(row: Mapping[str, object], words: Words, currency: str) -> str:
+    if pd.isna(row["n_pending"]):
+        return "Too few customers were lost to say how many may still come back."
+    if not row["n_pending"]:
+        return "Every lapse of the month is settled: none of its losses can come back as a gap."
+    lost = f"{words.counted(row['n_lost'], 'customer')} lost in the month"
+    paid = f"with MRR of {words.money(row['mrr_lost'], currency)}"
+    return f"{lost}, {paid}, {words.count(row['n_pending'])} within the grace: {row['meaning']}."
+
+
 # Coming, and who is at risk.
 
 
 def coming(accounts: pd.DataFrame, as_of: dt.date, horizon_days: int) -> pd.DataFrame:
-    """Customers who asked to leave, and those whose commitment ends soon.
+    """Customers who asked to leave, and those whose stated commitment ends soon.
 
-    Takes accounts (is_customer, is_in_notice, term_ends_on, mrr at P1). Nobody is counted twice.
+    Takes accounts (is_customer, is_in_notice, term_ends_on, mrr at P1). Nobody is counted twice; a
+    customer without a stated term is in notice or in no row.
     Gives three rows: what, n, mrr, mrr_share (of all MRR).
     """
     customers = accounts[accounts["is_customer"].astype(bool)]
@@ -242,7 +285,7 @@ def coming(accounts: pd.DataFrame, as_of: dt.date, horizon_days: int) -> pd.Data
     total = customers["mrr"].sum()
     parts = [
         ("in notice", reason == "in notice"),
-        (f"due for renewal within {horizon_days} days", reason == "due for renewal"),
+        (f"commitment ends within {horizon_days} days", reason == "commitment ends"),
         ("either", reason != ""),
     ]
     rows = [(what, int(is_in.sum()), customers.loc[is_in, "mrr"].sum()) for what, is_in in parts]
@@ -268,7 +311,7 @@ def _reason(customers: pd.DataFrame, as_of: dt.date, horizon_days: int) -> pd.Se
     ends = customers["term_ends_on"]
     is_due = (ends > pd.Timestamp(as_of)) & (ends <= until)
     is_notice = customers["is_in_notice"].astype(bool)
-    named = np.select([is_notice, is_due], ["in notice", "due for renewal"], "")
+    named = np.select([is_notice, is_due], ["in notice", "commitment ends"], "")
     return pd.Series(named, index=customers.index, dtype=object)
 
 
@@ -300,6 +343,22 @@ def shown(rows: pd.DataFrame, columns: list[str], n_shown: int | None = None) ->
 
 
 # Can it be trusted?
+
+
+def trusted(trust: pd.DataFrame, words: Words, currency: str) -> pd.Series:
+    """How much of the data was set aside, and its money: one sentence, none without population.
+
+    Takes population's trust of all tables (rows_share, mrr_affected, mrr_share).
+    """
+    return pd.Series(
+        [
+            f"The quarantine holds {words.share(row['rows_share'], 3)} of the rows received and "
+            f"touches at most {words.money(row['mrr_affected'], currency)} of MRR "
+            f"({words.share(row['mrr_share'])})."
+            for row in trust.to_dict("records")
+        ],
+        dtype=object,
+    )
 
 
 def data_quality(quality: pd.DataFrame, n_shown: int = 8) -> pd.DataFrame:

@@ -20,10 +20,10 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.levels import levels_of
+from pipeline.analysis.reliability import SMALLEST_N, fewest_at_risk
 from pipeline.analysis.survival_readings import (
     DAYS_PER_MONTH,
-    FEWEST_ACCOUNTS,
-    SUPPORTED_SHARE_OF_PEAK,
     Reading,
     at_risk_on,
     curve_of,
@@ -47,10 +47,8 @@ from pipeline.statistics import (
 CAUSES = ("voluntary", "involuntary", "completed", "unknown")
 ADMINISTRATIVE = "administrative"
 EVERYBODY = "all"
-NOT_MEASURED = "not measured"
-OTHER = "other"
-MOST_LEVELS = 12
 MONTHS_PER_YEAR = 12
+LEFT_OUT, CENSORED = "left out", "in the curves, censored on the day of exit"
 CURVE_COLUMNS = [
     "stratum", "level", "time_days", "estimate", "ci_low", "ci_high", "n_at_risk", "n_events",
     "n_censored",
@@ -120,45 +118,21 @@ def left_out(spells: pd.DataFrame) -> pd.DataFrame:
         spells: as for `spells_at_risk`.
 
     Returns:
-        One row per reason: reason, n.
+        One row per reason: reason, handling (left out, or censored: in the curves until that day),
+        n.
     """
     first = spells["spell"] == 1
     known = _true(spells["is_age_known"])
     followed = _true(spells["is_followed"])
     ended = _true(spells["is_churn"]) & (spells["end_type"] == ADMINISTRATIVE)
     reasons = {
-        "later spells of accounts that came back": ~first,
-        "first paid day unknown, so the age is unknown": first & ~known,
-        "never at risk in the observed time": first & known & ~followed,
-        "administrative exits, censored on their day": first & known & followed & ended,
+        ("later spells of accounts that came back", LEFT_OUT): ~first,
+        ("first paid day unknown, so the age is unknown", LEFT_OUT): first & ~known,
+        ("never at risk in the observed time", LEFT_OUT): first & known & ~followed,
+        ("administrative exits", CENSORED): first & known & followed & ended,
     }
-    return pd.DataFrame(
-        {"reason": list(reasons), "n": [int(mask.sum()) for mask in reasons.values()]}
-    )
-
-
-def levels_of(values: pd.Series) -> pd.Series:
-    """Text levels of an account column: flags yes or no, numbers in quarters, days by year.
-
-    Args:
-        values: one value per account, any type.
-
-    Returns:
-        One text per account; "not measured" where blank, "other" beyond the twelve most frequent.
-    """
-    known = values.dropna()
-    if known.map(lambda value: isinstance(value, bool | np.bool_)).all():
-        text = known.map({True: "yes", False: "no"})
-    elif pd.api.types.is_datetime64_any_dtype(known):
-        text = known.dt.strftime("%Y")
-    elif pd.api.types.is_numeric_dtype(known) and known.nunique() > MOST_LEVELS:
-        text = _quarters(known)
-    else:
-        text = known.astype(str)
-    frequent = text.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    if len(frequent) > MOST_LEVELS:
-        text = text.where(text.isin(frequent.index[: MOST_LEVELS - 1]), OTHER)
-    return text.reindex(values.index).astype(object).fillna(NOT_MEASURED)
+    counted = [(*names, int(mask.sum())) for names, mask in reasons.items()]
+    return pd.DataFrame(counted, columns=["reason", "handling", "n"])
 
 
 def curves(at_risk: pd.DataFrame, strata: list[str], confidence: float) -> pd.DataFrame:
@@ -198,7 +172,8 @@ def levels(
         months: the mark.
 
     Returns:
-        One row per stratum and level: n, n_events, estimate, ci_low, ci_high, note.
+        One row per stratum and level: stratum, level, months, n, n_events, estimate, ci_low,
+        ci_high, note.
     """
     rows = []
     for stratum, level, level_spells in _levels(at_risk, strata):
@@ -238,7 +213,7 @@ def cumulative_incidence(
             level_spells["entry_days"].to_numpy(float),
             confidence,
         )
-        if len(level_spells) < FEWEST_ACCOUNTS:
+        if len(level_spells) < SMALLEST_N:
             incidence = incidence.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
         names = incidence["cause"].map(dict(enumerate(CAUSES, start=1)))
         blocks.append(
@@ -319,7 +294,7 @@ def hazard_by_tenure_month(at_risk: pd.DataFrame, confidence: float) -> pd.DataF
     )
     seen = np.array([int(((entry < high) & (exits > low)).sum()) for low, high in pairwise(edges)])
     rates = bands[["hazard", "ci_low", "ci_high"]].mul(DAYS_PER_MONTH)
-    rates = rates.where(pd.Series(seen >= FEWEST_ACCOUNTS, index=rates.index), np.nan)
+    rates = rates.where(pd.Series(seen >= SMALLEST_N, index=rates.index), np.nan)
     return pd.DataFrame(
         {
             "tenure_month": np.arange(1, len(edges)),
@@ -336,7 +311,7 @@ def supported(rows: pd.DataFrame) -> pd.DataFrame:
     Args:
         rows: with n_at_risk, such as `hazard_by_tenure_month` or one stratum of incidence.
     """
-    least = max(FEWEST_ACCOUNTS, SUPPORTED_SHARE_OF_PEAK * rows["n_at_risk"].max())
+    least = fewest_at_risk(rows["n_at_risk"].max() if len(rows) else 0)
     return rows[rows["n_at_risk"] >= least].reset_index(drop=True)
 
 
@@ -391,7 +366,8 @@ def headline(
     for name, (looks_back, measure) in measures.items():
         reading = measure(at_risk, cut_off)
         if looks_back and pd.Timestamp(earlier_cut_off(cut_off, looks_back)) < first:
-            reading = replace(reading, note=f"observed only since {first.date()}; {reading.note}")
+            parts = (f"observed only since {first.date()}", reading.note)
+            reading = replace(reading, note="; ".join(part for part in parts if part))
         if not is_final and reading.state == "ok":
             reading = replace(reading, state="provisional")
         rows.append({"name": name, **asdict(reading)})
@@ -404,15 +380,6 @@ def headline(
 
 def _true(flags: pd.Series) -> pd.Series:
     return flags.astype("boolean").fillna(False).astype(bool)
-
-
-def _quarters(known: pd.Series) -> pd.Series:
-    bins = pd.qcut(known, 4, duplicates="drop", precision=0)
-    names = {
-        interval: f"{position}: to {interval.right:g}"
-        for position, interval in enumerate(bins.cat.categories, start=1)
-    }
-    return bins.astype(object).map(names)
 
 
 def _levels(at_risk: pd.DataFrame, strata: list[str]) -> list[tuple[str, str, pd.DataFrame]]:

@@ -27,12 +27,11 @@ from statsmodels.tools.sm_exceptions import (
     PerfectSeparationWarning,
 )
 
-from pipeline.analysis.survival_readings import FEWEST_ACCOUNTS, days_to_anniversary, month_edges
+from pipeline.analysis.reliability import EVENTS_PER_PARAMETER, SMALLEST_N
+from pipeline.analysis.survival_readings import days_to_anniversary, month_edges
 from pipeline.statistics import baseline, life_table, multiplicity, proportional_hazards
 
 COX, GROUPED = "cox", "grouped"
-EVENTS_PER_PARAMETER = 10.0
-"""Fewer, and the ratios are noise; Peduzzi et al. (1995), J Clin Epidemiol 48: 1503."""
 FEW_DISTINCT_TIMES = 0.2
 LARGE_TIE = 0.05
 """Ties rule: fewer than 0.2 distinct times per event, or an age at which over 5 % of those at risk
@@ -90,7 +89,7 @@ def is_time_grouped(at_risk: pd.DataFrame) -> bool:
     if not len(events):
         return False
     # A last few at risk always leave in a large share; only a risk set that carries a rate counts.
-    carried = sizes >= FEWEST_ACCOUNTS / LARGE_TIE
+    carried = sizes >= SMALLEST_N / LARGE_TIE
     is_large = (events[carried] / sizes[carried] > LARGE_TIE).any()
     return bool(len(events) / events.sum() < FEW_DISTINCT_TIMES or is_large)
 
@@ -379,7 +378,7 @@ def _design(at_risk: pd.DataFrame, covariates: list[str]) -> tuple[pd.DataFrame,
     rows, notes = at_risk, []
     for name in covariates:
         counts = rows.groupby(name)["is_event"].agg(["size", "sum"])
-        thin = counts[(counts["size"] < FEWEST_ACCOUNTS) | (counts["sum"] == 0)]
+        thin = counts[(counts["size"] < SMALLEST_N) | (counts["sum"] == 0)]
         notes += [
             f"{name} {level}: {int(row['sum'])} events among {int(row['size'])}, left out"
             for level, row in thin.iterrows()

@@ -12,13 +12,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.reliability import SMALLEST_N, fewest_at_risk
 from pipeline.statistics import life_table
 
-FEWEST_ACCOUNTS = 10
-"""No rate, curve or effect from fewer accounts; GLOSSARY, reliability."""
-SUPPORTED_SHARE_OF_PEAK = 0.05
-"""A curve is read while max(10, 5 % of the largest risk set) are at risk; in the spirit of Pocock,
-Clayton and Altman (2002), Lancet 359: 1686. GLOSSARY, 12-month retention."""
 DAYS_PER_MONTH = 30.4375
 """365.25 / 12; GLOSSARY, month mark."""
 
@@ -44,11 +40,11 @@ def retention(at_risk: pd.DataFrame, day: int, confidence: float) -> Reading:
         confidence: of the interval.
 
     Returns:
-        The reading; blank and not_available when too few are at risk at that age, suppressed
-        under ten accounts.
+        The reading; blank and not_available under ten accounts, or when too few are at risk at
+        that age.
     """
     n = len(at_risk)
-    if n < FEWEST_ACCOUNTS:
+    if n < SMALLEST_N:
         return _few(at_risk)
     followed, least = at_risk_on(at_risk, day), needed(at_risk)
     if followed < least:
@@ -77,7 +73,7 @@ def median_lifetime(at_risk: pd.DataFrame, confidence: float) -> Reading:
     Source: Brookmeyer and Crowley (1982), Biometrics 38: 29.
     """
     n = len(at_risk)
-    if n < FEWEST_ACCOUNTS:
+    if n < SMALLEST_N:
         return _few(at_risk)
     curve = curve_of(at_risk, confidence)
     supported = curve[curve["at_risk"] >= needed(at_risk)]
@@ -148,7 +144,7 @@ def curve_of(spells: pd.DataFrame, confidence: float) -> pd.DataFrame:
         spells["entry_days"].to_numpy(float),
         confidence,
     )
-    if len(spells) < FEWEST_ACCOUNTS:
+    if len(spells) < SMALLEST_N:
         return curve.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
     return curve
 
@@ -165,9 +161,7 @@ def needed(spells: pd.DataFrame) -> int:
         spells["is_event"].to_numpy(bool),
         spells["entry_days"].to_numpy(float),
     )
-    return max(
-        FEWEST_ACCOUNTS, int(np.ceil(SUPPORTED_SHARE_OF_PEAK * table.at_risk.max(initial=0)))
-    )
+    return fewest_at_risk(table.at_risk.max(initial=0))
 
 
 def earlier_cut_off(cut_off: dt.date, months: int) -> dt.date:
@@ -193,13 +187,13 @@ def month_edges(last_day: int) -> np.ndarray:
 
 def _few(spells: pd.DataFrame) -> Reading:
     n, left = len(spells), int(spells["is_event"].sum())
-    return Reading(n=n, state="suppressed", note=f"{n - left} of {n} had not left")
+    return Reading(n=n, state="not_available", note=f"{n - left} of {n} had not left")
 
 
 def _thin(past: pd.DataFrame, reading: Reading) -> Reading:
     """Mark a reading whose curve passed an age with events and a thin risk set."""
     smallest = past.loc[past["events"] > 0, "at_risk"].min()
-    if smallest < FEWEST_ACCOUNTS:
+    if smallest < SMALLEST_N:
         note = f"rests on an age with only {int(smallest)} at risk; {reading.note}".rstrip("; ")
         return replace(reading, state="fragile", note=note)
     return reading

@@ -174,6 +174,25 @@ def test_a_number_whose_quartiles_are_equal_is_measured_otherwise(largest, unit)
     assert recipe.terms["unit"].iloc[0] == unit
 
 
+def test_money_is_measured_in_doublings_and_never_breaks_at_nothing():
+    rows = design_rows(mrr=[100.0, 200.0, 400.0, 800.0] * 10)
+    recipe = drivers_design.learn(rows, ["mrr"])
+    assert recipe.terms["unit"].tolist() == ["twice as much"]
+    design = drivers_design.encode(rows.assign(mrr=[100.0, 200.0, 0.0, 1e9] * 10), recipe)
+    own = design[recipe.columns[0]].iloc[:4]
+    assert own.iloc[1] - own.iloc[0] == pytest.approx(1)  # twice as much
+    assert own.iloc[2] == own.iloc[0]  # held at the least that was seen
+    assert own.iloc[3] - own.iloc[0] == pytest.approx(3)  # and at the most
+
+
+def test_a_number_without_a_value_in_a_few_rows_counts_at_the_median_and_says_so():
+    rows = design_rows(usage=[None, *np.arange(39.0)])
+    recipe = drivers_design.learn(rows, ["usage"])
+    told = recipe.left_out[["level", "reason"]].to_numpy().tolist()
+    assert told == [["not measured", "account-months without a value: 1, counted at the median"]]
+    assert drivers_design.encode(rows, recipe)[recipe.columns[0]].iloc[0] == 0
+
+
 def test_a_column_that_follows_from_another_is_left_out_and_named():
     draws = np.random.default_rng(20261111).normal(size=40)
     recipe = drivers_design.learn(design_rows(one=draws, two=2 * draws + 1), ["one", "two"])
@@ -463,6 +482,7 @@ def test_the_answer_names_what_was_found_or_why_nothing_is_claimed(model, effect
     assert set(facts["staying"]) == {"has_value", "segment ENT", "usage_days"}
     assert facts["leaving"] == []
     assert facts["n_events"] == model.rows["is_churn"].sum()
+    assert facts["n_looked_at"] == len(effects) - 1  # all but the reference segment
     assert facts["reason"] == ""
 
 
@@ -474,12 +494,64 @@ def test_labels_say_driver_level_and_unit(effects):
     assert labels[("usage_days", "")].endswith(" more")
 
 
+def measures_of(ratio, slope, gain) -> pd.DataFrame:
+    """The limits of what `checks` reads."""
+    names = ["observed_over_expected", "calibration_slope", "gain_over_one_rate"]
+    limits = pd.DataFrame([ratio, slope, gain], columns=["ci_low", "ci_high"])
+    return limits.assign(measure=names, estimate=limits.mean(axis=1))
+
+
+@pytest.mark.parametrize(
+    ("limits", "failing"),
+    [
+        ([(0.9, 1.2), (0.6, 1.2), (0.001, 0.02)], set()),
+        ([(0.58, 0.88), (0.6, 1.2), (0.001, 0.02)], {"as many left as expected"}),
+        ([(0.9, 1.2), (0.6, 1.2), (-0.001, 0.02)], {"better than one rate for everybody"}),
+        ([(0.9, 1.2), (0.2, 0.9), (0.001, 0.02)], {"spread of risk held on months kept out"}),
+    ],
+    ids=["all hold", "fewer left", "gain not told from none", "too extreme"],
+)
+def test_each_check_reads_the_interval_of_its_own_measure(model, limits, failing):
+    inflation = pd.DataFrame({"driver": ["mrr"], "is_high": [False]})
+    checks = drivers.checks(model, inflation, measures_of(*limits))
+    assert {row["name"] for row in checks if not row["passed"]} == failing
+
+
+def test_without_a_hold_out_no_check_of_it_passes(model):
+    nothing = pd.DataFrame(columns=drivers_forecast.VALIDATION_COLUMNS)
+    checks = drivers.checks(model, pd.DataFrame(columns=drivers.VIF_COLUMNS), nothing)
+    assert [row["note"] for row in checks if not row["passed"]] == ["no hold-out"] * 3
+
+
+def test_the_gain_counts_an_account_once_however_many_rows_it_has():
+    draws = np.random.default_rng(20261117)
+    risk = draws.uniform(0.02, 0.3, 2000)
+    churned = (draws.random(2000) < risk).astype(float)
+    names = ["ci_low", "ci_high"]
+    one = drivers_forecast.validation(risk, churned, 0.15, 0.95).set_index("measure")
+    four = drivers_forecast.validation(
+        np.tile(risk, 4), np.tile(churned, 4), 0.15, 0.95, np.tile(np.arange(2000), 4)
+    ).set_index("measure")
+    own, again = one.loc["gain_over_one_rate", names], four.loc["gain_over_one_rate", names]
+    assert list(again) == pytest.approx(list(own), rel=1e-9)
+    assert own["ci_low"] > 0
+
+
+def test_the_interval_of_the_gain_is_as_wide_as_resampled_accounts_say():
+    draws = np.random.default_rng(20261118)
+    risk = draws.uniform(0.02, 0.3, 1500)
+    churned = (draws.random(1500) < risk).astype(float)
+    loss, null_loss = (churned - risk) ** 2, (churned - 0.15) ** 2
+    again = draws.integers(0, 1500, (2000, 1500))
+    resampled = (1 - loss[again].sum(axis=1) / null_loss[again].sum(axis=1)).std()
+    row = drivers_forecast.validation(risk, churned, 0.15, 0.95).set_index("measure")
+    low, high = row.loc["gain_over_one_rate", ["ci_low", "ci_high"]]
+    assert (high - low) / 2 / 1.96 == pytest.approx(resampled, rel=0.1)
+
+
 def test_checks_name_collinear_drivers_and_a_model_that_does_not_hold(model):
     inflation = pd.DataFrame({"driver": ["mrr", "seats"], "is_high": [True, False]})
-    validation = pd.DataFrame(
-        {"measure": ["calibration_slope", "gain_over_one_rate"], "estimate": [0.3, -0.01],
-         "ci_low": [0.1, np.nan], "ci_high": [0.5, np.nan]}
-    )  # fmt: skip
+    validation = measures_of((0.58, 0.88), (0.1, 0.5), (-0.01, 0.02))
     checks = {row["name"]: row for row in drivers.checks(model, inflation, validation)}
     assert checks["the fit settled"]["passed"]
     assert checks["drivers say different things"]["note"] == "cannot be told apart: mrr"

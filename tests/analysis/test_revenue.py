@@ -11,6 +11,9 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import revenue
+from pipeline.analysis.revenue.bench import annualised, customers_at
+from pipeline.analysis.revenue.retention import rates
+from pipeline.reporting import words
 
 REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference"
 DAY = pd.Timestamp
@@ -61,7 +64,7 @@ def thousand():
 
 @pytest.fixture(scope="module")
 def growing():
-    """MRR 275,000 → 305,000: the base shrinks under it."""
+    """MRR 275,000 → 305,000, while the customers at start go from 275,000 to 265,000."""
     return ledger(
         *many("2026-10", 10, 2000, 0, "churn", "leaves"),
         *many("2026-10", 10, 1500, 1000, "contraction", "shrinks"),
@@ -151,7 +154,7 @@ def test_thirty_days_look_back_from_the_end_of_the_month_and_bridge_nothing_past
         ("gone", "2026-01-05", "2026-10-01", "voluntary", None),
         ("gone too", "2026-01-05", "2026-10-01", "voluntary", None),
     )
-    assert revenue.customers_at(spells, DAY("2026-10-02")) == 11
+    assert customers_at(spells, DAY("2026-10-02")) == 11
     kept = ledger(
         *many("2026-10", 10, 5, 5, "retained", "a"),
         row("2026-10", "on-the-day", 0, 5, "new"),
@@ -262,7 +265,7 @@ def test_fewer_than_ten_customers_are_told_as_k_of_n():
     )
     told = revenue.headline(few, "2026-10", 0.95).set_index("name").loc["gross_account_churn_rate"]
     assert np.isnan(told["estimate"])
-    assert (told["n"], told["state"], told["note"]) == (9, "suppressed", "2 of 9 customers lost")
+    assert (told["n"], told["state"], told["note"]) == (9, "not_available", "2 of 9 customers lost")
     bench = revenue.definitions(few, NO_SPELLS, "2026-10")
     assert np.isnan(value_of(bench, "starters_lost"))
 
@@ -413,6 +416,34 @@ def test_a_cohort_keeps_its_first_month_leavers_and_counts_those_who_come_back()
     assert august["age_months"].tolist() == [0, 1]  # never after the cut-off
     assert august["retained_share"].isna().all()  # one account is no rate
     assert "2026-06" not in set(table["cohort"])  # before observation began
+
+
+def test_what_an_intake_kept_is_said_of_the_newest_that_was_watched_a_year_or_longest():
+    table = pd.DataFrame(
+        [("2025-01", 12, 0.8, 0.9), ("2025-02", 12, 0.7, 1.1), ("2025-02", 13, 0.6, 1.0),
+         ("2025-03", 11, 0.9, 0.9), ("2025-03", 0, 1.0, 1.0)],
+        columns=["cohort", "age_months", "retained_share", "mrr_share"],
+    )  # fmt: skip
+    assert revenue.say_cohort(table, "retained_share", "Customers", words) == (
+        "Customers won in February 2025: 70.0 % still there 12 months later"
+    )
+    younger = table.iloc[3:]
+    assert revenue.say_cohort(younger, "mrr_share", "MRR", words).endswith("11 months later")
+    unwatched = table.assign(mrr_share=np.nan)
+    assert revenue.say_cohort(unwatched, "mrr_share", "MRR", words) == (
+        "No intake was watched long enough to say what it kept"
+    )
+
+
+def test_the_newest_layer_is_a_share_of_all_that_is_paid_now():
+    table = pd.DataFrame(
+        [("2026-09", "2026", 90.0), ("2026-10", "2025", 60.0), ("2026-10", "2026", 20.0),
+         ("2026-10", "not known", 20.0)],
+        columns=["period", "paid_since", "mrr"],
+    )  # fmt: skip
+    assert revenue.say_layer(table, words) == "Customers who first paid in 2026 pay 20.0 % of MRR"
+    undated = table[table["paid_since"] == "not known"]
+    assert revenue.say_layer(undated, words) == "No customer's first paid day is known"
 
 
 def test_renewals_divide_by_those_who_could_leave():
@@ -635,8 +666,8 @@ def test_mix_and_rate_wait_for_two_settled_months():
 
 
 def test_annualising_ten_percent_a_month_is_no_hundred_and_twenty():
-    assert round(100 * revenue.annualised(0.10), 2) == 71.76
-    assert round(100 * revenue.annualised(0.10, 365 / 30), 2) == 72.25
+    assert round(100 * annualised(0.10), 2) == 71.76
+    assert round(100 * annualised(0.10, 365 / 30), 2) == 72.25
 
 
 def test_customers_settle_where_as_many_leave_as_enter():
@@ -706,7 +737,7 @@ def test_the_bridges_agree_with_r_on_the_fourteen_account_ledger(reference_ledge
 
 def test_the_rates_agree_with_r_where_ten_customers_make_a_rate(reference_ledger):
     expected = pd.read_csv(REFERENCE / "ledger.csv").iloc[0]
-    ours = revenue.rates(reference_ledger).loc["2025-01"]
+    ours = rates(reference_ledger).loc["2025-01"]
     names = {"account_churn_rate": "net_account_churn_brief",
              "revenue_churn_rate": "net_revenue_churn_brief",
              "gross_account_churn_rate": "logo_churn_gross",

@@ -195,6 +195,37 @@ def test_tiles_and_pairs_name_headlines_that_exist_and_no_source_formula_stands_
     assert all(len(pair) == 2 for pair in summary.SOURCE_PAIRS)
 
 
+# What moved, and what may still come back.
+
+
+def test_what_was_lost_has_a_minus_so_that_the_rows_add_up_to_the_last():
+    bridge = pd.DataFrame(
+        {
+            "step": ["mrr_start", "new", "churn", "mrr_end"],
+            "mrr": [100.0, 30.0, 20.0, 110.0],
+            "kind": ["total", "up", "down", "total"],
+        }
+    )
+    table = summary.movements(bridge)
+    assert table["mrr"].tolist() == [100.0, 30.0, -20.0, 110.0]
+    assert table["mrr"].iloc[:-1].sum() == table["mrr"].iloc[-1]
+    assert summary.movements(pd.DataFrame()).columns.tolist() == ["step", "mrr"]
+
+
+@pytest.mark.parametrize(
+    ("n_pending", "said_"),
+    [
+        (3, "1,200 customers lost in the month, with MRR of USD 50, 3 within the grace: so many."),
+        (0, "Every lapse of the month is settled: none of its losses can come back as a gap."),
+        (None, "Too few customers were lost to say how many may still come back."),
+    ],
+)
+def test_only_a_month_with_pending_lapses_speaks_of_losses_that_may_come_back(n_pending, said_):
+    row = {"n_lost": 1200, "mrr_lost": 50.0, "n_pending": n_pending, "meaning": "so many"}
+    assert summary.still_pending(pd.DataFrame([row]), words, "USD").tolist() == [said_]
+    assert summary.still_pending(pd.DataFrame(), words, "USD").empty
+
+
 # Coming, and who is at risk.
 
 
@@ -219,9 +250,9 @@ BOOK = accounts(
 )
 
 
-def test_coming_counts_notice_and_renewals_and_nobody_twice():
+def test_coming_counts_notice_and_stated_ends_and_nobody_twice():
     table = summary.coming(BOOK, AS_OF, 90)
-    assert table["what"].tolist() == ["in notice", "due for renewal within 90 days", "either"]
+    assert table["what"].tolist() == ["in notice", "commitment ends within 90 days", "either"]
     assert table["n"].tolist() == [1, 2, 3]
     assert table["mrr"].tolist() == [100.0, 50.0, 150.0]
     assert table["mrr_share"].tolist() == pytest.approx([100 / 600, 50 / 600, 150 / 600])
@@ -230,7 +261,7 @@ def test_coming_counts_notice_and_renewals_and_nobody_twice():
 def test_those_at_risk_come_with_the_most_revenue_first_and_the_day_that_matters():
     table = summary.at_risk(BOOK, AS_OF, 90, n_shown=2)
     assert table["account_id"].tolist() == ["a0", "a1"]
-    assert table["why"].tolist() == ["in notice", "due for renewal"]
+    assert table["why"].tolist() == ["in notice", "commitment ends"]
     assert table["date"].dt.strftime("%Y-%m-%d").tolist() == ["2026-10-05", "2026-11-01"]
 
 
@@ -266,6 +297,15 @@ def test_rows_of_an_absent_chapter_are_empty_and_keep_their_columns():
 
 
 # Can it be trusted?
+
+
+def test_the_quarantine_is_said_in_rows_and_in_money():
+    trust = pd.DataFrame([{"rows_share": 0.00123, "mrr_affected": 4000.0, "mrr_share": 0.02}])
+    assert summary.trusted(trust, words, "EUR").tolist() == [
+        "The quarantine holds 0.123 % of the rows received and touches at most EUR 4,000 of MRR "
+        "(2.0 %)."
+    ]
+    assert summary.trusted(pd.DataFrame(), words, "EUR").empty
 
 
 def test_the_gravest_problem_comes_first_and_mere_counts_are_left_out():

@@ -12,8 +12,9 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import survival, survival_models, survival_readings
+from pipeline.analysis.levels import levels_of
 from pipeline.data.schema.published import STATES, TABLES
-from pipeline.settings import DAYS_PER_MONTH, MONTH_MARKS
+from pipeline.settings import DAYS_PER_MONTH
 from pipeline.statistics.baseline import merge_thin
 
 ORACLES = Path(__file__).parents[1] / "oracles"
@@ -61,6 +62,7 @@ def test_only_first_spells_of_known_age_that_were_followed_are_at_risk():
     accounts = pd.DataFrame({"account_id": spells["account_id"]})
     assert list(survival.spells_at_risk(spells, accounts, [])["account_id"]) == ["a00000"]
     assert list(survival.left_out(spells)["n"]) == [1, 1, 1, 0]
+    assert survival.left_out(spells)["handling"].eq("left out").tolist() == [True] * 3 + [False]
 
 
 def test_an_administrative_exit_is_censored_on_its_day_and_counted():
@@ -83,14 +85,14 @@ def test_an_administrative_exit_is_censored_on_its_day_and_counted():
     ],
 )
 def test_every_type_of_account_column_becomes_text_levels(values, levels):
-    assert list(survival.levels_of(pd.Series(values))) == levels
+    assert list(levels_of(pd.Series(values))) == levels
 
 
 def test_levels_beyond_the_twelve_most_frequent_become_other_and_numbers_quarters():
     many = pd.Series([f"c{number:02d}" for number in range(20) for _ in range(20 - number)])
-    assert survival.levels_of(many).nunique() == 12
-    assert "other" in set(survival.levels_of(many))
-    assert survival.levels_of(pd.Series(np.arange(100.0))).nunique() == 4
+    assert levels_of(many).nunique() == 12
+    assert "other" in set(levels_of(many))
+    assert levels_of(pd.Series(np.arange(100.0))).nunique() == 4
 
 
 def test_a_stratum_without_a_value_is_told_apart_from_one_with_values():
@@ -229,8 +231,8 @@ def test_a_lapse_on_the_longest_anniversary_falls_in_its_month_of_tenure():
 
 
 def test_anniversaries_are_the_month_marks():
-    marks = {months: survival_readings.days_to_anniversary(months) for months in MONTH_MARKS}
-    assert marks == MONTH_MARKS
+    marks = {1: 31, 3: 92, 6: 184, 12: 366, 24: 731, 36: 1096}
+    assert {months: survival_readings.days_to_anniversary(months) for months in marks} == marks
 
 
 # Headlines.
@@ -258,7 +260,7 @@ def test_an_all_censored_curve_has_no_interval_and_says_so():
 
 def test_fewer_than_ten_accounts_give_k_of_n():
     reading = survival.retention(at_risk_of([400] * 8, [1] * 3 + [0] * 5), 366, 0.95)
-    assert (reading.state, reading.note, reading.n) == ("suppressed", "5 of 8 had not left", 8)
+    assert (reading.state, reading.note, reading.n) == ("not_available", "5 of 8 had not left", 8)
     assert np.isnan(reading.estimate)
 
 
@@ -328,6 +330,15 @@ def test_a_provisional_report_has_provisional_headlines():
     )
     assert "ok" not in set(rows["state"])
     assert rows["state"].iloc[0] == "provisional"
+
+
+def test_a_note_without_a_second_part_ends_without_a_semicolon():
+    at_risk = at_risk_of([400] * 60 + [100] * 20, [0] * 60 + [1] * 20)
+    rows = survival.headline(
+        at_risk, cut_off=CUT_OFF, observation_start=dt.date(2026, 3, 1), is_final=True,
+        confidence=0.95,
+    ).set_index("name")  # fmt: skip
+    assert rows.loc["retention_12_months_recent", "note"] == "observed only since 2026-03-01"
 
 
 def test_the_month_before_a_month_end_is_a_month_end():

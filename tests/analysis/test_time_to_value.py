@@ -422,6 +422,16 @@ def effects(ratio: float, seed: int) -> pd.DataFrame:
     return table.set_index(["method", "measure"])
 
 
+def test_every_row_has_a_unit_and_no_table_mixes_two():
+    table = effects(1.0, COUNTED_SEED).reset_index()
+    assert table["unit"].notna().all()
+    ratios, shares, days = (chapter.in_unit(table, unit) for unit in ("ratio", "share", "days"))
+    assert set(ratios["measure"]) == {"hazard_ratio"}
+    assert set(shares["measure"]) == {"survival_12_months_difference"}
+    assert set(days["measure"]) == {"restricted_mean_12_months_difference_days", "mean_days"}
+    assert len(ratios) + len(shares) + len(days) == len(table)
+
+
 def test_where_value_changes_nothing_only_the_naive_row_claims_an_effect():
     table = effects(1.0, COUNTED_SEED)
     for method in ("time_varying", "landmark"):
@@ -553,9 +563,9 @@ def test_a_median_that_is_not_reached_says_how_far_it_came():
     assert np.isnan(median["estimate"])
 
 
-def test_few_starters_are_suppressed_and_keep_their_n():
+def test_few_starters_give_k_of_n_and_are_not_available():
     found = chapter.headline(*made([{"paid": "2026-01-01"}] * 4), CUT_OFF, START, 0.95)
-    assert set(found["state"]) == {"suppressed"}
+    assert set(found["state"]) == {"not_available"}
     assert set(found["n"]) == {4}
     assert set(found["note"]) == {"0 of 4"}
 

@@ -1,7 +1,8 @@
 """What does each definition of churn say about the same month?
 
 Reads mrr_ledger and spells. Makes revenue.definitions and revenue.arithmetic. The subtle point: the
-source's formulas are net of new customers, so they can fall while the base shrinks.
+source's formulas are net of new customers: they fall, below 0 too, while many customers leave and
+those who were there pay less in all.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ MEANINGS = {
     WITHIN: "within its usual range",
     ABOVE: "above its usual range",
     BELOW: "below its usual range",
-    RUN: "within its limits, but for eight or more months in a row on one side of its centre",
+    RUN: "within its limits, but after a long run of months on one side of its centre",
     TOO_FEW: "not judged: too few settled months to say",
 }
 MIX_COLUMNS = [

@@ -1,17 +1,35 @@
 """How much of each month's intake is still there?
 
-Reads mrr_ledger and accounts. Makes revenue.cohorts. The subtle point: a cell that was not observed
-whole is left out, never shown as zero, and rows of unequal follow-up are never averaged.
+Reads mrr_ledger and accounts. Makes revenue.cohorts and revenue.layers. The subtle point: a cell
+that was not observed whole is left out, never shown as zero, and rows of unequal follow-up are
+never averaged.
 """
 
 from __future__ import annotations
 
 import datetime as dt
+from typing import Protocol
 
 import pandas as pd
 
 from pipeline.analysis.revenue.ledger import MONEY_DIGITS, SMALLEST_N, over, rate_index
 from pipeline.statistics.proportions import wilson
+
+MONTHS_PER_YEAR = 12
+NOT_KNOWN = "not known"
+
+
+class Words(Protocol):
+    """How numbers are said; the notebook passes pipeline.reporting.words."""
+
+    def share(self, value: float) -> str:
+        """0.1234 as `12.3 %`."""
+
+    def counted(self, value: float, one: str) -> str:
+        """`1 month`, `12 months`."""
+
+    def month(self, period: str) -> str:
+        """`2026-10` as `October 2026`."""
 
 
 def cohorts(
@@ -58,9 +76,38 @@ def layers(mrr_ledger: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     known = accounts[accounts["is_first_paid_known"] & accounts["first_paid_date"].notna()]
     year = known.set_index("account_id")["first_paid_date"].dt.year.astype(str)
     paid = mrr_ledger[mrr_ledger["mrr_end"] > 0]
-    since = paid["account_id"].map(year).fillna("not known").rename("paid_since")
+    since = paid["account_id"].map(year).fillna(NOT_KNOWN).rename("paid_since")
     table = paid.groupby(["period", since])["mrr_end"].agg(n="size", mrr="sum").reset_index()
     return table.round({"mrr": MONEY_DIGITS})
+
+
+def say_cohort(cohorts: pd.DataFrame, measure: str, what: str, words: Words) -> str:
+    """What the newest intake that was watched for a year, or for longest, has kept.
+
+    Args:
+        cohorts: the rows of `cohorts`.
+        measure: retained_share or mrr_share.
+        what: what the share is of: customers, MRR.
+        words: how numbers are said.
+    """
+    aged = cohorts[cohorts["age_months"].between(1, MONTHS_PER_YEAR) & cohorts[measure].notna()]
+    if aged.empty:
+        return "No intake was watched long enough to say what it kept"
+    row = aged.sort_values(["age_months", "cohort"]).iloc[-1]
+    age = words.counted(row["age_months"], "month")
+    kept = words.share(row[measure])
+    return f"{what} won in {words.month(row['cohort'])}: {kept} still there {age} later"
+
+
+def say_layer(layers: pd.DataFrame, words: Words) -> str:
+    """What the newest year's customers pay of the newest month's MRR."""
+    now = layers[layers["period"] == layers["period"].max()]
+    dated = now[now["paid_since"] != NOT_KNOWN].sort_values("paid_since")
+    if dated.empty:
+        return "No customer's first paid day is known"
+    newest = dated.iloc[-1]
+    paid = words.share(newest["mrr"] / now["mrr"].sum())
+    return f"Customers who first paid in {newest['paid_since']} pay {paid} of MRR"
 
 
 def _members(accounts: pd.DataFrame, observation_start: dt.date | None) -> pd.DataFrame:

@@ -1,8 +1,8 @@
 """Who left, why, could they leave at all, and who may still come back?
 
-Reads mrr_ledger, spells and returns. Makes revenue.renewals, stay_lost, reasons, largest_losses.
-The subtle point: on a book of annual contracts a monthly rate is diluted by those who could not
-leave.
+Reads mrr_ledger, spells and returns. Makes revenue.renewals, stay_lost, reasons, end_types and
+largest_losses. The subtle point: on a book of annual contracts a monthly rate is diluted by those
+who could not leave.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ UNKNOWN = "unknown"
 
 
 def renewals(mrr_ledger: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Of those who could leave because their term ended, how many did?
+    """Of those who could leave because they were due for renewal, how many did?
 
     Returns:
         one row per period: n_due, n_lost, lost_share with Wilson interval, mrr_due, mrr_lost,

@@ -160,7 +160,7 @@ def _rate_row(
         return _row(name, estimate, n, note="source formula, net of new customers")
     if name == "gross_account_churn_rate":
         if n < SMALLEST_N:
-            return _row(name, np.nan, n, "suppressed", f"{lost} of {n} customers lost")
+            return _row(name, np.nan, n, "not_available", f"{lost} of {n} customers lost")
         _, low, high = wilson(lost, n, confidence)
         return _row(name, estimate, n, "ok", f"{lost} of {n}", (low, high))
     return _ratio_row(name, starters["mrr_start"], starters["mrr_end"], confidence)

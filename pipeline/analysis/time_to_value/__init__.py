@@ -11,6 +11,7 @@ from pipeline.analysis.time_to_value.effect import (
     effect,
     effect_by_age,
     hazard_ratios,
+    in_unit,
     start_stop,
     time_varying_model,
 )
@@ -49,6 +50,7 @@ __all__ = [
     "has_milestones",
     "hazard_ratios",
     "headline",
+    "in_unit",
     "incidence",
     "leaving_model",
     "lost_without_value",

@@ -12,17 +12,25 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.analysis.time_to_value.leaving import LeavingModel, leaving_model
 from pipeline.analysis.time_to_value.parts import difference_of
-from pipeline.analysis.time_to_value.starters import FEWEST_ACCOUNTS, YEAR_DAYS
+from pipeline.analysis.time_to_value.starters import YEAR_DAYS
 from pipeline.statistics.life_table import kaplan_meier
 from pipeline.statistics.restricted_mean import restricted_mean_difference
 
 AGE_BANDS = ((0, 92), (92, YEAR_DAYS), (YEAR_DAYS, None))
 """Ages in days between which a hazard ratio is read when it does not hold still."""
+UNITS = {
+    "hazard_ratio": "ratio",
+    "survival_12_months_difference": "share",
+    "restricted_mean_12_months_difference_days": "days",
+    "mean_days": "days",
+}
+"""Of each measure; rows of different units are never read in one column."""
 COLUMNS = [
-    "method", "measure", "landmark_day", "estimate", "ci_low", "ci_high", "n", "n_events",
-    "is_valid", "note",
+    "method", "measure", "unit", "landmark_day", "estimate", "ci_low", "ci_high", "n",
+    "n_events", "is_valid", "note",
 ]  # fmt: skip
 
 
@@ -66,7 +74,8 @@ def effect(
 ) -> pd.DataFrame:
     """What value does to staying, by each method, the two misleading ones labelled.
 
-    Gives one row per method, measure and landmark: the published columns and note. A hazard ratio
+    Gives one row per method, measure and landmark: the published columns, unit (ratio, share,
+    days) and note. A hazard ratio
     below 1 goes with staying; differences are with value less without, over the 12 months after
     the landmark and not adjusted.
     """
@@ -83,7 +92,8 @@ def effect(
     naive = leaving_model(ever, "ever", adjust_for, confidence)
     rows.append(_effect_row("naive_ever_reached", "hazard_ratio", None, naive, False))
     rows.append(_mean_of_achievers(starters, confidence))
-    return pd.DataFrame(rows)[COLUMNS]
+    effects = pd.DataFrame(rows)
+    return effects.assign(unit=effects["measure"].map(UNITS))[COLUMNS]
 
 
 def effect_by_age(
@@ -140,7 +150,7 @@ def _differences(
     for measure, compare in shown.items():
         row = _effect_row("landmark", measure, day, found, True)
         row.update(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
-        if min(followed) < FEWEST_ACCOUNTS:
+        if min(followed) < SMALLEST_N:
             row["note"] = f"followed 12 months: {followed[0]} with value, {followed[1]} without"
         else:
             estimate, low, high = compare(with_value, without, confidence)
@@ -200,7 +210,7 @@ def _mean_of_achievers(starters: pd.DataFrame, confidence: float) -> dict[str, o
     n = len(days)
     mean = low = high = np.nan
     note = f"{n} reached value"
-    if n >= FEWEST_ACCOUNTS:
+    if n >= SMALLEST_N:
         mean = days.mean()
         reach = stats.t.ppf(0.5 + confidence / 2, n - 1) * days.std(ddof=1) / np.sqrt(n)
         low, high = mean - reach, mean + reach
@@ -210,6 +220,12 @@ def _mean_of_achievers(starters: pd.DataFrame, confidence: float) -> dict[str, o
         "estimate": mean, "ci_low": low, "ci_high": high, "n": n, "n_events": n,
         "is_valid": False, "note": note,
     }  # fmt: skip
+
+
+def in_unit(effects: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """The rows of `effect` in one unit (ratio, share, days), so that a column can be read down."""
+    rows = effects[effects["unit"] == unit].drop(columns="unit")
+    return rows.dropna(axis="columns", how="all").reset_index(drop=True)
 
 
 def hazard_ratios(effects: pd.DataFrame) -> pd.DataFrame:

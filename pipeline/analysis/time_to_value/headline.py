@@ -16,7 +16,6 @@ from pipeline.analysis.time_to_value.incidence import (
     supported_days,
 )
 from pipeline.analysis.time_to_value.starters import (
-    FEWEST_ACCOUNTS,
     has_milestones,
     months_before,
     recent,
@@ -79,15 +78,11 @@ def _median_row(curve: pd.DataFrame) -> tuple:
         return days, low, high, n, "ok", note
     if note.startswith("not reached"):
         return days, low, high, n, "not_reached", note
-    return days, low, high, n, _why_missing(n), note
+    return days, low, high, n, "not_available", note
 
 
 def _share_row(curve: pd.DataFrame, members: pd.DataFrame, day: int) -> tuple:
     if curve.empty:
         return np.nan, np.nan, np.nan, 0, "not_available", "nobody started"
     share, low, high, _, n, note = share_by(curve, day, supported_days(members))
-    return share, low, high, n, "ok" if np.isfinite(share) else _why_missing(n), note
-
-
-def _why_missing(n: int) -> str:
-    return "suppressed" if n < FEWEST_ACCOUNTS else "not_available"
+    return share, low, high, n, "ok" if np.isfinite(share) else "not_available", note

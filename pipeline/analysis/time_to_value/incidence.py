@@ -11,10 +11,10 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.reliability import SMALLEST_N, fewest_at_risk
 from pipeline.analysis.time_to_value.parts import difference_of, proportion_of
 from pipeline.analysis.time_to_value.starters import (
     CHURN,
-    FEWEST_ACCOUNTS,
     START_QUARTER,
     VALUE,
     YEAR_DAYS,
@@ -24,8 +24,6 @@ from pipeline.statistics.competing_risks import aalen_johansen
 ALL = "all"
 PERCENTILES = (0.10, 0.25, 0.50, 0.75)
 MARK_DAYS = (30, 90)
-FEWEST_SHARE_FOLLOWED = 0.05
-"""A curve is read while so many of its starters are followed; GLOSSARY, small numbers."""
 ROUNDING = 1e-12
 """Products of shares miss a round number by less than this."""
 COLUMNS = [
@@ -64,7 +62,7 @@ def curve_of(members: pd.DataFrame, group: str, level: str, confidence: float) -
     n = len(members)
     if n == 0:
         return pd.DataFrame(columns=COLUMNS)
-    if n < FEWEST_ACCOUNTS:
+    if n < SMALLEST_N:
         k = int((members["outcome"] == VALUE).sum())
         small = (group, level, 0, np.nan, np.nan, np.nan, np.nan, n, n, False, f"{k} of {n}")
         return pd.DataFrame([small], columns=COLUMNS)
@@ -103,7 +101,7 @@ def both_outcomes(incidence: pd.DataFrame) -> pd.DataFrame:
 
 def supported_days(members: pd.DataFrame) -> int:
     """Longest age to which at least max(10, 5 %) of the starters are followed; −1: none."""
-    needed = max(FEWEST_ACCOUNTS, int(np.ceil(FEWEST_SHARE_FOLLOWED * len(members))))
+    needed = fewest_at_risk(len(members))
     if len(members) < needed:
         return -1
     return int(np.sort(members["followed_days"].to_numpy())[-needed])

@@ -13,12 +13,10 @@ import pandas as pd
 from lifelines import CoxPHFitter
 from lifelines.exceptions import ConvergenceError
 
-from pipeline.analysis.time_to_value.starters import FEWEST_ACCOUNTS
+from pipeline.analysis.levels import OTHER
+from pipeline.analysis.reliability import EVENTS_PER_PARAMETER, SMALLEST_N
 from pipeline.statistics.proportional_hazards import proportional_hazards_test
 
-OTHER = "other"
-EVENTS_PER_PARAMETER = 10
-"""Peduzzi and others, Journal of Clinical Epidemiology 48 (1995) 1503."""
 CHECK_LEVEL = 0.05
 LARGEST_LOG_RATIO = 10.0
 """A coefficient above it is separation, not an effect."""
@@ -80,7 +78,7 @@ def _too_little(rows: pd.DataFrame, exposure: str) -> str:
     exposed = rows[exposure] == 1
     for part, words in ((rows[exposed], "with value"), (rows[~exposed], "without value")):
         n, k = part["account_id"].nunique(), int(part["event"].sum())
-        if n < FEWEST_ACCOUNTS or k == 0:
+        if n < SMALLEST_N or k == 0:
             return f"too few for a model: {k} losses among {n} {words}"
     n, k = rows["account_id"].nunique(), int(rows["event"].sum())
     return "" if k >= EVENTS_PER_PARAMETER else f"too few for a model: {k} losses among {n}"
@@ -105,7 +103,7 @@ def _merged(levels: pd.Series, events: pd.Series, accounts: pd.Series) -> pd.Ser
     """Levels too small to carry a coefficient become "other", and that the largest level."""
     for name in (OTHER, levels.mode().iloc[0] if len(levels) else OTHER):
         n = accounts.groupby(levels).transform("nunique")
-        is_small = (n < FEWEST_ACCOUNTS) | (events.groupby(levels).transform("sum") == 0)
+        is_small = (n < SMALLEST_N) | (events.groupby(levels).transform("sum") == 0)
         levels = levels.mask(is_small, name)
     return levels
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from pipeline.analysis.time_to_value.starters import FEWEST_ACCOUNTS
+from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.statistics.proportions import wilson
 
 
 def proportion_of(what: str, k: int, n: int, confidence: float) -> dict[str, object]:
     """A count of accounts as a share of others, with Wilson limits: see `part_of`."""
     row = part_of(what, k, n, n)
-    if n >= FEWEST_ACCOUNTS:
+    if n >= SMALLEST_N:
         _, low, high = wilson(k, n, confidence)
         row.update(ci_low=float(low), ci_high=float(high))
     return row
@@ -19,7 +19,7 @@ def proportion_of(what: str, k: int, n: int, confidence: float) -> dict[str, obj
 
 def part_of(what: str, part: float, total: float, n: int) -> dict[str, object]:
     """A sum as a share of another, from n accounts; "k of n" instead when they are too few."""
-    share = part / total if n >= FEWEST_ACCOUNTS and total > 0 else np.nan
+    share = part / total if n >= SMALLEST_N and total > 0 else np.nan
     note = f"{part:,.0f} of {total:,.0f}" if np.isnan(share) else ""
     return {
         "what": what, "k": part, "total": total, "share": share, "ci_low": np.nan,

@@ -11,16 +11,15 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.levels import named, text_levels
+
 VALUE, CHURN = 1, 2
 """Codes of the two events; 0 is censored."""
 START_QUARTER = "start_quarter"
-NOT_MEASURED = "not measured"
 NOT_A_LOSS = ("administrative", "completed")
 """Ends that say nothing about dissatisfaction; GLOSSARY, end type."""
 YEAR_DAYS = 366
 """The month mark of 12 months; GLOSSARY, month mark."""
-FEWEST_ACCOUNTS = 10
-"""Below it a rate or an effect is replaced by "k of n"; GLOSSARY, small numbers."""
 
 
 def has_milestones(accounts: pd.DataFrame, account_months: pd.DataFrame) -> bool:
@@ -64,7 +63,7 @@ def starters(
     for name in groups:
         values = seen[name]
         if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
-            seen[name] = values.astype(object).where(values.notna(), NOT_MEASURED).astype(str)
+            seen[name] = named(text_levels(values))
     own = [
         "account_id", "first_paid_date", START_QUARTER, "followed_days", "end_day", "value_day",
         "days", "outcome", "is_lost", "lapse_date", "mrr_lost",

@@ -34,19 +34,20 @@ HEADLINES: dict[str, Headline] = {
         "revenue",
         {
             "account_churn_rate": (
-                "Customers, net change (source formula)", "share",
-                "(customers at start − customers at end) / customers at start",
+                "Account churn, source formula", "share",
+                "(customers at start − customers at end) / customers at start; "
+                "negative: customers grew",
             ),
             "revenue_churn_rate": (
-                "Revenue, net change (source formula)", "share",
+                "Revenue churn, source formula", "share",
                 "(MRR at start − MRR at end) / MRR at start; negative: revenue grew",
             ),
             "gross_account_churn_rate": (
-                "Customers lost", "share",
+                "Gross account churn", "share",
                 "customers at start with no MRR at end / customers at start",
             ),
             "gross_mrr_churn_rate": (
-                "MRR lost", "share", "(churned + contracted MRR) / MRR at start",
+                "Gross MRR churn", "share", "(churned + contracted MRR) / MRR at start",
             ),
             "gross_revenue_retention": (
                 "Gross revenue retention, this month", "share",
@@ -80,11 +81,11 @@ HEADLINES: dict[str, Headline] = {
         "survival",
         {
             "retention_12_months": (
-                "Still customer after 12 months, all time", "share",
+                "12-month retention, all time", "share",
                 "Kaplan–Meier S(366 days), first spells, delayed entry, no administrative exits",
             ),
             "retention_12_months_recent": (
-                "Still customer after 12 months, at last year's rates", "share",
+                "12-month retention, at last year's rates", "share",
                 "period life table of the 12 months to the cut-off, S(366 days)",
             ),
             "median_lifetime_months": (

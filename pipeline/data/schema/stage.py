@@ -68,7 +68,7 @@ ACCOUNTS = table(
             "flag", "A customer who asked to cancel by the as-of date.", must=True
         ),
         "notice_date": column("day", "When; blank: not in notice."),
-        "term_ends_on": column("day", "Next end of the commitment after the as-of date."),
+        "term_ends_on": column("day", "Next stated end of the commitment after the as-of date."),
         "first_value_date": column("day", "First milestone of `first_value`; blank: not yet."),
     },
     note="The company's own attributes stand beside, under their declared names.",
@@ -116,7 +116,8 @@ MRR_LEDGER = table(
         ),
         "end_type": column("code", "Of a churn.", values=(*END_TYPES, UNKNOWN)),
         "is_due_for_renewal": column(
-            "flag", "Customer at P0, term ends in the month; blank: the source has no terms."
+            "flag",
+            "Customer at P0 whose term (else billing period) ends in the month; blank: no terms.",
         ),
         "is_settled": column("flag", "The whole month lies by the analysis cut-off.", must=True),
     },
@@ -143,7 +144,9 @@ ACCOUNT_MONTHS = table(
         ),
         "mrr": column("money", "MRR at P0.", must=True, unit=BY_MONTH),
         "seats": column("count", "Seats at P0.", unit="seats"),
-        "is_due_for_renewal": column("flag", "Term ends in the month."),
+        "is_due_for_renewal": column(
+            "flag", "Term ends in the month; where none is stated, the billing period does."
+        ),
         "has_value": column("flag", "First value reached before P0."),
         "usage_events": column("count", "Events in the month before P0.", unit="events"),
         "usage_days": column("count", "Active days in the month before P0.", unit="days"),

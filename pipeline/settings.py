@@ -21,6 +21,8 @@ PERIOD_FORMAT = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 SLUG_FORMAT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 NAME_FORMAT = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 LARGEST_PARAMS_BYTES = 1_000_000
+ROOT_VARIABLE = "LODESTAR_ROOT"
+"""Environment variable that names the project's folder to a notebook."""
 SUMMARY = "summary"
 CHAPTERS = (SUMMARY, "population", "revenue", "survival", "drivers", "time_to_value")
 RENAMED = {

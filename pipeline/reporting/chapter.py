@@ -7,10 +7,8 @@ Run by hand there is no output folder: the chapter shows everything and publishe
 
 from __future__ import annotations
 
-import datetime as dt
 import hashlib
 import hmac
-import math
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -25,15 +23,21 @@ from pipeline.data import store, targets
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
 from pipeline.reporting import parts, tables, words
 from pipeline.reporting.figures import Figure
-from pipeline.settings import CHAPTERS, SUMMARY, ParameterError, Paths, Period, Settings
+from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, plain
+from pipeline.settings import (
+    CHAPTERS,
+    ROOT_VARIABLE,
+    SUMMARY,
+    ParameterError,
+    Paths,
+    Period,
+    Settings,
+)
 
 HEADLINE_COLUMNS = (
     "name", "estimate", "ci_low", "ci_high", "n", "state", "note", "previous", "year_ago",
 )  # fmt: skip
-SIGNIFICANT_DIGITS = 15
-END_MARKER = "complete.json"
 PSEUDONYM_LENGTH = 10
-ROOT_VARIABLE = "LODESTAR_ROOT"
 KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
 
 
@@ -115,9 +119,9 @@ class Chapter:
         """Show markup that is already escaped."""
         display(HTML(markup))
 
-    def say(self, sentence: str) -> None:
-        """Show a sentence; what it holds is text, never markup."""
-        self.display(parts.fragment(parts.paragraph(sentence)))
+    def say(self, sentence: str, lead: str = "") -> None:
+        """Show a sentence; `lead`, who answers for it, stands before it in bold. Both are text."""
+        self.display(parts.fragment(parts.paragraph(sentence, lead)))
 
     def definition(self, terms: Mapping[str, str]) -> None:
         """Show what is counted; as-of date, cut-off and grace are added."""
@@ -201,16 +205,16 @@ class Chapter:
         for row in rows[list(HEADLINE_COLUMNS)].to_dict("records"):
             self._check_headline(row)
             promise = HEADLINES[row["name"]]
-            estimate, previous = _plain(row["estimate"]), _plain(row["previous"])
+            estimate, previous = plain(row["estimate"]), plain(row["previous"])
             is_known = estimate is not None and previous is not None
             self._headline.append(
-                {key: _plain(value) for key, value in row.items()}
+                {key: plain(value) for key, value in row.items()}
                 | {
                     "note": "" if words.is_missing(row["note"]) else str(row["note"]),
                     "chapter": self.name,
                     "label": promise.label,
                     "unit": promise.unit,
-                    "change": _plain(estimate - previous) if is_known else None,
+                    "change": plain(estimate - previous) if is_known else None,
                 }
             )
 
@@ -227,8 +231,8 @@ class Chapter:
             {
                 "chapter": self.name,
                 "name": name,
-                "n": _plain(n),
-                "n_events": _plain(n_events),
+                "n": plain(n),
+                "n_events": plain(n_events),
                 "converged": bool(converged),
                 "checks": [
                     {
@@ -244,7 +248,7 @@ class Chapter:
     def page_one(self, name: str, rows: pd.DataFrame) -> None:
         """Keep rows that the summary may show."""
         self._page_one[name] = [
-            {str(key): _plain(value) for key, value in row.items()}
+            {str(key): plain(value) for key, value in row.items()}
             for row in self._fit_to_show(rows).to_dict("records")
         ]
 
@@ -270,7 +274,7 @@ class Chapter:
             "tables": self._tables,
             "figures": self._figures,
         }
-        store.write_json(content, self.output / "headline.json")
+        store.write_json(content, self.output / HEADLINE_FILE)
         store.write_json(marker, self.output / END_MARKER)
 
     # What the other chapters kept; the summary reads it.
@@ -369,7 +373,9 @@ def pseudonym(account_id: Any, key: str) -> str:
 
 def _chosen_period(period: str | None, paths: Paths) -> Period:
     """The period asked for, or the newest one; it must have a snapshot."""
-    ready = sorted(folder.parent.name for folder in paths.processed.glob("snapshot/*/slice.json"))
+    ready = sorted(
+        folder.parent.name for folder in paths.processed.glob(f"snapshot/*/{slices.FILE_NAME}")
+    )
     if period is None and ready:
         return Period(ready[-1])
     if period is None or str(Period(period)) not in ready:
@@ -397,21 +403,6 @@ def _own_settings(
         return type(own).model_validate(own.model_dump() | given)
     except ValueError as error:
         raise ParameterError(f"{name}: {error}") from None
-
-
-def _plain(value: Any) -> Any:
-    """A value as JSON knows it: missing is None, floats have 15 significant digits."""
-    if words.is_missing(value):
-        return None
-    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
-        value = value.item()
-    if isinstance(value, bool | int | str):
-        return value
-    if isinstance(value, float):
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
-    if isinstance(value, dt.date):
-        return value.isoformat()[:10]
-    return str(value)
 
 
 __all__ = ["SUMMARY", "Chapter", "UnfinishedChapterError", "open_chapter", "pseudonym"]

@@ -21,6 +21,7 @@ import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
+from matplotlib.ticker import Formatter
 
 INK, MUTED, GRID, CARD, MASKED = "#1f2933", "#52606d", "#dde3ea", "#ffffff", "#e4e7eb"
 PALETTE = ("#0067a5", "#b84a00", "#00735a", "#9b2f78", "#7a5a00", "#37607a", "#a3262a", "#5b4fa2")
@@ -43,6 +44,8 @@ NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 SALT = "lodestar"
 RASTER_DPI = 200
 """Of the cells of a heatmap, the only part of a picture that is not drawn as lines."""
+MOST_DECIMALS, TICK_GAP = 4, 1e-6
+"""Of percent on an axis; a tick nearer than the gap to its label is told by it."""
 WIDTH = 7.6
 """Inches; the picture scales with the page."""
 
@@ -129,9 +132,27 @@ def svg(picture: Canvas) -> str:
     return NOT_XML.sub("\ufffd", text[text.index("<svg") :])
 
 
-def share_axis(axis: Any, decimals: int = 0) -> None:
+class _Percent(Formatter):
+    """Shares as percent with the decimals that the ticks need, so that no label is rounded."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return self.format_ticks([x])[0]
+
+    def format_ticks(self, values: Iterable[float]) -> list[str]:
+        percents = [100 * float(tick) for tick in values]
+        decimals = next((few for few in range(MOST_DECIMALS) if _are_told(percents, few)), None)
+        decimals = MOST_DECIMALS if decimals is None else decimals
+        whole = [round(percent, decimals) + 0.0 for percent in percents]  # no minus before a zero
+        return [f"{percent:.{decimals}f} %".replace("-", "−") for percent in whole]
+
+
+def _are_told(percents: Iterable[float], decimals: int) -> bool:
+    return all(abs(percent - round(percent, decimals)) < TICK_GAP for percent in percents)
+
+
+def share_axis(axis: Any) -> None:
     """Write shares on an axis as percent."""
-    axis.set_major_formatter(lambda value, _: f"{100 * value:.{decimals}f} %".replace("-", "−"))
+    axis.set_major_formatter(_Percent())
 
 
 def count_axis(axis: Any) -> None:

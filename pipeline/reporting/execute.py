@@ -26,15 +26,15 @@ from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 from traitlets import default
 
+from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.data.schema.published import TABLES
-from pipeline.settings import SUMMARY, ParameterError, Paths, Period, Settings
+from pipeline.reporting.record import END_MARKER, HEADLINE_FILE
+from pipeline.settings import ROOT_VARIABLE, SUMMARY, ParameterError, Paths, Period, Settings
 
 KERNEL = "lodestar"
 NATIVE_KERNEL = "python3"
 NOTEBOOK = "notebook.ipynb"
-HEADLINE = "headline.json"
-END_MARKER = "complete.json"
 NOT_LISTED = "not_listed.json"
 INJECTED = "injected-parameters"
 CELL_TIMEOUT_SECONDS = 3600
@@ -102,7 +102,7 @@ def run_chapter(name: str, period: Period, settings: Settings, paths: Paths) -> 
         _leave_note(name, period, paths)
         return
     notebook = _required(paths.notebook(name))
-    _required(paths.snapshot(period) / "slice.json")
+    _required(paths.snapshot(period) / slices.FILE_NAME)
     place = paths.chapter(name, period)
     building = place.with_name(f".{period}.building")
     shutil.rmtree(building, ignore_errors=True)
@@ -118,7 +118,7 @@ def run_chapter(name: str, period: Period, settings: Settings, paths: Paths) -> 
     finally:
         shutil.rmtree(building, ignore_errors=True)
     if name != SUMMARY:
-        store.write_bytes((place / HEADLINE).read_bytes(), paths.headline(name, period))
+        store.write_bytes((place / HEADLINE_FILE).read_bytes(), paths.headline(name, period))
 
 
 def execute(source: Path, folder: Path, parameters: Mapping[str, Any], root: Path) -> None:
@@ -189,7 +189,7 @@ def steady_surroundings(root: Path) -> Iterator[None]:
     """The same folder and environment variables for every run, and the caller's own afterwards."""
     folder, before = Path.cwd(), dict(os.environ)
     code = os.pathsep.join(filter(None, [str(root), before.get("PYTHONPATH", "")]))
-    os.environ |= STEADY_ENVIRONMENT | {"LODESTAR_ROOT": str(root), "PYTHONPATH": code}
+    os.environ |= STEADY_ENVIRONMENT | {ROOT_VARIABLE: str(root), "PYTHONPATH": code}
     os.chdir(root)
     try:
         yield
@@ -298,7 +298,7 @@ def declared_files(marker: Mapping[str, Any]) -> list[Path]:
     files = [Path("tables") / f"{table}.csv" for table in marker["tables"]]
     for figure in marker["figures"]:
         files += [Path("figures") / f"{figure}.{kind}" for kind in ("svg", "csv")]
-    return [*files, Path(HEADLINE)]
+    return [*files, Path(HEADLINE_FILE)]
 
 
 def examine(name: str, notebook: NotebookNode) -> None:

@@ -8,7 +8,8 @@ from data is read as markup or mathematics. Colour is never the only cue.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,10 @@ FEW_AT_RISK = 10
 
 @dataclass(frozen=True)
 class Figure:
-    """A picture (SVG text), what it says, and the rows it was drawn from."""
+    """A picture (SVG text), what it says, and the rows it was drawn from.
+
+    `formats` says what the drawn columns hold (column → kind of words), for the data table.
+    """
 
     name: str
     title: str
@@ -37,6 +41,7 @@ class Figure:
     source: str
     picture: str
     rows: pd.DataFrame
+    formats: Mapping[str, str] = field(default_factory=dict)
 
 
 def survival_curves(
@@ -71,7 +76,8 @@ def survival_curves(
         marks.name_lines(axes, levels, colours)
         marks.risk_table(axes, curves, levels, colours, ticks)
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, curves.reset_index(drop=True))
+    formats = _formats(True, "estimate", "ci_low", "ci_high")
+    return Figure(name, title, subtitle, alt, source, svg, curves.reset_index(drop=True), formats)
 
 
 def step_lines(
@@ -106,7 +112,8 @@ def step_lines(
         axes.set_ylim(bottom=0)
         marks.name_lines(axes, levels if by else [], colours)
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True))
+    formats = _formats(percent, y, low, high)
+    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
 
 
 def lines(
@@ -143,7 +150,8 @@ def lines(
         marks.dress(axes, percent, x_label, y_label)
         marks.name_lines(axes, levels if by else [], colours, markers=True)
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True))
+    formats = _formats(percent, y, low, high)
+    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
 
 
 def control_chart(
@@ -178,7 +186,8 @@ def control_chart(
                       mec=colour_of("down"), mew=1.8)  # fmt: skip
         marks.dress(axes, percent, "", y_label)
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True))
+    formats = _formats(percent, value, centre, lower, upper)
+    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
 
 
 def bars(
@@ -218,7 +227,8 @@ def bars(
         if by:
             axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True))
+    formats = _formats(percent, value, low, high)
+    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
 
 
 def bridge(
@@ -284,7 +294,8 @@ def heatmap(
         axes.grid(False)
         axes.set(xlabel=x_label or words.label(column), ylabel="")
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True))
+    formats = _formats(percent, value)
+    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
 
 
 def forest(
@@ -319,4 +330,10 @@ def forest(
         marks.dress_bars(axes, list(rows[label]), False, x_label, from_zero=False)
         marks.log_ticks(axes) if log else None
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True))
+    formats = dict.fromkeys((estimate, low, high), "number")
+    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
+
+
+def _formats(percent: bool, *columns: str | None) -> dict[str, str]:
+    """What the drawn columns hold: shares in a chart of percent, else what their names say."""
+    return {column: "share" for column in columns if column} if percent else {}

@@ -27,7 +27,8 @@ POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
     "base-uri 'none'; form-action 'none'"
 )
-CHECKED = "checked"
+CHECKED, PUBLISH, NOT_ON_PAGE = "checked", "publish", "not-on-page"
+"""Tags of cells; what stands before a cell of the first two that shows nothing goes with it."""
 INDEX_TILES = (
     "customers_end", "mrr_end", "gross_account_churn_rate", "net_revenue_retention_12_months",
     "retention_12_months_recent", "median_time_to_value_days_recent",
@@ -37,6 +38,7 @@ INDEX_COLUMNS = (
     "retention_12_months_recent",
 )  # fmt: skip
 SPARK_HEADS = ("Headline", "Course", "Newest")
+OLDER_CODE = ' <span class="older">built by older code</span>'
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 32, 4
 
 
@@ -57,12 +59,13 @@ class Page:
     previous_href: str | None = None
     next_href: str | None = None
     index_href: str = "../index.html"
-    downloads: Sequence[tuple[str, str]] = ()
-    """(label, href)"""
+    downloads: Sequence[str] = ()
+    """Hrefs in the order shown: report.json, `tables/<chapter>.<name>.csv`, `figures/…`."""
     provenance: Sequence[tuple[str, str]] = ()
     """(what, value)"""
     restatements: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-    """One mapping per figure that was first published differently; shown on the summary."""
+    """One mapping per figure that was first published differently; only the summary has any."""
+    currency: str = ""
 
 
 class _PageExporter(TemplateExporter):
@@ -138,16 +141,38 @@ FOOTER_WORDS = (
 def _prepared(notebook: NotebookNode) -> tuple[NotebookNode, list[str]]:
     """A copy in which cells are marked that show something; the sources of those that do not."""
     prepared = nbformat.from_dict(notebook)
+    prepared.cells = _on_page(prepared.cells)
     quiet: list[str] = []
     for cell in prepared.cells:
         if cell.cell_type != "code":
             continue
-        is_checked = CHECKED in cell.metadata.get("tags", [])
+        is_checked = CHECKED in _tags(cell)
         cell.outputs = [] if is_checked else [_only_ours(output) for output in cell.outputs]
         cell.metadata["lodestar_shows"] = bool(cell.outputs)
         if not cell.outputs and cell.source.strip():
             quiet.append(cell.source)
     return prepared, quiet
+
+
+def _on_page(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
+    """The cells that a reader of the page needs; the others speak to whoever runs the notebook."""
+    after = [*cells[1:], None]
+    return [
+        cell
+        for cell, next_ in zip(cells, after, strict=True)
+        if NOT_ON_PAGE not in _tags(cell) and not _leads_to_nothing(cell, next_)
+    ]
+
+
+def _leads_to_nothing(cell: NotebookNode, next_: NotebookNode | None) -> bool:
+    """True for prose before the checked cell, or before a publishing cell that shows nothing."""
+    if cell.cell_type != "markdown" or next_ is None or next_.cell_type != "code":
+        return False
+    return CHECKED in _tags(next_) or (PUBLISH in _tags(next_) and not next_.outputs)
+
+
+def _tags(cell: NotebookNode) -> Sequence[str]:
+    return cell.metadata.get("tags", [])
 
 
 def _only_ours(output: NotebookNode) -> NotebookNode:
@@ -224,21 +249,67 @@ def _chapter_links(page: Page) -> str:
 
 def _after(page: Page) -> str:
     """Restatements and downloads, below the chapter."""
-    sections = []
-    if page.restatements:
-        frame = pd.DataFrame([dict(row) for row in page.restatements])
-        caption = "First published, and now"
-        table = tables.table(frame, name="restatements-table", caption=caption)
-        sections.append(
-            '<h2 id="restatements">Restatements</h2>' + parts.table_box(table, caption, "", ())
-        )
-    if page.downloads:
-        items = "".join(
-            f'<li><a href="{escape(href)}" download>{parts.text(label)}</a></li>'
-            for label, href in page.downloads
-        )
-        sections.append(f'<h2 id="downloads">Downloads</h2><ul class="downloads">{items}</ul>')
-    return "\n".join(sections)
+    return "\n".join(section for section in (_restated(page), _downloads(page)) if section)
+
+
+def _restated(page: Page) -> str:
+    """Figures of earlier months that are not what was first published."""
+    if not page.restatements:
+        return ""
+    rows = pd.DataFrame([_restatement(row, page.currency) for row in page.restatements])
+    caption = "First published, and now"
+    table = tables.table(rows, name="restatements-table", caption=caption)
+    sentence = (
+        f"{words.counted(len(rows), 'figure')} of published months changed because later facts "
+        "became known. Both are shown."
+    )
+    return (
+        f'<h2 id="restatements">Restatements</h2>{parts.fragment(parts.paragraph(sentence))}'
+        f"{parts.fragment(parts.table_box(table, caption, '', ()))}"
+    )
+
+
+def _restatement(row: Mapping[str, Any], currency: str) -> dict[str, str]:
+    unit = parts.HEADLINES[row["metric"]].unit
+    return {
+        "Month": words.month(row["period"]),
+        "Figure": words.label(row["metric"]),
+        "First published": words.say(row["first_published"], unit, currency),
+        "Status then": str(row["first_status"]),
+        "Now": words.say(row["now"], unit, currency),
+        "Change": words.change(row["difference"], unit, currency, arrow=False),
+    }
+
+
+def _downloads(page: Page) -> str:
+    """One line per chapter and kind of file."""
+    if not page.downloads:
+        return ""
+    lines: dict[str, list[str]] = {}
+    for href in page.downloads:
+        group, label = _named(href, page.chapter)
+        link = f'<a href="{escape(href)}" download>{parts.text(label)}</a>'
+        lines.setdefault(group, []).append(link)
+    rows = "".join(
+        f"<dt>{parts.text(group)}</dt><dd>{' · '.join(found)}</dd>"
+        for group, found in lines.items()
+    )
+    return f'<h2 id="downloads">Downloads</h2><dl class="downloads">{rows}</dl>'
+
+
+def _named(href: str, here: str) -> tuple[str, str]:
+    """The line that a file stands on, and its name there.
+
+    `tables/revenue.mrr_bridge.csv` is `MRR bridge (CSV)` on the line `Revenue, tables`; a page's
+    own chapter is not said again.
+    """
+    folder, _, file = href.rpartition("/")
+    if not folder:
+        return "Whole report", file
+    chapter, _, rest = file.partition(".")
+    name, _, kind = rest.rpartition(".")
+    group = words.label(folder) if chapter == here else f"{words.label(chapter)}, {folder}"
+    return group, f"{words.label(name.replace('-', '_'))} ({kind.upper()})"
 
 
 def _foot(page: Page) -> str:
@@ -349,7 +420,7 @@ def _periods_table(newest_first: Sequence[Mapping[str, Any]]) -> str:
 def _period_row(report: Mapping[str, Any]) -> str:
     period = escape(str(report["period"]))
     cells = [
-        _status(str(report["status"])),
+        _status(str(report["status"])) + (OLDER_CODE if report.get("is_older_code") else ""),
         parts.text(report.get("revision", "")),
         words.day(report["as_of"]),
         words.day(report["analysis_cut_off"]),

@@ -181,9 +181,8 @@ def whiskers(
 
 def dress(axes: Axes, percent: bool, x_label: str, y_label: str) -> None:
     """Axis labels and number formats of a chart with an upright value axis."""
-    top = np.nanmax(np.abs(axes.get_ylim()))
     if percent:
-        drawing.share_axis(axes.yaxis, 1 if top <= 0.1 else 0)
+        drawing.share_axis(axes.yaxis)
     else:
         drawing.count_axis(axes.yaxis)
     axes.set(xlabel=x_label, ylabel=y_label)

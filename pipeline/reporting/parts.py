@@ -24,6 +24,7 @@ BOX = '<div class="lodestar">'
 ROWS_BEHIND_A_FIGURE = 30
 WITHOUT_ARROW = ("retention_12_months",)
 """Its recent twin carries the arrow; GLOSSARY, retention."""
+AGAINST = {"previous": "a month", "year_ago": "a year"}
 STATE_WORDS = {
     "exact": "",
     "ok": "",
@@ -60,9 +61,10 @@ def text(words_: Any) -> str:
     return escaped
 
 
-def paragraph(sentence: str) -> str:
-    """A computed sentence."""
-    return f'<p class="said">{text(sentence)}</p>'
+def paragraph(sentence: str, lead: str = "") -> str:
+    """A computed sentence; its lead stands before it in bold."""
+    before = f"<strong>{text(lead)}:</strong> " if lead else ""
+    return f'<p class="said">{before}{text(sentence)}</p>'
 
 
 def definitions(terms: Mapping[str, Any]) -> str:
@@ -92,6 +94,7 @@ def figure(
         rows,
         name=f"{chapter}-{tables.slug(shown.name)}-rows",
         caption=f"Data: {shown.title}",
+        formats=shown.formats,
         currency=currency,
         most_rows=ROWS_BEHIND_A_FIGURE,
     )
@@ -130,7 +133,8 @@ def tiles(
             previous, year_ago; target and target_owner where there are any).
         names: headline names; the names in a tuple stand side by side.
         currency: said before money.
-        is_final: a provisional report says why a comparison is missing.
+        is_final: a provisional report says so once at its head, not on each tile, and says why
+            a comparison is missing.
     """
     rows = {row["name"]: row for row in headlines.to_dict("records")}
     shown = []
@@ -162,8 +166,7 @@ def _tile(row: Mapping[str, Any], currency: str, is_final: bool) -> str:
         f'<span class="{style_}">{text(value(row, currency))}</span>',
     ]
     if not is_absent and row["name"] not in WITHOUT_ARROW:
-        lines.append(_line(_change(row, "previous", "month before", currency, is_final), "change"))
-        lines.append(_line(_change(row, "year_ago", "year before", currency, is_final), "change"))
+        lines += [_line(said, "change") for said in _changes(row, currency, is_final)]
     lines.append(_line(_certainty(row, unit, currency)))
     if not words.is_missing(row.get("target")):
         aim = words.say(row["target"], unit, currency)
@@ -173,20 +176,30 @@ def _tile(row: Mapping[str, Any], currency: str, is_final: bool) -> str:
     note = "" if words.is_missing(row["note"]) else str(row["note"])
     if is_absent and note:
         lines.append(_line(note, "state"))
-    elif reason and not is_absent:
+    elif reason and not is_absent and not (row["state"] == "provisional" and not is_final):
         is_told = row["state"] == "fragile" and note
         lines.append(_line(f"{reason}: {note}" if is_told else reason, "state"))
     return " ".join(line for line in lines if line)
 
 
-def _change(
-    row: Mapping[str, Any], column: str, against: str, currency: str, is_final: bool
-) -> str:
-    if words.is_missing(row.get(column)):
-        why = f"no {against} to compare" if is_final else "not comparable yet"
-        return f"{why} ({against})" if not is_final else why
+def _changes(row: Mapping[str, Any], currency: str, is_final: bool) -> list[str]:
+    """The changes in a month and in a year, and one line where there is none to say."""
     unit = HEADLINES[row["name"]].unit
-    return f"{words.change(row['estimate'] - row[column], unit, currency)} on the {against}"
+    known = {column: against for column, against in AGAINST.items() if _is_told(row, column)}
+    said = [
+        f"{words.change(row['estimate'] - row[column], unit, currency)} in {against}"
+        for column, against in known.items()
+    ]
+    absent = [against for column, against in AGAINST.items() if column not in known]
+    if not absent:
+        return said
+    if not is_final and not known:
+        return ["not comparable yet"]
+    return [*said, f"no figure of {words.listing([f'{each} ago' for each in absent], 'or')}"]
+
+
+def _is_told(row: Mapping[str, Any], column: str) -> bool:
+    return not words.is_missing(row.get(column))
 
 
 def _certainty(row: Mapping[str, Any], unit: str, currency: str) -> str:

@@ -142,7 +142,7 @@ def _build(
 
 
 def _copy_files(chapter: Path, folder: Path) -> None:
-    marker = store.read_json(chapter / execute.END_MARKER)
+    marker = store.read_json(chapter / record.END_MARKER)
     for path in execute.declared_files(marker):
         if path.parts[0] in FOLDERS:
             store.write_bytes((chapter / path).read_bytes(), folder / path)
@@ -190,10 +190,8 @@ def page_name(chapter: str) -> str:
 
 def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.Page:
     period = Period(report["period"])
-    kept = {} if name == SUMMARY else store.read_json(paths.headline(name, period))
-    downloads = [(Path(href).name, href) for href in kept.get("downloads", [])]
-    if name == SUMMARY:
-        downloads = _all_downloads(report)
+    is_summary = name == SUMMARY
+    kept = {} if is_summary else store.read_json(paths.headline(name, period))
     return html.Page(
         company_name=settings.company_name,
         period=str(period),
@@ -206,9 +204,10 @@ def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.P
         chapters=[(each, title(each), page_name(each)) for each in settings.chapters],
         previous_href=_previous(period, settings, paths),
         next_href=f"../{INDEX}#{period}",
-        downloads=downloads,
+        downloads=_all_downloads(report) if is_summary else kept.get("downloads", []),
         provenance=_provenance_rows(report),
-        restatements=report["restatements"],
+        restatements=report["restatements"] if is_summary else (),
+        currency=report["currency"],
     )
 
 
@@ -217,9 +216,18 @@ def title(chapter: str) -> str:
     return words.label(chapter)
 
 
-def _all_downloads(report: Report) -> list[tuple[str, str]]:
-    names = [name for name in report["provenance"]["files"] if name.startswith("tables/")]
-    return [(FILE_NAME, FILE_NAME), *((Path(name).name, name) for name in names)]
+def _all_downloads(report: Report) -> list[str]:
+    """The record, then every table and figure, chapter by chapter."""
+    files = [name for name in report["provenance"]["files"] if name.split("/")[0] in FOLDERS]
+    order = {f"{name}.": place for place, name in enumerate(report["chapters"])}
+    chapters = [
+        next((key for key in order if Path(name).name.startswith(key)), "") for name in files
+    ]
+    ranked = sorted(
+        zip(files, chapters, strict=True),
+        key=lambda pair: (order.get(pair[1], len(order)), FOLDERS.index(pair[0].split("/")[0])),
+    )
+    return [FILE_NAME, *(name for name, _ in ranked)]
 
 
 def _previous(period: Period, settings: Settings, paths: Paths) -> str | None:

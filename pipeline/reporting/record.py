@@ -10,6 +10,7 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import importlib.metadata
+import math
 import platform
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +25,11 @@ from pipeline.reporting import tables, words
 from pipeline.settings import Paths, Period, Settings
 
 FILE_NAME = "report.json"
+HEADLINE_FILE = "headline.json"
+"""What a chapter keeps for the report and the summary."""
+END_MARKER = "complete.json"
+"""The last file that a chapter writes; it names all others."""
+SIGNIFICANT_DIGITS = 15
 HISTORY = "history"
 SAMPLE = "sample"
 PROVISIONAL, FINAL, REVISED = "provisional", "final", "revised"
@@ -96,14 +102,18 @@ def _quality(period: Period, settings: Settings, paths: Paths) -> Report:
 
 
 def plain(value: Any) -> Any:
-    """A value as JSON knows it; missing is None and a day is ISO text."""
+    """A value as JSON knows it: missing and infinite are None, a day is ISO text, else text."""
     if words.is_missing(value):
         return None
+    if hasattr(value, "item") and not isinstance(value, (str, bytes)):
+        value = value.item()
+    if isinstance(value, bool | int | str):
+        return value
+    if isinstance(value, float):
+        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
     if isinstance(value, dt.date):
         return value.isoformat()[:10]
-    if hasattr(value, "item"):
-        value = value.item()
-    return float(f"{value:.15g}") if isinstance(value, float) else value
+    return str(value)
 
 
 # Where the numbers come from.

@@ -18,16 +18,22 @@ from great_tables import GT
 from pipeline.reporting import words
 
 NOTHING = "–"
+FLAGS = {"True": "yes", "False": "no"}
+"""Also as the text of a level: a flag that was a driver or stratum."""
 MOST_ROWS = 60
 """Longer tables show their beginning; the file under them holds every row."""
-FORMATS = ("share", "money", "count", "number", "p", "days", "months", "points", "text")
+FORMATS = ("money", *words.KINDS, "text")
 KINDS_BY_NAME = (
     (r"(p|q)_value", "p"),
-    (r".*share|retained_share|ci_low|ci_high|prevalence|ame|ame_ci_.*", "share"),
+    (r"ame|ame_ci_.*", "share_points"),
+    (r".*share|prevalence", "share"),
     (r"mrr|mrr_.*|.*_mrr|amount|bridged|of_which_.*", "money"),
     (r"n|n_.*|df|.*_days?|day|age_months|customers.*|joined_and_left", "count"),
 )
 """Pattern of a column's name → what it holds; the first that fits counts."""
+LIMITS = ("ci_low", "ci_high")
+"""They hold what the column before them holds: a ratio's limits are ratios."""
+ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 COUNTS = re.compile(r"n|n_.*|customers.*")
 MONEY = re.compile(r"mrr|mrr_(?!share).*|.*_mrr|amount")
 TABLE_START = re.compile(r'<table class="gt_table"[^>]*>')
@@ -50,15 +56,16 @@ def table(
         frame: any tidy rows.
         name: fixed id of the table, unique on its page.
         caption: what the table shows, as text.
-        formats: column → one of FORMATS; other columns go by name and type.
+        formats: column → one of FORMATS; other columns go by name and type, limits by the
+            estimate before them.
         currency: said before money.
         most_rows: rows shown.
 
     Raises:
         ValueError: a format that nobody knows, or for a column that is not there.
     """
-    kinds = {column: _kind(frame, column, formats or {}) for column in frame.columns}
     _check(frame, formats or {})
+    kinds = _kinds(frame, formats or {})
     shown = frame.head(most_rows)
     texts = pd.DataFrame(
         {
@@ -111,6 +118,19 @@ def _check(frame: pd.DataFrame, formats: Mapping[str, str]) -> None:
         )
 
 
+def _kinds(frame: pd.DataFrame, formats: Mapping[str, str]) -> dict[Any, str]:
+    """What each column holds; limits follow the estimate that stands before them."""
+    kinds: dict[Any, str] = {}
+    estimate = "share"
+    for column in frame.columns:
+        is_limit = column in LIMITS and column not in formats
+        kinds[column] = estimate if is_limit else _kind(frame, column, formats)
+        if not is_limit:
+            has_limits = kinds[column] not in ("text", "p") and not COUNTS.fullmatch(str(column))
+            estimate = kinds[column] if has_limits else "share"
+    return kinds
+
+
 def _kind(frame: pd.DataFrame, column: Any, formats: Mapping[str, str]) -> str:
     if column in formats:
         return formats[column]
@@ -125,8 +145,7 @@ def _cell(value: Any, kind: str, currency: str) -> str:
     if words.is_missing(value):
         return NOTHING
     if isinstance(value, str) or (kind == "text" and not hasattr(value, "strftime")):
-        known = {True: "yes", False: "no"}
-        return known[bool(value)] if _is_flag(value) else _readable(str(value)) or NOTHING
+        return FLAGS.get(str(value)) or _readable(str(value)) or NOTHING
     if hasattr(value, "strftime"):
         return words.day(value)
     text = words.count(value) if kind == "days" else words.say(value, kind, currency)
@@ -134,12 +153,10 @@ def _cell(value: Any, kind: str, currency: str) -> str:
 
 
 def _readable(value: str) -> str:
-    """One of our own names, like `source_formula`, without its underscores."""
+    """A day of ISO text as a date; one of our own names, like `source_formula`, in words."""
+    if ISO_DAY.fullmatch(value):
+        return words.day(value)
     return value.replace("_", " ") if OUR_NAME.fullmatch(value) else value
-
-
-def _is_flag(value: Any) -> bool:
-    return type(value).__name__ in ("bool", "bool_")
 
 
 def _aligned(made: GT, heads: Mapping[str, str], numeric: list[str]) -> GT:

@@ -14,6 +14,8 @@ from typing import Any
 
 import pandas as pd
 
+from pipeline.data.schema.published import HEADLINES
+
 NOT_AVAILABLE = "not available"
 MINUS = "−"
 MONTH_NAMES = (
@@ -90,7 +92,9 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "months": months,
     "p": p_value,
     "points": lambda value: _said(value, lambda figure: f"{_fixed(figure, 1)} points"),
+    "share_points": lambda value: _said(value, lambda figure: f"{_fixed(100 * figure, 1)} points"),
 }
+"""A share is a part of a whole; share points are the difference of two shares."""
 UNIT_KINDS = {
     "share": "share",
     "ratio": "number",
@@ -105,7 +109,7 @@ UNIT_KINDS = {
 """A headline's unit → the kind of words for it."""
 
 
-SAID_ONCE = ("days", "months", "points")
+SAID_ONCE = ("days", "months", "points", "share_points")
 """An interval says these units once, at its end."""
 
 
@@ -133,16 +137,19 @@ def interval(low: Any, high: Any, kind: str = "share", currency: str = "") -> st
     return f"{first} to {second}"
 
 
-def change(value: Any, kind: str = "share", currency: str = "") -> str:
-    """A difference with arrow and word: `▲ up 1.2 points`; shares differ in percentage points."""
+def change(value: Any, kind: str = "share", currency: str = "", *, arrow: bool = True) -> str:
+    """A difference with arrow and word: `▲ up 1.2 points`; shares differ in percentage points.
+
+    Titles and alt texts go without the arrow: `up 1.2 points`.
+    """
     if _is_open(value):
         return NOT_AVAILABLE
     kind = UNIT_KINDS.get(kind, kind)
-    size = abs(float(value))
-    text = f"{_fixed(100 * size, 1)} points" if kind == "share" else say(size, kind, currency)
+    text = say(abs(float(value)), "share_points" if kind == "share" else kind, currency)
+    sign, said = (UP, f"up {text}") if value > 0 else (DOWN, f"down {text}")
     if not any(digit in text for digit in "123456789"):
-        return f"{LEVEL} no change"
-    return f"{UP} up {text}" if value > 0 else f"{DOWN} down {text}"
+        sign, said = LEVEL, "no change"
+    return f"{sign} {said}" if arrow else said
 
 
 def month(period: Any) -> str:
@@ -169,7 +176,9 @@ def listing(words: Sequence[Any], last: str = "and") -> str:
 
 
 def label(name: Any) -> str:
-    """A column's or level's name for readers: `touch_model` as `Touch model`."""
+    """A headline's label, or a column's or level's name: `touch_model` as `Touch model`."""
+    if str(name) in HEADLINES:
+        return HEADLINES[str(name)].label
     if str(name) in LABELS:
         return LABELS[str(name)]
     plain = str(name).replace("_", " ").strip()
@@ -188,8 +197,29 @@ LABELS = {
     "ame_ci_low": "Effect from",
     "ame_ci_high": "Effect to",
     "fx": "Exchange rates",
+    "auc": "AUC",
+    "expected": "Expected",
+    "grouped": "Grouped time",
+    "gvif": "GVIF",
+    "has_value": "Value reached",
+    "hazard_ratio": "Hazard ratio",
+    "is_champion_lost": "Champion lost",
+    "is_play_active": "Play active",
+    "is_primary": "Primary",
+    "is_provisional": "Provisional",
+    "is_settled": "Settled",
+    "is_signal": "Signal",
+    "is_valid": "Valid",
+    "n_of": "Out of",
+    "n_pending": "Still within the grace",
+    "nps_band": "NPS band",
+    "observed": "Observed",
+    "True": "Yes",
+    "False": "No",
 }
-ACRONYMS = {word.lower(): word for word in ("MRR", "NPS", "SMB", "VIF", "CSM", "AUC", "LTV", "CAC")}
+ACRONYMS = {
+    word.lower(): word for word in ("MRR", "NPS", "SMB", "VIF", "GVIF", "CSM", "AUC", "LTV", "CAC")
+}
 
 
 def _said(value: Any, words: Callable[[float], str]) -> str:

@@ -121,10 +121,11 @@ def test_the_keyboard_reaches_the_content_first(browser, index, complaints):
     assert page.evaluate("document.activeElement.id") == "content"
 
 
-def test_verdict_and_tiles_stand_on_the_first_screen(browser, index, complaints):
+@pytest.mark.parametrize("status", ["provisional", "final"])
+def test_verdict_and_tiles_stand_on_the_first_screen(browser, index, complaints, status):
     page = open_page(browser, complaints)
     page.goto(index)
-    page.locator("tr[id] a").first.click()
+    page.locator(f"tr[id]:has(.status.{status}) a").first.click()
     tiles = page.locator("ul.tiles").first.bounding_box()
     assert tiles is not None
     assert tiles["y"] + tiles["height"] <= DESK["height"]

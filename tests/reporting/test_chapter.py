@@ -111,6 +111,11 @@ def test_by_hand_everything_is_shown_and_nothing_is_written(root, shown):
     assert "download" not in "".join(shown)
 
 
+def test_who_answers_for_a_sentence_stands_before_it_in_bold(root, shown):
+    open_chapter("survival").say("12 left.", lead="Revenue <b>")
+    assert "<strong>Revenue &lt;b&gt;:</strong> 12 left." in shown[-1]
+
+
 def test_a_sentence_is_text_and_never_markup(root, shown):
     open_chapter("survival").say("<script>alert(1)</script> 12.3 % & more")
     assert "&lt;script&gt;" in shown[-1]

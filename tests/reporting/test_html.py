@@ -1,6 +1,10 @@
 """Pages as a browser and a screen reader get them."""
 
+import hashlib
+import os
 import re
+import subprocess
+import sys
 from html.parser import HTMLParser
 from itertools import pairwise
 
@@ -33,7 +37,10 @@ def page(**changes: object) -> html.Page:
         "chapters": [
             ("summary", "Summary", "index.html"), ("survival", "Survival", "survival.html")
         ],
-        "downloads": [("report.json", "report.json")],
+        "downloads": [
+            "report.json", "tables/revenue.mrr_bridge.csv", "tables/survival.curves.csv",
+            "figures/survival.by-segment.svg",
+        ],
         "provenance": [("Commit", HOSTILE)],
     }  # fmt: skip
     return html.Page(**(facts | changes))
@@ -61,6 +68,11 @@ def notebook() -> nbformat.NotebookNode:
                 ],
             ),
             new_markdown_cell(f"Prose with {HOSTILE} in it."),
+            new_markdown_cell("TO WHOEVER RUNS IT", metadata={"tags": ["not-on-page"]}),
+            new_code_cell("quiet = 1", metadata={"tags": ["not-on-page"]}),
+            new_markdown_cell("WHAT IS PUBLISHED"),
+            new_code_cell("chapter.publish(x)", metadata={"tags": ["publish"]}),
+            new_markdown_cell("WHAT IS CHECKED"),
             new_code_cell(
                 "print(x)",
                 metadata={"tags": ["checked", "keep_output"]},
@@ -158,6 +170,22 @@ def test_the_output_of_the_checked_cell_is_not_in_the_report(text):
     assert "print(x)" in text
 
 
+def test_prose_that_leads_to_nothing_on_the_page_is_not_on_it(text):
+    for prose in ("WHAT IS CHECKED", "WHAT IS PUBLISHED", "TO WHOEVER RUNS IT", "quiet = 1"):
+        assert prose not in text
+    assert "Prose with" in text
+    assert "chapter.publish(x)" in text
+
+
+def test_downloads_stand_on_one_line_per_chapter_and_kind_with_readable_names(text):
+    plain = re.sub(r"<[^>]+>", "|", text[text.index('id="downloads"') :])
+    found = [word for word in plain.split("|") if word.strip()][1:9]
+    assert found == [
+        "Whole report", "report.json", "Revenue, tables", "MRR bridge (CSV)",
+        "Tables", "Curves (CSV)", "Figures", "By segment (SVG)",
+    ]  # fmt: skip
+
+
 def test_ids_are_used_once(text):
     ids = [attributes["id"] for _, attributes in elements(text).found if attributes.get("id")]
     assert len(ids) == len(set(ids))
@@ -169,16 +197,39 @@ def test_headings_leave_out_no_level(text):
     assert all(after <= before + 1 for before, after in pairwise(levels))
 
 
-def test_the_notebook_is_not_changed_and_the_same_notebook_makes_the_same_page(text):
+def test_the_notebook_is_not_changed():
     given = notebook()
     before = nbformat.writes(given)
-    assert html.render_chapter(given, page()) == html.render_chapter(given, page())
+    html.render_chapter(given, page())
     assert nbformat.writes(given) == before
 
 
-def test_restatements_are_shown_as_a_table():
-    rows = [{"period": "2026-06", "name": "mrr_end", "first_published": 1.0, "now": 2.0}]
-    assert "First published, and now" in html.render_chapter(notebook(), page(restatements=rows))
+def test_the_same_notebook_makes_the_same_page_in_another_process(text):
+    code = (
+        "import hashlib, importlib.util;"
+        f"spec = importlib.util.spec_from_file_location('t', {__file__!r});"
+        "module = importlib.util.module_from_spec(spec); spec.loader.exec_module(module);"
+        "made = module.html.render_chapter(module.notebook(), module.page());"
+        "print(hashlib.sha256(made.encode()).hexdigest())"
+    )
+    environment = os.environ | {"PYTHONHASHSEED": "7", "TZ": "Asia/Tokyo"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.strip() == hashlib.sha256(text.encode()).hexdigest()
+
+
+def test_restatements_are_said_with_a_sentence_labels_and_money():
+    facts = {"period": "2026-06", "metric": "mrr_end", "first_status": "provisional"}
+    numbers = {"first_published": 90000.0, "now": 88766.5, "difference": -1233.5}
+    around = page(restatements=[facts | numbers], currency="USD")
+    text = html.render_chapter(notebook(), around).replace("\u00a0", " ")
+    assert "1 figure of published months changed" in text
+    cells = re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text[text.index("restatements-table") :])
+    label = HEADLINES["mrr_end"].label
+    assert cells[6:12] == [
+        "June 2026", label, "USD 90,000", "provisional", "USD 88,767", "down USD 1,234",
+    ]  # fmt: skip
 
 
 def colours(part: str) -> dict[str, str]:
@@ -222,13 +273,19 @@ def tile(is_final: bool = True, **changes: object) -> str:
 
 def test_a_tile_says_value_change_interval_and_n():
     assert tile() == (
-        "Net revenue retention, this month 98.3 % ▼ down 0.4 points on the month before "
-        "no year before to compare 97.0 % to 99.0 % · n 1,400"
+        "Net revenue retention, this month 98.3 % ▼ down 0.4 points in a month "
+        "no figure of a year ago 97.0 % to 99.0 % · n 1,400"
     )
 
 
-def test_a_tile_of_a_provisional_month_says_not_comparable_yet():
-    assert "not comparable yet (month before)" in tile(is_final=False, previous=None)
+def test_a_tile_of_a_provisional_month_says_not_comparable_yet_once_and_not_that_it_is_one():
+    said = tile(is_final=False, previous=None, state="provisional")
+    assert said.count("not comparable yet") == 1
+    assert "provisional" not in said
+
+
+def test_a_provisional_number_in_a_settled_month_says_so():
+    assert "provisional" in tile(state="provisional")
 
 
 def test_a_tile_without_a_number_says_why():
@@ -246,7 +303,7 @@ def test_a_fragile_number_and_a_target_are_said():
 
 
 def test_the_all_time_retention_carries_no_arrow():
-    assert "month before" not in tile(name="retention_12_months")
+    assert "a month" not in tile(name="retention_12_months")
 
 
 def test_source_formulas_stand_beside_their_counterpart_and_absent_ones_leave_no_gap():
@@ -283,6 +340,13 @@ def test_the_index_shows_every_month_newest_first_with_an_anchor():
     assert HOSTILE not in text
     assert not elements(text).all("script")
     assert text.count("<polyline") == len(html.INDEX_COLUMNS)
+
+
+def test_the_index_says_which_month_was_built_by_older_code():
+    old = report("2026-08", "final", 0.5) | {"is_older_code": True}
+    new = report("2026-09", "final", 0.5) | {"is_older_code": False}
+    rows = html.render_index([old, new]).split("<tr id=")
+    assert ["built by older code" in row for row in rows[1:]] == [False, True]
 
 
 def test_the_index_shows_the_latest_settled_month_beside_the_first_look():

@@ -325,6 +325,8 @@ def test_the_bridge_holds_what_was_first_published_and_the_record_lists_what_mov
         ("2026-09", ""),
         ("2026-10", "1000.5"),
     ]
+    pages = {name: (later.place / name).read_text() for name in ("index.html", "revenue.html")}
+    assert ['id="restatements"' in text for text in pages.values()] == [True, False]
     moved = {row["metric"]: row for row in later.report["restatements"]}
     assert moved["mrr_end"] == {
         "period": "2026-08", "metric": "mrr_end", "first_published": 1000.5,

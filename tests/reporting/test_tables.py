@@ -41,6 +41,26 @@ def test_a_caller_says_what_a_column_holds():
     assert cells(markup)[0] == "71.2\u00a0%"
 
 
+def test_limits_hold_what_their_estimate_holds():
+    ratios = pd.DataFrame({"level": ["a"], "odds_ratio": [2.0], "ci_low": [1.5], "ci_high": [2.5]})
+    assert cells(tables.table(ratios, name="t", caption="c")) == ["2.00", "1.50", "2.50"]
+    kept = pd.DataFrame({"level": ["a"], "kept_share": [0.5], "ci_low": [0.4], "ci_high": [0.6]})
+    assert cells(tables.table(kept, name="t", caption="c"))[1] == "40.0\u00a0%"
+    said = tables.table(ratios, name="t", caption="c", formats={"odds_ratio": "share"})
+    assert cells(said)[1] == "150.0\u00a0%"
+
+
+def test_the_difference_of_two_shares_is_in_points():
+    effects = pd.DataFrame({"level": ["a"], "ame": [0.002], "ame_ci_low": [-0.0113]})
+    said = cells(tables.table(effects, name="t", caption="c"))
+    assert said == ["0.2\u00a0points", "−1.1\u00a0points"]
+
+
+def test_a_day_as_iso_text_is_said_as_a_date_and_a_flag_as_yes_or_no():
+    frame = pd.DataFrame({"n": [1, 2], "what": ["2026-12-16", "True"]})
+    assert cells(tables.table(frame, name="t", caption="c")) == ["16 December 2026", "yes"]
+
+
 def test_names_from_data_are_shown_as_text_in_cells_heads_and_caption():
     hostile = pd.DataFrame({"<b>head": ["<script>alert(1)</script>", "[x](javascript:1) **b**"]})
     markup = tables.table(hostile, name="t", caption="<i>caption")

@@ -100,6 +100,17 @@ def test_a_change_has_an_arrow_and_a_word_and_zero_is_judged_after_rounding(valu
     assert words.change(value, kind, "USD") == said
 
 
+def test_a_change_in_a_title_has_no_arrow():
+    assert words.change(0.012, arrow=False) == "up 1.2 points"
+    assert words.change(0, "days", arrow=False) == "no change"
+
+
+def test_a_difference_of_shares_is_said_in_points():
+    assert words.say(0.002, "share_points") == "0.2 points"
+    assert words.say(-0.0113, "share_points") == "−1.1 points"
+    assert words.interval(-0.01, 0.02, "share_points") == "−1.0 to 2.0 points"
+
+
 def test_dates_are_said_in_english_whatever_the_locale():
     assert words.month("2026-10") == "October 2026"
     assert words.day(dt.date(2026, 10, 31)) == "31 October 2026"
@@ -117,3 +128,10 @@ def test_a_listing_joins_the_last_word_with_and():
 def test_a_column_name_becomes_a_label():
     assert words.label("touch_model") == "Touch model"
     assert words.label("ci_low") == "From"
+    assert words.label("n_of") == "Out of"
+    assert words.label("gvif") == "GVIF"
+
+
+def test_a_headline_has_the_label_that_its_tile_has():
+    said = {name: words.label(name) for name in HEADLINES}
+    assert said == {name: line.label for name, line in HEADLINES.items()}

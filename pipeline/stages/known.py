@@ -38,7 +38,20 @@ def events_known(rows: ir.Table, name: str, cut: Slice) -> ir.Table:
         return known
     moment = known[table.event_time]
     day = moment if table.kind(table.event_time) == "day" else moment.date()
-    return known.filter(day.isnull() | (day <= cut.as_of))
+    return masked(known.filter(day.isnull() | (day <= cut.as_of)), table, cut)
+
+
+def masked(rows: ir.Table, table: Table, cut: Slice) -> ir.Table:
+    """Without what a row came to say later: dates after the as-of date, and what came with them."""
+    cells = {}
+    for name, column in table.columns.items():
+        date = column.metadata["known_with"] or name
+        is_date = table.kind(date) in ("day", "instant")
+        if name in rows.columns and date in rows.columns and is_date:
+            is_ahead = rows[date].cast("date") > cut.as_of
+            if not column.metadata["is_planned"]:
+                cells[name] = ibis.ifelse(is_ahead.fill_null(False), None, rows[name])
+    return rows.mutate(**cells)
 
 
 def paid_rows(subscriptions: ir.Table, cut: Slice) -> ir.Table:

@@ -1,9 +1,9 @@
 """How much was every account worth at every month mark? Marks, and the movements between them.
 
 A mark is the left limit at 00:00 of the first of a month: a paid row [start, end) counts when
-start < mark ≤ end. The subtle point: each mark is valued twice, at the rate of the month it opens
-and at the rate of the month it closes, so that movements carry no exchange effect and `fx` is a
-movement of its own.
+start < mark ≤ end. The subtle point: each mark is valued twice, at the opening rate of the month
+it closes and of the month it opens; `fx` leads from the first to the second at the start of a
+month, so that movements carry no exchange effect and no month needs the next month's rate.
 """
 
 from __future__ import annotations
@@ -50,37 +50,28 @@ def converted(
     pairs = rows.join(months, [rows.start_date < months.p0, months.p0 <= rows.until], how="inner")
     if not rates:
         return pairs.mutate(value=pairs.mrr, value_closing=pairs.mrr)
-    table = ibis.memtable(
-        pd.DataFrame(
-            [
-                (currency, month, rate)
-                for currency in rates
-                for month, rate in rates[currency].items()
-            ],
-            columns=["currency", "period", "rate"],
-        )
-    )
-    at = _with_rate(pairs, table, "period", "rate_opening")
-    at = _with_rate(at, table, "before", "rate_closing")
-    is_own = at.currency.isnull() | (at.currency == own)
-    return at.mutate(
-        value=ibis.ifelse(is_own, at.mrr, (at.mrr * at.rate_opening).round(4).cast(MONEY)),
-        value_closing=ibis.ifelse(is_own, at.mrr, (at.mrr * at.rate_closing).round(4).cast(MONEY)),
-    )
+    both = in_own(pairs, rates, own, "period", "value")
+    both = in_own(both, rates, own, "before", "value_closing")
+    return both.mutate(value_closing=ibis.coalesce(both.value_closing, both.value))
 
 
-def _with_rate(pairs: ir.Table, rates: ir.Table, month: str, name: str) -> ir.Table:
-    rate = rates.select(rate_currency="currency", rate_month="period", **{name: "rate"})
-    return pairs.left_join(
-        rate, [pairs.currency == rate.rate_currency, pairs[month] == rate.rate_month]
-    ).drop("rate_currency", "rate_month")
+def in_own(
+    rows: ir.Table, rates: dict[str, dict[str, float]], own: str, month: str, name: str
+) -> ir.Table:
+    """`mrr` in the company's currency at a month's opening rate; empty where there is no rate."""
+    if not rates:
+        return rows.mutate(**{name: rows.mrr})
+    listed = [(code, at, rate) for code in rates for at, rate in rates[code].items()]
+    table = ibis.memtable(pd.DataFrame(listed, columns=["rate_currency", "rate_month", "rate"]))
+    joined = rows.left_join(table, [("currency", "rate_currency"), (month, "rate_month")])
+    is_own = joined.currency.isnull() | (joined.currency == own)
+    value = ibis.ifelse(is_own, joined.mrr, (joined.mrr * joined.rate).round(4).cast(MONEY))
+    return joined.mutate(**{name: value}).drop("rate_currency", "rate_month", "rate")
 
 
-def check_rates(pairs: ir.Table, own: str) -> None:
-    """DataError when a month lacks the rate of a currency that is used in it."""
-    if "rate_opening" not in pairs.columns:
-        return
-    missing = pairs.filter((pairs.currency != own) & pairs.value.isnull())
+def check_rates(pairs: ir.Table, own: str, last: str) -> None:
+    """DataError when a month up to `last` lacks the rate of a currency that is used in it."""
+    missing = pairs.filter((pairs.currency != own) & pairs.value.isnull() & (pairs.period <= last))
     found = missing.select("currency", "period").distinct().order_by("currency", "period").limit(5)
     names = [f"{row['currency']} in {row['period']}" for row in found.to_pyarrow().to_pylist()]
     if names:
@@ -96,8 +87,9 @@ def marks(pairs: ir.Table) -> ir.Table:
     """
     month = pairs.p0
     noticed = (pairs.notice_date < month).fill_null(False)
+    opening = ibis.coalesce(pairs.value, pairs.value_closing)
     return pairs.group_by("account_id", "period", "p0", "p1").agg(
-        mrr=pairs.value.sum().cast(MONEY),
+        mrr=opening.sum().cast(MONEY),
         mrr_closing=pairs.value_closing.sum().cast(MONEY),
         mrr_bridged=pairs.value_closing.sum(where=pairs.is_bridge).cast(MONEY),
         seats=pairs.seats.sum().cast("int64"),
@@ -121,14 +113,19 @@ def _is_due(pairs: ir.Table) -> ir.BooleanValue:
 
 def mrr_ledger(at_marks: ir.Table, spells: ir.Table, months: ir.Table, cut: Slice) -> ir.Table:
     """Table `mrr_ledger`: one row per month to date and account that was a customer in it."""
-    opening = at_marks.select("account_id", "period", mrr_start="mrr", is_due="is_due")
+    opening = at_marks.select(
+        "account_id",
+        "period",
+        mrr_start="mrr",
+        fx=at_marks.mrr - at_marks.mrr_closing,
+        is_due="is_due",
+    )
     closes = months.select(closed="period", mark="p1")
     closing = at_marks.join(closes, at_marks.p0 == closes.mark)
     closing = closing.select(
         "account_id",
         period="closed",
         mrr_end="mrr_closing",
-        fx=closing.mrr - closing.mrr_closing,
         mrr_bridged="mrr_bridged",
     )
     both = opening.outer_join(closing, ["account_id", "period"])

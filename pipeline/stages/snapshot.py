@@ -84,7 +84,11 @@ class Snapshot:
             spells.chained(paid_rows(self.raw["subscriptions"], self.cut), self.cut.grace_days),
             "rows",
         )
-        ended = self._keep(spells.lapses(rows), "ended")
+        lapsed = self._keep(spells.lapses(rows), "lapsed")
+        own_money = ledger.in_own(
+            lapsed, self.settings.fx, self.settings.currency, "month", "mrr_lost"
+        )
+        ended = self._keep(own_money, "ended")
         own = self._keep(spells.spells(rows, ended, known, self.cut), "spells")
         months = ledger.month_table(
             ledger.months_to_date(self._first_month(rows), self.cut.period.shift(1))
@@ -134,7 +138,7 @@ class Snapshot:
         }
         both = paid.union(gaps.mutate(**absent).select(*paid.columns))
         pairs = ledger.converted(both, self.settings.fx, self.settings.currency, months)
-        ledger.check_rates(pairs, self.settings.currency)
+        ledger.check_rates(pairs, self.settings.currency, str(self.cut.period))
         return self._keep(ledger.marks(pairs), "marks")
 
     def _first_values(self) -> ir.Table | None:
@@ -219,13 +223,20 @@ class Snapshot:
         lateness = rows.known_on.delta(day, unit="day")
         return rows.filter(lateness <= self.settings.usage.late_after_days)
 
+    def _of_slice(self, rows: ir.Table, name: str, accounts: ir.Table) -> ir.Table:
+        """Rows of a raw table that the slice knows; a row with no day is known to no slice."""
+        if name == "targets":
+            return rows.filter(rows.period <= str(self.cut.period))
+        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut)
+        return known.semi_join(accounts, "account_id") if "account_id" in rows.columns else known
+
     def _quality(self, accounts: ir.Table) -> pd.DataFrame:
-        tables = {name: events_known(rows, name, self.cut) for name, rows in self.raw.items()}
+        raw = {name: rows for name, rows in self.raw.items() if name != "usage"}
         events = sorted((self.paths.ingest / "usage").glob("*.parquet"))
         known = [path for path in events if path.stem <= str(Period.of(self.cut.known_before))]
         if known:
-            rows = self.backend.read_parquet(known, table_name="usage_events")
-            tables["usage"] = events_known(rows, "usage", self.cut)
+            raw["usage"] = self.backend.read_parquet(known, table_name="usage_events")
+        tables = {name: self._of_slice(rows, name, accounts) for name, rows in raw.items()}
         touched = engine.read(self.backend, self.paths.ingest / "touched.parquet", "touched")
         late = self.settings.usage.late_after_days
         return quality.quality(tables, touched, accounts, self.cut, late)

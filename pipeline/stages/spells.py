@@ -52,9 +52,9 @@ def chained(paid: ir.Table, grace_days: int) -> ir.Table:
 
 
 def lapses(rows: ir.Table) -> ir.Table:
-    """One row per account and day on which its MRR fell to 0: MRR lost, end type and reason.
+    """One row per account and day on which its MRR fell to 0: its MRR before, end type, reason.
 
-    `returned_on` is the first paid day after it, if there is one.
+    `returned_on` is the first paid day after it, if there is one; `month` is the lapse's own.
     """
     gaps = rows.filter(rows.gap_days > 0).select(
         "account_id", lapse_date=rows.reached_before, returned_on=rows.start_date
@@ -63,7 +63,8 @@ def lapses(rows: ir.Table) -> ir.Table:
     last = last.filter(last.lapse_date < OPEN).mutate(returned_on=ibis.null("date"))
     days = gaps.union(last.select("account_id", "lapse_date", "returned_on"), distinct=True)
     ending = rows.group_by("account_id", "until").agg(
-        mrr_lost=rows.mrr.sum().cast("decimal(18, 4)"),
+        mrr=rows.mrr.sum().cast("decimal(18, 4)"),
+        currency=rows.currency.max(),
         rank=_rank(rows.end_type).min(),
         end_reason=rows.end_reason.min(),
     )
@@ -73,9 +74,11 @@ def lapses(rows: ir.Table) -> ir.Table:
         days.account_id,
         days.lapse_date,
         days.returned_on,
-        ending.mrr_lost,
+        ending.mrr,
+        ending.currency,
         end_type=_named(ending.rank),
         end_reason=ending.end_reason,
+        month=days.lapse_date.strftime("%Y-%m"),
     )
 
 
@@ -94,7 +97,7 @@ def bridges(rows: ir.Table, ended: ir.Table, grace_days: int) -> ir.Table:
     """One row per gap within the grace: the interval in which the old MRR goes on."""
     short = ended.filter(ended.returned_on.delta(ended.lapse_date, unit="day") <= grace_days)
     return short.select(
-        "account_id", start_date=short.lapse_date, until=short.returned_on, mrr=short.mrr_lost
+        "account_id", "mrr", "currency", start_date=short.lapse_date, until=short.returned_on
     )
 
 

@@ -92,16 +92,43 @@ def test_an_account_that_joins_and_leaves_within_a_month_stands_in_the_ledger_on
     assert ("2025-03", "A", 0, 0, 0, "joined_and_left", 0) in ledger(tmp_path, rows)
 
 
+RATES = {"EUR": {"2025-01": 1.0, "2025-02": 1.1, "2025-03": 1.2}}
+
+
 def test_a_foreign_currency_moves_by_fx_alone_when_its_price_stands_still(tmp_path):
     rows = ["S1,A,2025-01-15,,100,EUR,", "S2,B,2025-01-15,,100,,"]
-    rates = {"EUR": {"2025-01": 1.0, "2025-02": 1.1, "2025-03": 1.2, "2025-04": 1.5}}
-    found = ledger(tmp_path, rows, fx=rates)
-    assert found[2:] == [
+    assert ledger(tmp_path, rows, fx=RATES) == [
+        ("2025-01", "A", 0, 100, 0, "new", 0),
+        ("2025-01", "B", 0, 100, 0, "new", 0),
         ("2025-02", "A", 110, 110, 10, "retained", 0),
         ("2025-02", "B", 100, 100, 0, "retained", 0),
-        ("2025-03", "A", 120, 120, 30, "retained", 0),
+        ("2025-03", "A", 120, 120, 10, "retained", 0),
         ("2025-03", "B", 100, 100, 0, "retained", 0),
     ]
+
+
+def test_a_month_is_not_moved_by_the_next_month_s_rate(tmp_path):
+    rows = ["S1,A,2025-01-15,,100,EUR,"]
+    later = {"EUR": RATES["EUR"] | {"2025-04": 9.9}}
+    assert ledger(tmp_path / "with", rows, fx=later) == ledger(tmp_path / "less", rows, fx=RATES)
+
+
+def test_what_a_lapse_cost_is_in_the_company_s_currency(tmp_path):
+    rows = ["S1,A,2025-01-15,2025-02-20,100,EUR,", "S2,A,2025-03-10,,120,EUR,"]
+    rows += ["S3,B,2025-01-15,2025-03-20,100,EUR,"]
+    company = write_company(
+        tmp_path,
+        {
+            "accounts.csv": accounts_of("A", "B"),
+            "subscriptions.csv": HEADER + "\n".join(rows),
+        },
+        periods=["2025-03"],
+        extract_date="2025-12-31",
+        fx=RATES,
+    ).run()
+    book = company.table("2025-03", "mrr_ledger").set_index(["period", "account_id"])
+    assert book.loc[("2025-02", "A"), ["mrr_end", "mrr_bridged"]].tolist() == [110, 110]
+    assert company.table("2025-03", "spells")["mrr_lost"].dropna().tolist() == [120]
 
 
 def test_a_month_without_a_rate_stops_the_run(tmp_path):

@@ -39,7 +39,18 @@ TICKETS = """
     T1,A,2025-02-11T08:00:00,2025-03-02T08:00:00,2025-02-11T08:00:00
     T2,B,2025-02-12T08:00:00,2025-02-13T08:00:00,2025-02-12T08:00:00
 """
+GOALS = """
+    goal_id,account_id,agreed_date,due_date,actual,measured_at,customer_declared_date
+    G1,A,2025-01-15,2025-06-30,,,
+    G2,B,2025-02-15,2025-06-30,,,
+"""
+CONTACTS = """
+    contact_id,account_id,role,active_from,active_to
+    P1,A,champion,2025-01-15,
+"""
 FILES = {
+    "goals.csv": GOALS,
+    "contacts.csv": CONTACTS,
     "accounts.csv": ACCOUNTS,
     "subscriptions.csv": SUBSCRIPTIONS,
     "usage.csv": USAGE,
@@ -94,6 +105,19 @@ LATER = {
     ),
     "a bad row, recorded later": with_rows(
         subscriptions="\n    S8,B,2025-03-20,,-5,9,,,2025-03-20T09:00:00\n"
+    ),
+    "a goal measured later": FILES
+    | {
+        "goals.csv": GOALS.replace(
+            "2025-06-30,,,", "2025-06-30,5,2025-03-20T09:00:00,2025-03-21", 1
+        )
+    },
+    "a goal agreed later": with_rows(goals="\n    G3,A,2025-03-15,2025-06-30,,,\n"),
+    "a champion who left later": FILES
+    | {"contacts.csv": CONTACTS.replace("2025-01-15,", "2025-01-15,2025-03-20")},
+    "a milestone of an account that comes later, not reached yet": with_rows(
+        accounts="\n    E,2025-03-20,smb,2025-03-20T00:00:00\n",
+        milestones="\n    E,first_value,,\n",
     ),
     "later values shifted": FILES
     | {

@@ -1,7 +1,7 @@
 """What happened to every account and its MRR, month by month?
 
-Reads mrr_ledger. Makes the sums of each month and the two bridges. The subtle point: MRR at the end
-is at the month's opening rate; `fx` alone leads from there to the next month's start.
+Reads mrr_ledger. Makes the sums of each month and the two bridges. The subtle point: a month's
+money is at its opening rate; `fx` alone leads there from the end of the month before.
 """
 
 from __future__ import annotations
@@ -92,7 +92,7 @@ def bridge(mrr_ledger: pd.DataFrame, through: str | None = None) -> pd.DataFrame
     expected = sums["mrr_start"] + moved - sums["contraction"] - sums["churn"]
     gap = (expected - sums["mrr_end"]).abs()
     _refuse(gap[gap > 0.5 * 10**-MONEY_DIGITS], "the movements do not lead from start to end")
-    table = sums.assign(mrr_end=(sums["mrr_end"] + sums["fx"]).round(MONEY_DIGITS))
+    table = sums.assign(mrr_start=(sums["mrr_start"] - sums["fx"]).round(MONEY_DIGITS))
     _refuse_broken_chain(table)
     names = ["mrr_start", "new", "expansion", "reactivation", "contraction", "churn", "fx",
              "mrr_end", "bridged"]  # fmt: skip
@@ -115,8 +115,8 @@ def steps(bridges: pd.DataFrame, period: str) -> pd.DataFrame:
         effect appears only where there is one.
     """
     month = bridges.set_index("period").loc[period]
-    kinds = {"mrr_start": "total", "new": "up", "expansion": "up", "reactivation": "up",
-             "contraction": "down", "churn": "down", "fx": "up" if month["fx"] >= 0 else "down",
+    kinds = {"mrr_start": "total", "fx": "up" if month["fx"] >= 0 else "down", "new": "up",
+             "expansion": "up", "reactivation": "up", "contraction": "down", "churn": "down",
              "mrr_end": "total"}  # fmt: skip
     rows = pd.DataFrame({"step": list(kinds), "kind": list(kinds.values())})
     rows.insert(1, "mrr", rows["step"].map(month).abs().astype(float))
@@ -219,14 +219,15 @@ def year_pairs(mrr_ledger: pd.DataFrame, period: str) -> pd.DataFrame | None:
 def rate_index(mrr_ledger: pd.DataFrame) -> pd.Series:
     """Per row, how far exchange rates moved the account's money since its first month's opening.
 
-    One where nothing was ever revalued; a month that ends without MRR leaves it as it was.
+    One where nothing was ever revalued; a month that begins without MRR leaves it as it was.
     """
     if not mrr_ledger["fx"].any():
         return pd.Series(1.0, index=mrr_ledger.index)
     ordered = mrr_ledger.sort_values(["account_id", "period"])
-    step = 1 + (ordered["fx"] / ordered["mrr_end"].where(ordered["mrr_end"] > 0)).fillna(0.0)
-    closing = step.groupby(ordered["account_id"]).cumprod()
-    return (closing / step).reindex(mrr_ledger.index)
+    before = ordered["mrr_start"] - ordered["fx"]
+    step = (ordered["mrr_start"] / before.where(before > 0)).where(ordered["mrr_start"] > 0)
+    opening = step.fillna(1.0).groupby(ordered["account_id"]).cumprod()
+    return opening.reindex(mrr_ledger.index)
 
 
 def shift(period: str, by: int) -> str:

@@ -217,5 +217,5 @@ def _amount_row(
 ) -> dict[str, object]:
     n = values["customers_start" if name.endswith("start") else "customers_end"]
     fx = mrr_ledger.loc[mrr_ledger["period"] == period, "fx"].sum()
-    note = f"before a currency effect of {fx:,.2f}" if name == "mrr_end" and fx else ""
+    note = f"after a currency effect of {fx:,.2f}" if name == "mrr_start" and fx else ""
     return _row(name, values[name], n, note=note)

@@ -105,11 +105,11 @@ MRR_LEDGER = table(
     {
         "period": _period("Month"),
         "account_id": _account(),
-        "mrr_start": column("money", "MRR at P0, bridged.", must=True, unit=BY_MONTH),
+        "mrr_start": column("money", "MRR at P0 at the opening rate, bridged.", must=True, unit=BY_MONTH),
         "mrr_end": column(
             "money", "MRR at P1 at the opening rate, bridged.", must=True, unit=BY_MONTH
         ),
-        "fx": column("money", "MRR at P1 at the closing rate less at the opening rate.", must=True),
+        "fx": column("money", "MRR at P0 at this opening rate less at the last.", must=True),
         "movement": column("code", "What happened.", must=True, values=MOVEMENTS),
         "mrr_bridged": column(
             "money", "Part of mrr_end that is a gap within the grace.", must=True

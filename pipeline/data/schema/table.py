@@ -68,8 +68,14 @@ def column(
     lowest: float | None = None,
     unit: str = "",
     sensitivity: str = "plain",
+    is_planned: bool = False,
+    known_with: str = "",
 ) -> pa.Column:
-    """A column of one kind; `must` makes it required, `values` closes its list of codes."""
+    """A column of one kind; `must` makes it required, `values` closes its list of codes.
+
+    A date that `is_planned` may lie ahead of what is known; any other is known on its own day, and
+    a column `known_with` a date is known from that day on.
+    """
     checks = [pa.Check.isin(list(values))] if values else []
     checks += [pa.Check.ge(lowest)] if lowest is not None else []
     return pa.Column(
@@ -78,7 +84,13 @@ def column(
         nullable=not must,
         required=must,
         description=description,
-        metadata={"kind": kind, "unit": unit, "sensitivity": sensitivity},
+        metadata={
+            "kind": kind,
+            "unit": unit,
+            "sensitivity": sensitivity,
+            "is_planned": is_planned,
+            "known_with": known_with,
+        },
     )
 
 

@@ -293,9 +293,8 @@ def _failed(error: Exception) -> int:
     message = str(error).strip() or type(error).__name__
     if not is_foreseen(error):
         message = f"{type(error).__name__}: {message}"
-    kept = _keep_traceback(error)
     typer.echo(f"lodestar: {message}", err=True)
-    if kept and not is_foreseen(error):
+    if not is_foreseen(error) and (kept := _keep_traceback(error)):
         typer.echo(f"lodestar: the traceback is in {kept}", err=True)
     if path := os.environ.get(lock.FAILURE_VARIABLE):
         from pipeline import flow

@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 import time
@@ -215,33 +214,48 @@ def _stage_failure(verb: str, failure: Path, said: Sequence[str]) -> StageFailed
 
 
 def lay_out(root: Path, project: Path) -> None:
-    """Give a root that has no flow of its own what the flow needs, and keep it as the project's."""
+    """Give a root that has no flow of its own what the flow needs, and keep it up to date."""
     marker = root / "build" / MARKER
     if root == project or ((root / "dvc.yaml").is_file() and not marker.is_file()):
         return
     if not (root / ".dvc").is_dir():
         words = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
         subprocess.run(words, cwd=root, check=True, capture_output=True)
+    before = store.read_json(marker).get("files", {}) if marker.is_file() else {}
+    store.write_json({"files": _copied(project, root, before)}, marker)
+
+
+def _copied(project: Path, root: Path, before: dict[str, str]) -> dict[str, str]:
+    """Copy what the flow needs; files changed or added by hand in the root stay as they are.
+
+    `before` and the result: the hash of each file that a lay-out wrote.
+    """
+    wanted = {path.relative_to(project).as_posix(): path for path in _needed(project)}
+    for name in before.keys() - wanted.keys():
+        if _stands_as(root / name, before[name]):
+            (root / name).unlink()
+    written = {}
+    for name, path in sorted(wanted.items()):
+        place = root / name
+        if not place.is_file() or (name in before and _stands_as(place, before[name])):
+            store.write_bytes(path.read_bytes(), place)
+        if _stands_as(place, current := store.sha256(path)):
+            written[name] = current
+        elif name in before:
+            written[name] = before[name]
+    return written
+
+
+def _needed(project: Path) -> Iterator[Path]:
     for name in LAID_OUT:
-        _copy(project / name, root / name)
-    store.write_json({"laid_out": list(LAID_OUT)}, marker)
+        place = project / name
+        for path in [place] if place.is_file() else sorted(place.rglob("*")):
+            if path.is_file() and "__pycache__" not in path.parts:
+                yield path
 
 
-def _copy(source: Path, target: Path) -> None:
-    """Copy a file or a folder; equal files keep their place, files that are gone go."""
-    files = [source] if source.is_file() else sorted(source.rglob("*"))
-    kept = set()
-    for path in files:
-        if path.is_file() and "__pycache__" not in path.parts:
-            place = target / path.relative_to(source) if path != source else target
-            kept.add(place)
-            if not place.is_file() or place.read_bytes() != path.read_bytes():
-                place.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(path, place)
-    if target.is_dir():
-        for path in target.rglob("*"):
-            if path.is_file() and path not in kept and "__pycache__" not in path.parts:
-                path.unlink()
+def _stands_as(path: Path, sha256: str) -> bool:
+    return path.is_file() and store.sha256(path) == sha256
 
 
 def named_parameters(root: Path) -> list[str]:

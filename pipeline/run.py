@@ -25,8 +25,8 @@ from ruamel.yaml.nodes import MappingNode, SequenceNode
 
 import pipeline
 from pipeline import settings as configuration
+from pipeline.data import choices, reading, store
 from pipeline.data import slice as slices
-from pipeline.data import store
 from pipeline.data.slice import NotDueError
 from pipeline.flow import SOFTWARE_ERROR, Ended, Flow, Task, chapter_tasks, lay_out
 from pipeline.flow import named_parameters as parameters_of_the_flow
@@ -42,7 +42,8 @@ EXTRACT = "extract.json"
 FIGURES_SAID = (
     "net_revenue_retention_12_months", "gross_account_churn_rate", "mrr_end", "customers_end",
 )  # fmt: skip
-"""Headlines that the last line of a run says."""
+"""Headlines that the last line of a run says; the first of the report where it has none of them."""
+MOST_FIGURES_SAID = 3
 
 
 class FailedPeriodsError(Exception):
@@ -111,8 +112,12 @@ def run(
     """
     root = root.resolve()
     asked = Period(period) if period else None
+    configuration.load(root)
     lay_out(root, PROJECT)
     settings = complete_params(root, configuration.load(root))
+    choices.check(settings)
+    if settings.company != SAMPLE:
+        reading.find_all(settings.source.tables, Paths(root, settings.company).raw)
     flow = Flow(root, held)
     this = Run(flow, settings, progress or Progress(), jobs or os.cpu_count() or 1)
     try:
@@ -271,12 +276,15 @@ def headline_sentence(paths: Paths, period: str) -> str:
         return "no report yet."
     report = found[0]
     rows = {row["name"]: row for row in report["headline"]}
-    said = [_said(rows[name], report["currency"]) for name in FIGURES_SAID if name in rows]
+    names = [name for name in FIGURES_SAID if name in rows] or list(rows)[:MOST_FIGURES_SAID]
+    said = [_said(rows[name], report["currency"]) for name in names]
     facts = "; ".join(said) or "no headline: no chapter that has one is listed"
     return f"{words.month(period)} ({report['status']}): {facts}."
 
 
 def _said(row: dict[str, Any], currency: str) -> str:
+    if row["estimate"] is None and row["note"]:
+        return f"{row['label']}: {row['note']}"
     return f"{row['label']} {words.say(row['estimate'], row['unit'], currency)}"
 
 

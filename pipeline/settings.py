@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 import re
+import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -293,6 +294,13 @@ class Settings(Block):
             except ParameterError as error:
                 raise ValueError(str(error)) from None
         return sorted(set(periods))
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, timezone: str) -> str:
+        if timezone not in zoneinfo.available_timezones():
+            raise ValueError(f"{timezone!r} is no time zone: write one like Europe/Berlin or UTC")
+        return timezone
 
     @field_validator("chapters")
     @classmethod

@@ -330,6 +330,24 @@ def test_a_root_that_was_laid_out_follows_the_project(tmp_path: Path) -> None:
     assert list((root / "notebooks").iterdir()) == []
 
 
+def test_what_a_person_wrote_in_a_laid_out_root_stays(tmp_path: Path) -> None:
+    project, root = tmp_path / "project", tmp_path / "root"
+    for name in ("dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock"):
+        store.write_text(name, project / name)
+    store.write_text("1", project / "pipeline" / "run.py")
+    store.write_text("1", project / "notebooks" / "03_survival.ipynb")
+    store.write_text("mine", root / "notebooks" / "mine.ipynb")
+    (root / ".dvc").mkdir(parents=True)
+    flows.lay_out(root, project)
+    store.write_text("edited", root / "notebooks" / "03_survival.ipynb")
+    store.write_text("2", project / "notebooks" / "03_survival.ipynb")
+    flows.lay_out(root, project)
+    flows.lay_out(root, project)
+    assert (root / "notebooks" / "mine.ipynb").read_text() == "mine"
+    assert (root / "notebooks" / "03_survival.ipynb").read_text() == "edited"
+    assert (root / "pipeline" / "run.py").read_text() == "1"
+
+
 # The whole machine, on the small company.
 
 

@@ -18,8 +18,8 @@ import pandas as pd
 from IPython.display import HTML, display
 
 from pipeline import settings as configuration
+from pipeline.data import choices, store, targets
 from pipeline.data import slice as slices
-from pipeline.data import store, targets
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
 from pipeline.reporting import parts, tables, words
 from pipeline.reporting.figures import Figure
@@ -64,6 +64,7 @@ def open_chapter(
     given = os.environ.get(ROOT_VARIABLE)
     root = Path(given).resolve() if given else configuration.find_root()
     company = configuration.load(root)
+    choices.check(company)
     paths = Paths(root, company.company)
     cut = slices.read(paths.snapshot(_chosen_period(period, paths)))
     chapter = Chapter(name, cut, _own_settings(name, company, overrides), company, paths, output)

@@ -110,7 +110,7 @@ def test_curves_agree_with_r_on_lung_by_sex(level):
     lung = pd.read_csv(SHARED / "data" / "lung.csv")
     at_risk = at_risk_of(lung["time"], lung["dead"], sex=lung["sex"].astype(str))
     curves = survival.curves(at_risk, ["sex"], 0.95)
-    agree_with_r(curves[curves["level"] == level], "km_lung_sex", f"sex={level}")
+    assert_agrees_with_r(curves[curves["level"] == level], "km_lung_sex", f"sex={level}")
 
 
 @needs_shared
@@ -120,14 +120,14 @@ def test_curves_with_delayed_entry_agree_with_r_and_entry_matters():
     at_risk = at_risk_of(exits, accounts["churned"], entry, segment=accounts["segment"].to_numpy())
     curves = survival.curves(at_risk, ["segment"], 0.95)
     for level in ("SMB", "MM", "ENT"):
-        agree_with_r(curves[curves["level"] == level], "sim_km", f"segment={level}")
+        assert_agrees_with_r(curves[curves["level"] == level], "sim_km", f"segment={level}")
     without = survival.curves(at_risk.assign(entry_days=0), [], 0.95)
     at_12 = [block.loc[block["time_days"] == 12, "estimate"].iloc[0]
              for block in (without, curves[curves["stratum"] == "all"])]  # fmt: skip
     assert at_12[0] - at_12[1] > 0.05
 
 
-def agree_with_r(curve: pd.DataFrame, case: str, stratum: str) -> None:
+def assert_agrees_with_r(curve: pd.DataFrame, case: str, stratum: str) -> None:
     expected = pd.read_csv(SHARED / "km.csv").query("case_id == @case and stratum == @stratum")
     assert len(expected) > 2
     for row in expected.itertuples():

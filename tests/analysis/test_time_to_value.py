@@ -432,6 +432,14 @@ def test_every_row_has_a_unit_and_no_table_mixes_two():
     assert len(ratios) + len(shares) + len(days) == len(table)
 
 
+@pytest.mark.parametrize("unit", ["ratio", "share", "days"])
+def test_a_table_without_any_number_keeps_its_columns(unit):
+    table = effects(1.0, COUNTED_SEED).reset_index()
+    blank = table.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
+    for rows in (blank, blank.head(0)):
+        assert {"estimate", "ci_low", "ci_high", "n"} <= set(chapter.in_unit(rows, unit).columns)
+
+
 def test_where_value_changes_nothing_only_the_naive_row_claims_an_effect():
     table = effects(1.0, COUNTED_SEED)
     for method in ("time_varying", "landmark"):

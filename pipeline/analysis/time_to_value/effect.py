@@ -224,8 +224,8 @@ def _mean_of_achievers(starters: pd.DataFrame, confidence: float) -> dict[str, o
 
 def in_unit(effects: pd.DataFrame, unit: str) -> pd.DataFrame:
     """The rows of `effect` in one unit (ratio, share, days), so that a column can be read down."""
-    rows = effects[effects["unit"] == unit].drop(columns="unit")
-    return rows.dropna(axis="columns", how="all").reset_index(drop=True)
+    rows = effects[effects["unit"] == unit].drop(columns="unit").reset_index(drop=True)
+    return rows if rows["landmark_day"].notna().any() else rows.drop(columns="landmark_day")
 
 
 def hazard_ratios(effects: pd.DataFrame) -> pd.DataFrame:

@@ -281,6 +281,12 @@ def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
     }
 
 
+def no_model(model: DriverModel) -> pd.DataFrame:
+    """Why nothing is claimed: one row (reason, n_events, n_accounts), none when there is a model."""
+    row = {"reason": model.reason, "n_events": model.n_events, "n_accounts": model.n_accounts}
+    return pd.DataFrame([row] if model.reason else [], columns=list(row))
+
+
 def labelled(effects: pd.DataFrame) -> pd.DataFrame:
     """The effects with one label each, for a forest: driver, level and unit.
 

@@ -361,6 +361,15 @@ def trusted(trust: pd.DataFrame, words: Words, currency: str) -> pd.Series:
     )
 
 
+def unclaimed(no_model: pd.DataFrame) -> pd.Series:
+    """Why no driver is claimed: one sentence, none where there is a model.
+
+    Takes drivers' no_model (reason).
+    """
+    rows = no_model.to_dict("records")
+    return pd.Series([f"No driver is claimed: {row['reason']}." for row in rows], dtype=object)
+
+
 def data_quality(quality: pd.DataFrame, n_shown: int = 8) -> pd.DataFrame:
     """What was wrong with the data and the revenue it touches, the gravest and largest first.
 

@@ -283,6 +283,7 @@ def test_three_churns_are_too_few_for_a_model_and_nothing_is_claimed():
     assert effects.empty
     assert set(TABLES["drivers.effects"][1]) <= set(effects.columns)
     assert drivers.page_one(effects).empty
+    assert drivers.no_model(model)["reason"].tolist() == [model.reason]
     assert drivers.vif(model, 5).empty
     calibration, validation = drivers_forecast.hold_out(settled, CANDIDATES, 3, 10, 0.95)
     assert calibration.empty

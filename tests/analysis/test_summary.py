@@ -340,3 +340,10 @@ def test_a_badge_says_which_check_failed():
         "no model: too little to fit",
     ]
     assert summary.badges(models.iloc[:0]).empty
+
+
+def test_where_there_is_no_model_page_one_says_why():
+    rows = pd.DataFrame({"reason": ["too few for a model: 2 churns for 9 terms"]})
+    said = summary.unclaimed(rows).tolist()
+    assert said == ["No driver is claimed: too few for a model: 2 churns for 9 terms."]
+    assert summary.unclaimed(pd.DataFrame()).empty

@@ -282,7 +282,7 @@ def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
 
 
 def no_model(model: DriverModel) -> pd.DataFrame:
-    """Why nothing is claimed: one row (reason, n_events, n_accounts), none when there is a model."""
+    """Why nothing is claimed: one row (reason, n_events, n_accounts), none with a model."""
     row = {"reason": model.reason, "n_events": model.n_events, "n_accounts": model.n_accounts}
     return pd.DataFrame([row] if model.reason else [], columns=list(row))
 

@@ -306,13 +306,9 @@ class Ingest:
             [(name, pa.string()) for name in TOUCHED_COLUMNS[:4]]
             + [("mrr", pa.decimal128(18, 4)), (KNOWN_ON, pa.date32())]
         )
-        ordered = touched.astype({"account_id": object}).sort_values(
-            ["table", "kind", "rule", "account_id", KNOWN_ON], na_position="last", kind="stable"
-        )
-        store.write_parquet(
-            pa.Table.from_pandas(ordered, schema, preserve_index=False),
-            self.paths.ingest / "touched.parquet",
-        )
+        rows = pa.Table.from_pandas(touched, schema, preserve_index=False)
+        ordered = rows.sort_by([(name, "ascending") for name in TOUCHED_COLUMNS])
+        store.write_parquet(ordered, self.paths.ingest / "touched.parquet")
         self._write_quarantine()
         store.write_json(self._extract(files), self.paths.ingest / "extract.json")
 

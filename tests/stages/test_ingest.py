@@ -277,3 +277,15 @@ def test_a_large_plain_file_and_the_same_rows_one_by_one_read_alike(tmp_path, mo
     monkeypatch.setattr("pipeline.data.reading.PLAIN_BYTES", 0)
     ingest.run(company.settings, company.paths)
     pd.testing.assert_frame_equal(store.read_frame(company.paths.ingest / "accounts.parquet"), slow)
+
+
+def test_what_was_set_aside_is_written_in_one_order_whatever_the_order_of_the_rows(tmp_path):
+    rows = ["S1,A,2025-01-05,,100", "S1,A,2025-01-05,,200", "S1,A,2025-01-05,,300"]
+    written = []
+    for name, order in (("forward", rows), ("backward", rows[::-1])):
+        text = SUBSCRIPTIONS.rstrip().replace("    S1,A,2025-01-05,,100\n", "") + "\n"
+        text += "".join(f"    {row}\n" for row in order)
+        files = {"accounts.csv": accounts_of("A", "B"), "subscriptions.csv": text}
+        company = ingested(tmp_path / name, files, **LENIENT)
+        written.append((company.paths.ingest / "touched.parquet").read_bytes())
+    assert written[0] == written[1]

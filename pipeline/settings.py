@@ -204,6 +204,9 @@ class Revenue(Block):
     charts: list[str] = ["gross_account_churn_rate", "gross_mrr_churn_rate", "customers_new"]
     mix_by: str = "segment"
     cohort_months: Annotated[int, Field(ge=1)] = 36
+    primary_contrast: Literal["gross_account_churn_rate", "gross_mrr_churn_rate"] = (
+        "gross_account_churn_rate"
+    )
 
 
 class Survival(Block):
@@ -224,6 +227,8 @@ class Drivers(Block):
     events_per_parameter: Annotated[float, Field(gt=0)] = 10.0
     false_discovery_rate: Share = 0.10
     vif_limit: Annotated[float, Field(gt=1)] = 5.0
+    back_test_months: Annotated[int, Field(ge=1)] = 18
+    primary_contrast: str = "has_value"
 
 
 class TimeToValue(Block):
@@ -234,6 +239,28 @@ class TimeToValue(Block):
     landmark_days: list[int] = [30, 60, 90]
     overdue_after_days: Annotated[int, Field(ge=1)] = 60
     adjust_for: list[str] = ["segment", "touch_model"]
+    primary_contrast: Literal["time_varying", "landmark"] = "time_varying"
+
+
+class Fit(Block):
+    """What a customer is worth; without a margin the lifetime value is one of revenue."""
+
+    gross_margin_share: Annotated[float, Field(gt=0, le=1)] | None = None
+    discount_rate_per_year: Annotated[float, Field(ge=0)] = 0.0
+
+
+class Families(Block):
+    """Tests that share one error rate, named before the data are read.
+
+    `primary`: chapters whose primary contrasts are adjusted together (Holm). `screens`: published
+    tables within each of which q values are computed (Benjamini–Hochberg).
+    """
+
+    primary: list[str] = ["revenue", "survival", "drivers", "time_to_value"]
+    screens: list[str] = [
+        "survival.tests", "survival.hazard_ratios", "drivers.effects",
+        "time_to_value.determinants",
+    ]  # fmt: skip
 
 
 class Summary(Block):
@@ -261,6 +288,7 @@ class Settings(Block):
     close_lag_days: Annotated[int, Field(ge=0)] = 3
     min_cell: Annotated[int, Field(ge=0)] = 0
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    seed: Annotated[int, Field(ge=0)] = 20260115
     annex: Literal["quarterly", "monthly", "never"] = "quarterly"
     controls: dict[str, str] = {}
     engine: Literal["duckdb"] = "duckdb"
@@ -274,6 +302,8 @@ class Settings(Block):
     survival: Survival = Survival()
     drivers: Drivers = Drivers()
     time_to_value: TimeToValue = TimeToValue()
+    fit: Fit = Fit()
+    families: Families = Families()
     summary: Summary = Summary()
 
     _dates = field_validator("extract_date", "observation_start", mode="before")(_as_date)

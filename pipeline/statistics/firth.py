@@ -7,12 +7,14 @@ full information matrix, as the R package logistf does.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
+from scipy.special import expit
 
 LARGEST_STEP = 5.0  # of a coefficient in one iteration
 SMALLEST_STEP = 1e-10
@@ -25,6 +27,8 @@ def firth_logistic(
     design: pd.DataFrame,
     confidence: float = 0.95,
     offset: ArrayLike | None = None,
+    profiled: Collection[str] | None = None,
+    precision: float = SMALLEST_STEP,
 ) -> pd.DataFrame:
     """Fit a Firth-penalised logistic regression with profile limits.
 
@@ -33,22 +37,29 @@ def firth_logistic(
         design: one column per coefficient; an intercept is a column of ones.
         confidence: level of the two-sided interval.
         offset: added to the linear predictor of each row; None = nothing.
+        profiled: columns whose limits and p-values are wanted; None = all. Profiles cost one fit
+            each step, the coefficients one fit together.
+        precision: largest last step of a coefficient, and of a limit.
 
     Returns:
         One row per column of the design, in its index: coef, se (Wald), ci_low, ci_high, p_value
-        (penalised likelihood ratio). A limit that lies beyond 60 standard errors is missing.
+        (penalised likelihood ratio). A limit that lies beyond 60 standard errors is missing, and
+        so are those of columns that are not profiled.
 
     Raises:
         ValueError: outcomes are not 0 or 1, or the columns of the design are not independent.
 
     Source: Firth (1993); Heinze & Schemper (2002).
     """
-    model = _model(outcomes, design, offset)
+    model = _model(outcomes, design, offset, precision)
     best = _maximise(model, np.zeros(design.shape[1]))
     std_err = np.sqrt(np.diag(np.linalg.inv(_information(model, best))))
+    wanted = set(design.columns if profiled is None else profiled)
     rows = [
         (best[j], std_err[j], *_profile(model, best, j, std_err[j], confidence))
-        for j in range(len(best))
+        if column in wanted
+        else (best[j], std_err[j], np.nan, np.nan, np.nan)
+        for j, column in enumerate(design.columns)
     ]
     columns = ["coef", "se", "ci_low", "ci_high", "p_value"]
     return pd.DataFrame(rows, columns=columns, index=design.columns)
@@ -59,9 +70,12 @@ class _Model:
     y: NDArray[np.float64]
     X: NDArray[np.float64]
     offset: NDArray[np.float64]
+    precision: float
 
 
-def _model(outcomes: ArrayLike, design: pd.DataFrame, offset: ArrayLike | None) -> _Model:
+def _model(
+    outcomes: ArrayLike, design: pd.DataFrame, offset: ArrayLike | None, precision: float
+) -> _Model:
     y, X = np.asarray(outcomes, dtype=float), design.to_numpy(dtype=float)
     if not np.isin(y, (0, 1)).all():
         raise ValueError(f"{(~np.isin(y, (0, 1))).sum()} outcomes are neither 0 nor 1")
@@ -70,7 +84,8 @@ def _model(outcomes: ArrayLike, design: pd.DataFrame, offset: ArrayLike | None) 
             f"the {X.shape[1]} columns of the design have rank {np.linalg.matrix_rank(X)}: "
             "leave out columns that follow from the others"
         )
-    return _Model(y, X, np.zeros(len(y)) if offset is None else np.asarray(offset, dtype=float))
+    added = np.zeros(len(y)) if offset is None else np.asarray(offset, dtype=float)
+    return _Model(y, X, added, precision)
 
 
 def _linear(model: _Model, coef: NDArray) -> NDArray:
@@ -78,7 +93,7 @@ def _linear(model: _Model, coef: NDArray) -> NDArray:
 
 
 def _information(model: _Model, coef: NDArray) -> NDArray:
-    p = 1 / (1 + np.exp(-_linear(model, coef)))
+    p = expit(_linear(model, coef))
     return (model.X * (p * (1 - p))[:, None]).T @ model.X
 
 
@@ -103,13 +118,13 @@ def _maximise(model: _Model, start: NDArray, held: int | None = None) -> NDArray
             step = step / 2
             climbed = _penalised_likelihood(model, coef + step)
         coef, height = coef + step, climbed
-        if np.abs(step).max() <= SMALLEST_STEP:
+        if np.abs(step).max() <= model.precision:
             return coef
     return coef
 
 
 def _newton(model: _Model, coef: NDArray, free: NDArray) -> NDArray:
-    p = 1 / (1 + np.exp(-_linear(model, coef)))
+    p = expit(_linear(model, coef))
     weight = p * (1 - p)
     information = (model.X * weight[:, None]).T @ model.X
     leverage = weight * (model.X * np.linalg.solve(information, model.X.T).T).sum(axis=1)
@@ -130,16 +145,18 @@ def _profile(
 
     critical = stats.chi2.ppf(confidence, 1)
     low, high = (
-        _crossing(lambda value: ratio(value) - critical, best[j], direction * std_err)
+        _crossing(
+            lambda value: ratio(value) - critical, best[j], direction * std_err, model.precision
+        )
         for direction in (-1, 1)
     )
     return low, high, float(stats.chi2.sf(max(ratio(0.0), 0.0), 1))
 
 
-def _crossing(excess, inside: float, step: float) -> float:
+def _crossing(excess, inside: float, step: float, precision: float) -> float:
     """Return where a function that is negative inside crosses 0 in the direction of the step."""
     for steps in range(1, STEPS_OUT + 1):
         outside = inside + steps * step
         if excess(outside) >= 0:
-            return float(optimize.brentq(excess, outside - step, outside, xtol=1e-10))
+            return float(optimize.brentq(excess, outside - step, outside, xtol=precision))
     return np.nan

@@ -54,7 +54,7 @@ def restricted_mean(
     """
     table = risk_table(durations, events, entry)
     area, variance = _area(table, float(horizon), discount)
-    return _estimate(margin * area, abs(margin) * np.sqrt(variance), confidence)
+    return normal_limits(margin * area, abs(margin) * np.sqrt(variance), confidence)
 
 
 def restricted_mean_difference(
@@ -82,7 +82,13 @@ def restricted_mean_difference(
         restricted_mean(*group, horizon, confidence, margin, discount) for group in (first, second)
     ]
     difference = parts[1].estimate - parts[0].estimate
-    return _estimate(difference, np.hypot(parts[0].std_err, parts[1].std_err), confidence)
+    return normal_limits(difference, np.hypot(parts[0].std_err, parts[1].std_err), confidence)
+
+
+def normal_limits(value: float, std_err: float, confidence: float) -> Estimate:
+    """Return an Estimate with normal limits around a value."""
+    reach = stats.norm.ppf((1 + confidence) / 2) * std_err
+    return Estimate(float(value), float(std_err), float(value - reach), float(value + reach))
 
 
 def _area(table: RiskTable, horizon: float, discount: float) -> tuple[float, float]:
@@ -103,8 +109,3 @@ def _area(table: RiskTable, horizon: float, discount: float) -> tuple[float, flo
 
 def _discounted_length(knots: NDArray, discount: float) -> NDArray[np.float64]:
     return -np.diff(np.exp(-discount * knots)) / discount if discount else np.diff(knots)
-
-
-def _estimate(value: float, std_err: float, confidence: float) -> Estimate:
-    reach = stats.norm.ppf((1 + confidence) / 2) * std_err
-    return Estimate(float(value), float(std_err), float(value - reach), float(value + reach))

@@ -11,8 +11,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.analysis import survival, survival_models, survival_readings
+from pipeline.analysis import survival
 from pipeline.analysis.levels import levels_of
+from pipeline.analysis.survival import readings
 from pipeline.data.schema.published import STATES, TABLES
 from pipeline.settings import DAYS_PER_MONTH
 from pipeline.statistics.baseline import merge_thin
@@ -232,7 +233,7 @@ def test_a_lapse_on_the_longest_anniversary_falls_in_its_month_of_tenure():
 
 def test_anniversaries_are_the_month_marks():
     marks = {1: 31, 3: 92, 6: 184, 12: 366, 24: 731, 36: 1096}
-    assert {months: survival_readings.days_to_anniversary(months) for months in marks} == marks
+    assert {months: readings.days_to_anniversary(months) for months in marks} == marks
 
 
 # Headlines.
@@ -248,7 +249,7 @@ def test_twelve_month_retention_is_blank_where_too_few_are_at_risk_there():
 
 def test_an_account_is_at_risk_on_the_day_it_leaves_and_not_on_the_day_it_enters():
     spells = at_risk_of([366, 366, 400, 365], [1, 0, 0, 0], [0, 100, 366, 0])
-    assert survival_readings.at_risk_on(spells, 366) == 2
+    assert readings.at_risk_on(spells, 366) == 2
 
 
 def test_an_all_censored_curve_has_no_interval_and_says_so():
@@ -368,7 +369,7 @@ def oracle() -> pd.DataFrame:
 
 @pytest.mark.parametrize("model", ["cox", "grouped"])
 def test_both_models_agree_with_r_with_delayed_entry(oracle_spells, oracle, model):
-    fit = {"cox": survival_models.cox, "grouped": survival_models.grouped_time}[model]
+    fit = {"cox": survival.cox, "grouped": survival.grouped_time}[model]
     result = fit(oracle_spells, ["size", "touch"])
     assert result.converged
     ratios = result.ratios[result.ratios["note"] != "reference"]
@@ -381,15 +382,15 @@ def test_both_models_agree_with_r_with_delayed_entry(oracle_spells, oracle, mode
 
 
 def test_the_proportional_hazards_rows_agree_with_r(oracle_spells, oracle):
-    fit = survival_models.cox(oracle_spells, ["size", "touch"])
-    tests = survival_models.proportional_hazards_tests(fit).set_index("stratum")
+    fit = survival.cox(oracle_spells, ["size", "touch"])
+    tests = survival.proportional_hazards_tests(fit).set_index("stratum")
     names = {"all": "GLOBAL", "size: large": "sizelarge", "size: small": "sizesmall",
              "touch: tech": "touchtech"}  # fmt: skip
     assert list(tests.index) == list(names)
     for stratum, term in names.items():
         expected = oracle.loc[("cox", term), "zph"]
         assert tests.loc[stratum, "statistic"] == pytest.approx(expected, rel=1e-4)
-    assert not survival_models.holds(tests.reset_index(), 0.95)
+    assert not survival.holds(tests.reset_index(), 0.95)
 
 
 def test_the_committed_oracle_is_what_r_gives_today(tmp_path):
@@ -404,8 +405,8 @@ def test_the_committed_oracle_is_what_r_gives_today(tmp_path):
 
 
 def test_reference_rows_stand_in_the_table_with_ratio_one_and_no_interval(oracle_spells):
-    fits = [survival_models.cox(oracle_spells, ["size"])]
-    ratios = survival_models.hazard_ratios(fits, is_grouped=False)
+    fits = [survival.cox(oracle_spells, ["size"])]
+    ratios = survival.hazard_ratios(fits, is_grouped=False)
     assert set(TABLES["survival.hazard_ratios"][1]) <= set(ratios.columns)
     reference = ratios[ratios["level"] == ratios["reference"]]
     assert list(reference["hazard_ratio"]) == [1.0]
@@ -425,7 +426,7 @@ def test_both_models_find_a_known_ratio():
         duration[kept].astype(int), (length <= censor)[kept], entry[kept],
         value=np.where(treated, "yes", "no")[kept],
     )  # fmt: skip
-    for fit in (survival_models.cox, survival_models.grouped_time):
+    for fit in (survival.cox, survival.grouped_time):
         ratio = fit(at_risk, ["value"]).ratios.set_index("level")
         mate = "yes" if ratio.loc["no", "note"] == "reference" else "no"
         effect = ratio.loc["yes", "hazard_ratio"] / ratio.loc["no", "hazard_ratio"]
@@ -435,34 +436,39 @@ def test_both_models_find_a_known_ratio():
 
 def test_three_leavings_are_too_few_for_a_model():
     at_risk = at_risk_of([100] * 3 + [400] * 497, [1] * 3 + [0] * 497, plan=["x", "y"] * 250)
-    for fit in (survival_models.cox, survival_models.grouped_time):
+    for fit in (survival.cox, survival.grouped_time):
         result = fit(at_risk, ["plan"])
         assert not result.is_fitted
         assert result.note.startswith("too few for a model: 3 events for 1 terms")
-    assert survival_models.hazard_ratios([result], is_grouped=False).empty
-    assert survival_models.proportional_hazards_tests(result).empty
+    assert survival.hazard_ratios([result], is_grouped=False).empty
+    assert survival.proportional_hazards_tests(result).empty
 
 
 def test_a_level_in_which_nobody_left_is_left_out_of_the_model_and_named():
     plan = ["x"] * 50 + ["y"] * 50 + ["z"] * 20
     at_risk = at_risk_of([*range(10, 110), *[300] * 20], [1] * 100 + [0] * 20, plan=plan)
-    result = survival_models.cox(at_risk, ["plan"])
+    result = survival.cox(at_risk, ["plan"])
     assert result.note == "plan z: 0 events among 20, left out"
-    assert set(result.ratios["level"]) == {"x", "y"}
+    left = result.ratios.set_index("level").loc["z"]
+    assert (left["n"], left["n_events"], left["note"]) == (20, 0, "0 events among 20, left out")
+    assert np.isnan(left["hazard_ratio"])
     assert result.n == 100
+    looked = {check.name: check for check in survival.model_checks(result, result)}
+    assert not looked["separation"].passed
+    assert "plan z" in looked["separation"].note
 
 
 def test_one_level_only_gives_no_model_and_no_crash():
     at_risk = at_risk_of(range(10, 110), [1] * 100, plan=["x"] * 100)
-    result = survival_models.cox(at_risk, ["plan"])
+    result = survival.cox(at_risk, ["plan"])
     assert result.note.startswith("no covariate with two levels to compare")
 
 
 def test_ties_decide_which_model_is_primary():
     days = at_risk_of(np.arange(1, 401), [1] * 400)
     months = at_risk_of(np.repeat([31, 62, 92, 123], 100), [1] * 400)
-    assert not survival_models.is_time_grouped(days)
-    assert survival_models.is_time_grouped(months)
+    assert not survival.is_time_grouped(days)
+    assert survival.is_time_grouped(months)
 
 
 def test_ratios_by_age_see_an_effect_that_fades():
@@ -475,10 +481,10 @@ def test_ratios_by_age_see_an_effect_that_fades():
     at_risk = at_risk_of(
         np.minimum(length, 1000).astype(int), length <= 1000, group=np.where(early, "a", "b")
     )
-    assert not survival_models.holds(
-        survival_models.proportional_hazards_tests(survival_models.cox(at_risk, ["group"])), 0.95
+    assert not survival.holds(
+        survival.proportional_hazards_tests(survival.cox(at_risk, ["group"])), 0.95
     )
-    bands = survival_models.hazard_ratios_by_age(at_risk, ["group"])
+    bands = survival.hazard_ratios_by_age(at_risk, ["group"])
     ratios = bands.set_index(["age_band", "level"])["hazard_ratio"]
     effect = (ratios.xs("a", level=1) / ratios.xs("b", level=1)).to_dict()
     assert effect["0–3 months"] > 4
@@ -501,32 +507,37 @@ def test_thin_baseline_bands_join_their_neighbour(events, merged):
 
 
 def test_ratios_by_age_are_shown_only_where_one_ratio_does_not_hold(oracle_spells):
-    fit = survival_models.cox(oracle_spells, ["size", "touch"])
-    other = survival_models.grouped_time(oracle_spells, ["size", "touch"])
-    ratios = survival_models.hazard_ratios([fit, other], is_grouped=True)
-    by_age = survival_models.hazard_ratios_by_age(oracle_spells, ["size", "touch"])
+    fit = survival.cox(oracle_spells, ["size", "touch"])
+    other = survival.grouped_time(oracle_spells, ["size", "touch"])
+    ratios = survival.hazard_ratios([fit, other], is_grouped=True)
+    by_age = survival.hazard_ratios_by_age(oracle_spells, ["size", "touch"])
     assert set(ratios.loc[ratios["is_primary"], "model"]) == {"grouped"}
-    whole = survival_models.shown_ratios(ratios, by_age, is_proportional=True)
+    whole = survival.shown_ratios(ratios, by_age, is_proportional=True)
     assert list(whole["label"][:2]) == ["size medium", "size large"]
     assert len(whole) == 5
-    bands = survival_models.shown_ratios(ratios, by_age, is_proportional=False)
+    bands = survival.shown_ratios(ratios, by_age, is_proportional=False)
     assert bands["label"].iloc[0] == "size medium, 0–3 months"
-    said = survival_models.verdict(fit, is_grouped=True, is_proportional=False)
+    said = survival.verdict(fit, is_grouped=True, is_proportional=False)
     assert said["ratios"] == "change with age"
     assert "months of tenure" in said["model"]
 
 
 def test_checks_fail_loudly_and_say_what_is_shown_instead(oracle_spells):
-    fit = survival_models.cox(oracle_spells, ["size", "touch"])
-    other = survival_models.grouped_time(oracle_spells, ["size", "touch"])
-    tests = survival_models.proportional_hazards_tests(fit)
-    checks = {row["name"]: row for row in survival_models.checks(fit, other, tests, 0.95)}
-    assert not checks["proportional hazards"]["passed"]
-    assert "by age" in checks["proportional hazards"]["note"]
-    assert checks["Cox and grouped time agree"]["passed"]
-    none = survival_models.cox(oracle_spells.head(20), ["size", "touch"])
-    assert not survival_models.checks(none, none, tests.iloc[:0], 0.95)[0]["passed"]
-    both = survival_models.all_tests(survival.tests(oracle_spells, ["size"], None), tests)
+    fit = survival.cox(oracle_spells, ["size", "touch"])
+    other = survival.grouped_time(oracle_spells, ["size", "touch"])
+    tests = survival.proportional_hazards_tests(fit)
+    found = survival.diagnostics(fit)
+    looked = {row.name: row for row in survival.model_checks(fit, other, tests, found)}
+    assert list(looked) == [
+        "convergence", "separation", "rank", "events per parameter", "proportional hazards",
+        "influence", "overall fit", "Cox and grouped time agree",
+    ]  # fmt: skip
+    assert [name for name, check in looked.items() if not check.passed] == ["proportional hazards"]
+    assert "within bands of age" in looked["proportional hazards"].note
+    few = survival.cox(oracle_spells.head(20), ["size", "touch"])
+    (stopped,) = survival.model_checks(few, few)
+    assert (stopped.name, stopped.passed, stopped.is_hard) == ("events per parameter", False, True)
+    both = survival.all_tests(survival.tests(oracle_spells, ["size"], None), tests)
     assert list(both["test"].unique()) == ["log_rank", "proportional_hazards"]
 
 

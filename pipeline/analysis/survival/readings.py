@@ -1,6 +1,6 @@
 """What does a survival curve say at one age, and when do half have left?
 
-Works on the rows of `survival.spells_at_risk`. The subtle point: a curve is read only while enough
+Works on the rows of `spells_at_risk`. The subtle point: a curve is read only while enough
 accounts are at risk. Beyond that age the reading is blank and says so, never extrapolated.
 """
 
@@ -102,9 +102,11 @@ def recut(at_risk: pd.DataFrame, cut_off: dt.date) -> pd.DataFrame:
         One row per account at risk by then.
     """
     age = (pd.Timestamp(cut_off) - at_risk["start_date"]).dt.days
+    has_ended = at_risk["duration_days"] <= age
+    flags = [name for name in ("is_event", "is_administrative") if name in at_risk]
     earlier = at_risk.assign(
         duration_days=np.minimum(at_risk["duration_days"], age),
-        is_event=at_risk["is_event"] & (at_risk["duration_days"] <= age),
+        **{name: at_risk[name] & has_ended for name in flags},
     )
     earlier = earlier.assign(cause=earlier["cause"].where(earlier["is_event"]))
     return earlier[earlier["duration_days"] > earlier["entry_days"]].reset_index(drop=True)

@@ -1,7 +1,7 @@
 """Does value matter for staying? The same question by each method, the misleading ones labelled.
 
-The subtle point: whether value was *ever* reached says as much about how long an account stayed as
-about value. Here an account has value only from its day on, or as known at a landmark.
+The subtle point: rows of different methods answer different questions. At the same age, value
+against not yet; at a landmark, value by then against not by then, perhaps later, which is weaker.
 """
 
 from __future__ import annotations
@@ -13,6 +13,15 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.time_to_value.clone_censor import clone_censor_weight
+from pipeline.analysis.time_to_value.exposure import (
+    LANDMARK,
+    TIME_VARYING,
+    at_landmark,
+    ever_reached_model,
+    fast_model,
+    start_stop,
+)
 from pipeline.analysis.time_to_value.leaving import LeavingModel, leaving_model
 from pipeline.analysis.time_to_value.parts import difference_of
 from pipeline.analysis.time_to_value.starters import YEAR_DAYS
@@ -32,37 +41,11 @@ COLUMNS = [
     "method", "measure", "unit", "landmark_day", "estimate", "ci_low", "ci_high", "n",
     "n_events", "is_valid", "note",
 ]  # fmt: skip
-
-
-def start_stop(starters: pd.DataFrame) -> pd.DataFrame:
-    """Split each account at the day of value, so that nobody has value before it came.
-
-    Gives one or two rows per account: start, stop (days, at risk after start and up to stop),
-    event (lost at stop), has_value (0, then 1), and the starters' other columns.
-    """
-    value = starters["value_day"].fillna(np.inf)
-    has_later_part = value < starters["end_day"]
-    before = starters.assign(
-        start=0.0,
-        stop=np.minimum(value, starters["end_day"]),
-        event=starters["is_lost"] & ~has_later_part,
-        has_value=0.0,
-    )
-    after = starters.assign(
-        start=starters["value_day"],
-        stop=starters["end_day"].astype("float64"),
-        event=starters["is_lost"],
-        has_value=1.0,
-    )[has_later_part]
-    parts = pd.concat([before[before["stop"] > 0], after], ignore_index=True)
-    return parts.sort_values(["account_id", "start"], ignore_index=True)
-
-
-def time_varying_model(
-    starters: pd.DataFrame, adjust_for: Iterable[str], confidence: float
-) -> LeavingModel:
-    """Hazard of leaving with value against not yet, at the same age, adjusted at signing."""
-    return leaving_model(start_stop(starters), "has_value", list(adjust_for), confidence)
+WHY_NOT = {
+    "naive_ever_reached": "biased: who stays longer has longer to reach value",
+    "naive_fast_against_slow": "biased: the slow had to stay to be counted as slow",
+    "naive_mean_of_achievers": "biased: leaves out all who have not reached value",
+}
 
 
 def effect(
@@ -71,26 +54,33 @@ def effect(
     landmark_days: Iterable[int],
     adjust_for: Iterable[str],
     confidence: float,
+    seed: int | None = None,
 ) -> pd.DataFrame:
-    """What value does to staying, by each method, the two misleading ones labelled.
+    """What value does to staying, by each method, the misleading ones labelled.
 
-    Gives one row per method, measure and landmark: the published columns, unit (ratio, share,
-    days) and note. A hazard ratio
-    below 1 goes with staying; differences are with value less without, over the 12 months after
-    the landmark and not adjusted.
+    Args:
+        starters: account_id, end_day, value_day (days), is_lost, and the covariates.
+        model: the time-varying model.
+        landmark_days: days at which to sort by what was known.
+        adjust_for: covariates known at signing.
+        confidence: level of the intervals.
+        seed: of the bootstrap of the clone-censor-weight row; None: without that row.
+
+    Returns:
+        One row per method, measure and landmark: the published columns, unit (ratio, share, days)
+        and note. A hazard ratio below 1 goes with staying; differences are with value less
+        without, over 12 months, after the landmark where there is one.
     """
     adjust_for = list(adjust_for)
-    rows = [_effect_row("time_varying", "hazard_ratio", None, model, True)]
+    rows = [_effect_row(TIME_VARYING, "hazard_ratio", None, model)]
     for day in landmark_days:
         rows.extend(_landmark(starters, day, adjust_for, confidence))
-    ever = starters[starters["end_day"] > 0].assign(
-        start=0.0,
-        stop=lambda rows: rows["end_day"].astype("float64"),
-        event=lambda rows: rows["is_lost"],
-        ever=lambda rows: rows["value_day"].notna().astype(float),
-    )
-    naive = leaving_model(ever, "ever", adjust_for, confidence)
-    rows.append(_effect_row("naive_ever_reached", "hazard_ratio", None, naive, False))
+    if seed is not None:
+        rows.append(clone_censor_weight(starters, adjust_for, confidence, seed))
+    ever = ever_reached_model(starters, adjust_for, confidence)
+    fast = fast_model(starters, adjust_for, confidence)
+    rows.append(_effect_row("naive_ever_reached", "hazard_ratio", None, ever))
+    rows.append(_effect_row("naive_fast_against_slow", "hazard_ratio", None, fast))
     rows.append(_mean_of_achievers(starters, confidence))
     effects = pd.DataFrame(rows)
     return effects.assign(unit=effects["measure"].map(UNITS))[COLUMNS]
@@ -121,19 +111,36 @@ def effect_by_age(
     return pd.DataFrame(rows, columns=columns)
 
 
+def in_unit(effects: pd.DataFrame, unit: str) -> pd.DataFrame:
+    """The rows of `effect` in one unit (ratio, share, days), so that a column can be read down."""
+    rows = effects[effects["unit"] == unit].drop(columns="unit").reset_index(drop=True)
+    return rows if rows["landmark_day"].notna().any() else rows.drop(columns="landmark_day")
+
+
+def hazard_ratios(effects: pd.DataFrame) -> pd.DataFrame:
+    """The hazard ratios of `effect` that there are, named for a reader.
+
+    Gives one row per model: label, estimate, ci_low, ci_high, n, n_events, is_valid.
+    """
+    ratios = effects[(effects["measure"] == "hazard_ratio") & effects["estimate"].notna()]
+    landmark = ratios["landmark_day"].fillna(0).astype(int).astype(str)
+    method = ratios["method"]
+    names = np.select(
+        [method == TIME_VARYING, method == LANDMARK, method == "naive_fast_against_slow"],
+        ["value reached, at the same age", "value by day " + landmark, "fast or slow (biased)"],
+        "ever reached value (biased)",
+    )
+    kept = ["label", "estimate", "ci_low", "ci_high", "n", "n_events", "is_valid"]
+    return ratios.assign(label=names)[kept].reset_index(drop=True)
+
+
 def _landmark(
     starters: pd.DataFrame, day: int, adjust_for: list[str], confidence: float
 ) -> list[dict[str, object]]:
-    """Those still at risk at the landmark, by what was true that day; the clock restarts."""
-    at_risk = starters[starters["end_day"] > day]
-    rows = at_risk.assign(
-        start=0.0,
-        stop=(at_risk["end_day"] - day).astype("float64"),
-        event=at_risk["is_lost"],
-        by_landmark=(at_risk["value_day"] <= day).astype(float),
-    )
+    """The ratio at a landmark, and the differences over the 12 months after it."""
+    rows = at_landmark(starters, day)
     found = leaving_model(rows, "by_landmark", adjust_for, confidence)
-    ratio = _effect_row("landmark", "hazard_ratio", day, found, True)
+    ratio = _effect_row(LANDMARK, "hazard_ratio", day, found)
     return [ratio, *_differences(rows, day, found, confidence)]
 
 
@@ -148,7 +155,7 @@ def _differences(
     followed = [int((part["stop"] >= YEAR_DAYS).sum()) for part in (with_value, without)]
     results = []
     for measure, compare in shown.items():
-        row = _effect_row("landmark", measure, day, found, True)
+        row = _effect_row(LANDMARK, measure, day, found)
         row.update(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
         if min(followed) < SMALLEST_N:
             row["note"] = f"followed 12 months: {followed[0]} with value, {followed[1]} without"
@@ -187,9 +194,8 @@ def _lifetime_difference(
 
 
 def _effect_row(
-    method: str, measure: str, day: int | None, found: LeavingModel, is_valid: bool
+    method: str, measure: str, day: int | None, found: LeavingModel
 ) -> dict[str, object]:
-    biased = "biased: who stays longer has longer to reach value"
     return {
         "method": method,
         "measure": measure,
@@ -199,13 +205,14 @@ def _effect_row(
         "ci_high": found.ci_high,
         "n": found.n,
         "n_events": found.n_events,
-        "is_valid": is_valid,
-        "note": found.note or ("" if is_valid else biased),
+        "is_valid": method not in WHY_NOT,
+        "note": found.note or WHY_NOT.get(method, ""),
     }
 
 
 def _mean_of_achievers(starters: pd.DataFrame, confidence: float) -> dict[str, object]:
     """The mean that leaves out everybody who never got there, shown to be warned of."""
+    method = "naive_mean_of_achievers"
     days = starters["value_day"].dropna()
     n = len(days)
     mean = low = high = np.nan
@@ -213,32 +220,9 @@ def _mean_of_achievers(starters: pd.DataFrame, confidence: float) -> dict[str, o
     if n >= SMALLEST_N:
         mean = days.mean()
         reach = stats.t.ppf(0.5 + confidence / 2, n - 1) * days.std(ddof=1) / np.sqrt(n)
-        low, high = mean - reach, mean + reach
-        note = "biased: leaves out all who have not reached value"
+        low, high, note = mean - reach, mean + reach, WHY_NOT[method]
     return {
-        "method": "naive_mean_of_achievers", "measure": "mean_days", "landmark_day": np.nan,
+        "method": method, "measure": "mean_days", "landmark_day": np.nan,
         "estimate": mean, "ci_low": low, "ci_high": high, "n": n, "n_events": n,
         "is_valid": False, "note": note,
     }  # fmt: skip
-
-
-def in_unit(effects: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """The rows of `effect` in one unit (ratio, share, days), so that a column can be read down."""
-    rows = effects[effects["unit"] == unit].drop(columns="unit").reset_index(drop=True)
-    return rows if rows["landmark_day"].notna().any() else rows.drop(columns="landmark_day")
-
-
-def hazard_ratios(effects: pd.DataFrame) -> pd.DataFrame:
-    """The hazard ratios of `effect` that there are, named for a reader.
-
-    Gives one row per model: label, estimate, ci_low, ci_high, n, n_events, is_valid.
-    """
-    ratios = effects[(effects["measure"] == "hazard_ratio") & effects["estimate"].notna()]
-    landmark = ratios["landmark_day"].fillna(0).astype(int).astype(str)
-    names = np.select(
-        [ratios["method"] == "time_varying", ratios["method"] == "landmark"],
-        ["value reached, at the same age", "value by day " + landmark],
-        "ever reached value (biased)",
-    )
-    kept = ["label", "estimate", "ci_low", "ci_high", "n", "n_events", "is_valid"]
-    return ratios.assign(label=names)[kept].reset_index(drop=True)

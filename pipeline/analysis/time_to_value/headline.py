@@ -16,11 +16,14 @@ from pipeline.analysis.time_to_value.incidence import (
     supported_days,
 )
 from pipeline.analysis.time_to_value.starters import (
+    VALUE,
     has_milestones,
     months_before,
     recent,
     starters,
 )
+
+RECENT = "_recent"
 
 
 def headline(
@@ -36,7 +39,7 @@ def headline(
 
     `previous` and `year_ago` are the same numbers at the cut-off one month and 12 months earlier,
     recomputed from this slice. While the report is not final its cut-off will still move: what is
-    estimated is provisional. Gives one row per headline.
+    estimated is provisional. Gives one row per headline; n_events counts accounts with value.
     """
     days = [cut_off, months_before(cut_off, 1), months_before(cut_off, 12)]
     now, previous, year_ago = (
@@ -60,14 +63,20 @@ def _headline_at(
     confidence: float,
 ) -> pd.DataFrame:
     everybody = starters(accounts, account_months, spells, cut_off, observation_start)
-    rows = {}
-    for suffix, members in (("", everybody), ("_recent", recent(everybody, cut_off))):
+    rows, n_events = {}, {}
+    for suffix, members in (("", everybody), (RECENT, recent(everybody, cut_off))):
         curve = curve_of(members, ALL, ALL, confidence)
         rows["median_time_to_value_days" + suffix] = _median_row(curve)
         for day in MARK_DAYS:
             rows[f"value_by_day_{day}_share{suffix}"] = _share_row(curve, members, day)
+        n_events[suffix] = int((members["outcome"] == VALUE).sum())
     columns = ["estimate", "ci_low", "ci_high", "n", "state", "note"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    found = pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+    return found.assign(n_events=[n_events[_suffix(name)] for name in found.index])
+
+
+def _suffix(name: str) -> str:
+    return RECENT if name.endswith(RECENT) else ""
 
 
 def _median_row(curve: pd.DataFrame) -> tuple:

@@ -6,25 +6,29 @@ The subtle point: without enough losses on both sides there is no model, and it 
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter
 from lifelines.exceptions import ConvergenceError
 
-from pipeline.analysis.levels import OTHER
+from pipeline.analysis import checks
+from pipeline.analysis.checks import Check
 from pipeline.analysis.reliability import EVENTS_PER_PARAMETER, SMALLEST_N
+from pipeline.analysis.time_to_value.covariates import coded, independent
 from pipeline.statistics.proportional_hazards import proportional_hazards_test
 
-CHECK_LEVEL = 0.05
 LARGEST_LOG_RATIO = 10.0
 """A coefficient above it is separation, not an effect."""
+NEWTON = {"precision": 1e-10, "r_precision": 1e-13}
+"""When to stop; the library's own values stop short of R in the seventh digit."""
 
 
 @dataclass(frozen=True)
 class LeavingModel:
-    """A Cox model of leaving on one exposure: its hazard ratio, and whether it may be read."""
+    """A model of leaving on one exposure: its hazard ratio, and whether it may be read."""
 
     hazard_ratio: float
     ci_low: float
@@ -33,12 +37,18 @@ class LeavingModel:
     n_events: int
     note: str
     terms: tuple[str, ...] = ()
-    checks: pd.DataFrame = field(default_factory=pd.DataFrame)
+    checks: tuple[Check, ...] = ()
+    p_value: float = np.nan
 
     @property
     def converged(self) -> bool:
         """A hazard ratio was found."""
         return bool(np.isfinite(self.hazard_ratio))
+
+    @property
+    def checked(self) -> pd.DataFrame:
+        """What was looked at: one row per check of name, passed, note."""
+        return check_table(self.checks)
 
     @property
     def badge(self) -> dict[str, object]:
@@ -48,104 +58,140 @@ class LeavingModel:
             "n": self.n,
             "n_events": self.n_events,
             "converged": self.converged,
-            "checks": self.checks[["name", "passed", "note"]].to_dict("records"),
+            "checks": self.checks,
         }
 
 
+@dataclass(frozen=True)
+class CoxFit:
+    """A fitted Cox model: one row per column of hazard_ratio, ci_low, ci_high, p_value."""
+
+    ratios: pd.DataFrame
+    checks: tuple[Check, ...]
+
+    @property
+    def is_found(self) -> bool:
+        """There are ratios to read."""
+        return not self.ratios.empty
+
+
+def check_table(found: Iterable[Check]) -> pd.DataFrame:
+    """Checks as a table: one row per check of name, passed, note."""
+    rows = [(check.name, check.passed, check.note) for check in found]
+    return pd.DataFrame(rows, columns=["name", "passed", "note"])
+
+
 def leaving_model(
-    rows: pd.DataFrame, exposure: str, adjust_for: list[str], confidence: float
+    rows: pd.DataFrame, exposure: str, adjust_for: Iterable[str], confidence: float
 ) -> LeavingModel:
-    """Efron's partial likelihood with delayed entry; no model when there is too little to fit."""
+    """Efron's partial likelihood with delayed entry; no model when there is too little to fit.
+
+    Args:
+        rows: one per account and time span: account_id, start and stop (at risk after start and up
+            to stop), event (left at stop), the exposure (0 or 1) and the covariates.
+        exposure: the column whose hazard ratio it is.
+        adjust_for: covariates.
+        confidence: level of the interval.
+    """
     n, n_events = rows["account_id"].nunique(), int(rows["event"].sum())
-    nothing = LeavingModel(np.nan, np.nan, np.nan, n, n_events, _too_little(rows, exposure))
-    if nothing.note:
-        return replace(nothing, checks=_checks(n_events, 1, None))
-    design = _design(rows, exposure, adjust_for)
-    is_full = n_events >= EVENTS_PER_PARAMETER * design.shape[1]
-    design = design if is_full else design[[exposure]]
-    note = "" if is_full else "not adjusted: too few losses"
-    fit, trouble = _fit(rows, design, confidence)
-    if fit is None:
-        return replace(nothing, note=trouble, checks=_checks(n_events, design.shape[1], None))
-    low, high = np.exp(fit.confidence_intervals_.loc[exposure])
-    checks = _checks(n_events, design.shape[1], _hold_still(rows, design, fit.params_))
-    ratio = float(np.exp(fit.params_[exposure]))
-    terms = tuple(design.columns)
-    return LeavingModel(ratio, float(low), float(high), n, n_events, note, terms, checks)
+    missing = too_little(rows, exposure)
+    nothing = LeavingModel(np.nan, np.nan, np.nan, n, n_events, "")
+    if missing:
+        return replace(nothing, note=missing[0].note, checks=missing)
+    own = rows[[exposure]].astype("float64")
+    beside = coded(rows, adjust_for)
+    kept = independent(beside.columns, own)
+    dropped = [*beside.left_out, *(name for name in beside.columns if name not in kept)]
+    events = checks.events_per_parameter(n_events, 1 + len(kept))
+    if not events.passed:
+        kept, events = [], replace(events, note=f"{events.note}; not adjusted", is_hard=False)
+    design = own.join(beside.columns[kept])
+    fit = cox(rows, design, confidence, checks.rank(dropped), events, [exposure])
+    if not fit.is_found:
+        return replace(nothing, note=checks.stopped_by(fit.checks), checks=fit.checks)
+    ratio, low, high, p_value = fit.ratios.loc[exposure]
+    note = "" if events.passed else "not adjusted: too few losses"
+    return LeavingModel(
+        float(ratio), float(low), float(high), n, n_events, note, tuple(design.columns),
+        fit.checks, float(p_value),
+    )  # fmt: skip
 
 
-def _too_little(rows: pd.DataFrame, exposure: str) -> str:
+def too_little(rows: pd.DataFrame, exposure: str) -> tuple[Check, ...]:
+    """The hard check that forbids a model of so few accounts or losses; none when there is one."""
     exposed = rows[exposure] == 1
     for part, words in ((rows[exposed], "with value"), (rows[~exposed], "without value")):
         n, k = part["account_id"].nunique(), int(part["event"].sum())
-        if n < SMALLEST_N or k == 0:
-            return f"too few for a model: {k} losses among {n} {words}"
+        note = f"too few for a model: {k} losses among {n} {words}"
+        if n < SMALLEST_N:
+            return (Check(checks.EVENTS, False, note, is_hard=True),)
+        if k == 0:
+            return (Check(checks.SEPARATION, False, note, is_hard=True),)
     n, k = rows["account_id"].nunique(), int(rows["event"].sum())
-    return "" if k >= EVENTS_PER_PARAMETER else f"too few for a model: {k} losses among {n}"
+    note = f"too few for a model: {k} losses among {n}"
+    enough = k >= EVENTS_PER_PARAMETER
+    return () if enough else (Check(checks.EVENTS, False, note, is_hard=True),)
 
 
-def _design(rows: pd.DataFrame, exposure: str, adjust_for: list[str]) -> pd.DataFrame:
-    """The exposure and indicator columns against each covariate's most frequent level."""
-    columns = {exposure: rows[exposure].astype("float64")}
-    for name in adjust_for:
-        if pd.api.types.is_numeric_dtype(rows[name]):
-            columns[name] = rows[name].fillna(rows[name].median()).astype("float64")
-            continue
-        levels = _merged(rows[name], rows["event"], rows["account_id"])
-        reference = levels.value_counts().sort_index().idxmax()
-        for level in sorted(set(levels) - {reference}):
-            columns[f"{name}: {level}"] = (levels == level).astype("float64")
-    design = pd.DataFrame(columns, index=rows.index)
-    return design.loc[:, (design.nunique() > 1) | (design.columns == exposure)]
+def cox(
+    rows: pd.DataFrame,
+    design: pd.DataFrame,
+    confidence: float,
+    rank: Check,
+    events: Check,
+    tested: Iterable[str] | None = None,
+) -> CoxFit:
+    """Fit a Cox model with Efron ties and delayed entry, and look at what must hold.
 
-
-def _merged(levels: pd.Series, events: pd.Series, accounts: pd.Series) -> pd.Series:
-    """Levels too small to carry a coefficient become "other", and that the largest level."""
-    for name in (OTHER, levels.mode().iloc[0] if len(levels) else OTHER):
-        n = accounts.groupby(levels).transform("nunique")
-        is_small = (n < SMALLEST_N) | (events.groupby(levels).transform("sum") == 0)
-        levels = levels.mask(is_small, name)
-    return levels
-
-
-def _fit(
-    rows: pd.DataFrame, design: pd.DataFrame, confidence: float
-) -> tuple[CoxPHFitter | None, str]:
+    Args:
+        rows: start, stop, event, one row per account and time span.
+        design: columns of the model, of full rank, aligned with the rows.
+        confidence: level of the intervals.
+        rank: the check of the design's rank.
+        events: the check of events per parameter.
+        tested: columns whose ratio is asked to hold still with age; None: all together.
+    """
     table = design.assign(start=rows["start"], stop=rows["stop"], event=rows["event"].astype(int))
     fitter = CoxPHFitter(alpha=1 - confidence)
-    with warnings.catch_warnings():
-        # What they warn of is checked below: no coefficient may run away.
-        warnings.simplefilter("ignore")
-        try:
-            fitter.fit(table, duration_col="stop", event_col="event", entry_col="start")
-        except (ConvergenceError, np.linalg.LinAlgError):
-            return None, "the model did not converge"
-    if not (fitter.params_.abs() < LARGEST_LOG_RATIO).all():
-        return None, "a group without losses: the model has no finite answer"
-    return fitter, ""
+    try:
+        with warnings.catch_warnings():
+            # What they warn of is checked below: no coefficient may run away.
+            warnings.simplefilter("ignore")
+            fitter.fit(
+                table, duration_col="stop", event_col="event", entry_col="start",
+                fit_options=NEWTON,
+            )  # fmt: skip
+    except (ConvergenceError, np.linalg.LinAlgError):
+        return CoxFit(pd.DataFrame(), (checks.convergence(False), rank, events))
+    away = [name for name in design if not abs(fitter.params_[name]) < LARGEST_LOG_RATIO]
+    separation = replace(checks.separation(away), is_hard=True)
+    looked = (checks.convergence(True), separation, rank, events)
+    if away:
+        return CoxFit(pd.DataFrame(), looked)
+    limits = np.exp(fitter.confidence_intervals_.to_numpy())
+    ratios = pd.DataFrame(
+        {
+            "hazard_ratio": np.exp(fitter.params_),
+            "ci_low": limits[:, 0],
+            "ci_high": limits[:, 1],
+            "p_value": fitter.summary["p"],
+        }
+    )
+    p_value = _hold_still(rows, design, fitter.params_, tested)
+    return CoxFit(ratios, (*looked, checks.proportional_hazards(p_value, confidence)))
 
 
-def _hold_still(rows: pd.DataFrame, design: pd.DataFrame, params: pd.Series) -> float:
-    """p-value of the score test that the exposure's hazard ratio changes with age."""
+def _hold_still(
+    rows: pd.DataFrame, design: pd.DataFrame, params: pd.Series, tested: Iterable[str] | None
+) -> float:
+    """p-value of the score test that ratios change with age."""
+    asked = design.columns if tested is None else list(tested)
     tests = proportional_hazards_test(
         rows["stop"].to_numpy(),
         rows["event"].to_numpy(bool),
         design.to_numpy(),
         params.loc[design.columns].to_numpy(),
         rows["start"].to_numpy(),
+        terms=[0 if name in asked else 1 + place for place, name in enumerate(design.columns)],
     )
-    return float(tests["p_value"].iloc[0])
-
-
-def _checks(n_events: int, n_terms: int, p_value: float | None) -> pd.DataFrame:
-    """What must hold for the hazard ratio to be read: one row per check."""
-    per_term = n_events / max(n_terms, 1)
-    rows = [
-        ("events per parameter", per_term >= EVENTS_PER_PARAMETER, f"{per_term:.1f}"),
-        (
-            "hazard ratio holds still with age",
-            p_value is not None and bool(p_value >= CHECK_LEVEL),
-            "no model" if p_value is None else f"score test, p = {p_value:.3f}",
-        ),
-    ]
-    return pd.DataFrame(rows, columns=["name", "passed", "note"])
+    return float(tests.loc[tests["term"] == 0, "p_value"].iloc[0])

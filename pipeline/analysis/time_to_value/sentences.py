@@ -70,6 +70,20 @@ def effect_answer(model: LeavingModel, words: Words) -> str:
     return f"{said}; {model.note}." if model.note else f"{said}."
 
 
+def explained_away(model: LeavingModel, values: tuple[float, float], words: Words) -> str:
+    """How strong something unmeasured would have to be; `values` are the two E-values."""
+    if not model.converged:
+        return "Without a ratio there is nothing for something unmeasured to explain."
+    ratio, limit = (words.number(value) for value in values)
+    said = (
+        "Something unmeasured that goes with both value and staying would have to multiply the "
+        f"chance of each by {ratio} to explain the ratio alone"
+    )
+    if values[1] == 1:
+        return f"{said}; the interval holds no effect already."
+    return f"{said}, and by {limit} to bring the interval to no effect."
+
+
 def curve_title(headline: pd.DataFrame, words: Words) -> str:
     """The two marks of the curve, for its title."""
     share = headline.set_index("name")["estimate"]

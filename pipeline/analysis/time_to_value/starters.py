@@ -18,6 +18,10 @@ VALUE, CHURN = 1, 2
 START_QUARTER = "start_quarter"
 NOT_A_LOSS = ("administrative", "completed")
 """Ends that say nothing about dissatisfaction; GLOSSARY, end type."""
+KNOWN_LATER = frozenset(
+    ("first_value_date", "is_customer", "mrr", "is_in_notice", "notice_date", "term_ends_on")
+)
+"""Columns of accounts on what came after signing: as covariates they would hold the future."""
 YEAR_DAYS = 366
 """The month mark of 12 months; GLOSSARY, month mark."""
 
@@ -46,29 +50,46 @@ def starters(
     account_id, first_paid_date, start_quarter, the groups, followed_days (to the cut-off),
     end_day (lapse or cut-off), value_day (blank: not reached by end_day), days and outcome
     (VALUE, CHURN or 0) for the incidence, is_lost (churn that is neither administrative nor
-    completed), lapse_date, mrr_lost.
+    completed), end_type (of a churn by the cut-off), lapse_date, mrr_lost, mrr_last (paid now, or
+    the day before the lapse).
+
+    Raises:
+        ValueError: a group is no column of accounts, or says what came after signing.
     """
+    groups = _known_at_signing(groups, accounts)
     candidates = candidates_of(accounts, spells)
     keep = pd.Series(True, index=candidates.index)
     for _, _, passes in steps_of(candidates, accounts, account_months, cut_off, observation_start):
         keep &= passes
     seen = _followed(candidates[keep], pd.Timestamp(cut_off))
-    groups = [name for name in dict.fromkeys(groups) if name != START_QUARTER]
-    unknown = [name for name in groups if name not in accounts.columns]
-    if unknown:
-        raise ValueError(
-            f"accounts have no column {', '.join(unknown)}: name columns of the table accounts in "
-            "time_to_value.groups and time_to_value.adjust_for."
-        )
     for name in groups:
         values = seen[name]
         if not pd.api.types.is_numeric_dtype(values) or pd.api.types.is_bool_dtype(values):
             seen[name] = named(text_levels(values))
     own = [
         "account_id", "first_paid_date", START_QUARTER, "followed_days", "end_day", "value_day",
-        "days", "outcome", "is_lost", "lapse_date", "mrr_lost",
+        "days", "outcome", "is_lost", "end_type", "lapse_date", "mrr_lost", "mrr_last",
     ]  # fmt: skip
     return seen[[*own, *groups]].sort_values("account_id", ignore_index=True)
+
+
+def _known_at_signing(groups: Iterable[str], accounts: pd.DataFrame) -> list[str]:
+    """The groups without repetition; refused when unknown or known too late."""
+    asked = [name for name in dict.fromkeys(groups) if name != START_QUARTER]
+    where = "in time_to_value.groups and time_to_value.adjust_for."
+    unknown = [name for name in asked if name not in accounts.columns]
+    if unknown:
+        raise ValueError(
+            f"accounts have no column {', '.join(unknown)}: name columns of the table accounts "
+            f"{where}"
+        )
+    later = [name for name in asked if name in KNOWN_LATER]
+    if later:
+        raise ValueError(
+            f"{', '.join(later)} is what came after signing: compared by it, who stays "
+            f"longer looks better whatever the cause. Name only what was known at signing {where}"
+        )
+    return asked
 
 
 def exclusions(
@@ -138,6 +159,8 @@ def _followed(candidates: pd.DataFrame, cut_off: pd.Timestamp) -> pd.DataFrame:
         days=value.where(is_reached, end).astype("int64"),
         outcome=np.select([is_reached, is_competing], [VALUE, CHURN], 0),
         is_lost=is_out & ~cause.isin(NOT_A_LOSS),
+        end_type=cause.where(is_out),
+        mrr_last=candidates["mrr_lost"].where(is_out, candidates["mrr"]),
     )
 
 

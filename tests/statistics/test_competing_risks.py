@@ -46,6 +46,21 @@ def test_incidence_error_and_limits_equal_r(case_id):
 
 
 @needs_reference
+@pytest.mark.parametrize("case_id", ["cif_mgus2", "cif_mgus2_sex"])
+def test_the_jackknife_error_is_near_that_of_cmprsk_and_1_minus_km_is_what_r_gives(case_id):
+    people = subjects("mgus2")
+    for (group, cause), expected in cases("cif", case_id).groupby(["group", "cause"]):
+        mine = people if group == "all" else people[people["sex"] == group]
+        curves = aalen_johansen(mine["etime"], mine["event"])
+        found = at_times(curves[curves["cause"] == cause], expected["time"])
+        np.testing.assert_allclose(found["std_err"], expected["se_aalen_cmprsk"], rtol=3e-2)
+        wrong = kaplan_meier(mine["etime"], mine["event"] == cause)
+        wrong = 1 - at_times(wrong, expected["time"])["estimate"]
+        np.testing.assert_allclose(wrong, expected["one_minus_km_wrong"], rtol=1e-8)
+        assert (wrong >= found["estimate"] - 1e-12).all()
+
+
+@needs_reference
 def test_incidence_and_error_with_delayed_entry_equal_r():
     people = subjects("mgus2")
     people = people[people["age_in"] >= 60].assign(

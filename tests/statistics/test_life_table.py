@@ -2,8 +2,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from lifelines import KaplanMeierFitter
+from scipy import stats
 
 from pipeline.statistics.life_table import hazard_by_band, kaplan_meier, quantile, risk_table
+from pipeline.statistics.proportional_hazards import breslow_baseline
 from tests.statistics.oracle import (
     at_times,
     cases,
@@ -54,6 +56,49 @@ def test_curves_limits_and_risk_sets_equal_r(case_id, data, time, event, stratum
                 found[ours][inside], expected[theirs][inside], rtol=1e-8, err_msg=label
             )
             assert found[ours][~inside].isna().all()
+
+
+@needs_reference
+@pytest.mark.parametrize("case_id", ["km_lung_sex_log", "km_lung_sex_plain"])
+def test_the_standard_error_behind_the_limits_gives_rs_other_limits_too(case_id):
+    people, z = subjects("lung"), stats.norm.ppf(0.975)
+    for label, expected in cases("km", case_id).groupby("stratum"):
+        mine = people[people["sex"].astype(str) == label.partition("=")[2]]
+        found = at_times(kaplan_meier(mine["time"], mine["dead"]), expected["time"])
+        share = found["estimate"].to_numpy()
+        # The log-log limits are share ** exp(±z · se / (share · log share)).
+        width = np.log(np.log(found["ci_low"]) / np.log(share)).to_numpy()
+        error = -width / z * share * np.log(share)
+        np.testing.assert_allclose(error, expected["std_err"], rtol=1e-8)
+        plain = share - z * error, share + z * error
+        on_logs = share * np.exp(-z * error / share), share * np.exp(z * error / share)
+        low, high = plain if case_id.endswith("plain") else on_logs
+        np.testing.assert_allclose(np.maximum(low, 0), expected["lower"], rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(np.minimum(high, 1), expected["upper"], rtol=1e-8)
+
+
+@needs_reference
+@pytest.mark.parametrize(
+    ("case_id", "data", "time", "event", "stratum"),
+    [
+        ("na_veteran", "veteran", "time", "status", "trt"),
+        ("na_rossi", "rossi", "week", "arrest", None),
+    ],
+)
+def test_counts_at_risk_give_rs_cumulative_hazard_and_error(case_id, data, time, event, stratum):
+    people = subjects(data)
+    for label, expected in cases("nelson_aalen", case_id).groupby("stratum"):
+        level = label.partition("=")[2]
+        mine = people if stratum is None else people[people[stratum].astype(str) == level]
+        table = risk_table(mine[time], mine[event])
+        hazard = np.cumsum(table.events / table.at_risk)
+        error = np.sqrt(np.cumsum(table.events / table.at_risk**2))
+        held = np.searchsorted(table.time, expected["time"], side="right") - 1
+        np.testing.assert_allclose(hazard[held], expected["cumhaz"], rtol=1e-8)
+        np.testing.assert_allclose(error[held], expected["std_err"], rtol=1e-8)
+        times, baseline = breslow_baseline(mine[time], mine[event], None, np.zeros(len(mine)))
+        held = np.searchsorted(times, expected["time"], side="right") - 1
+        np.testing.assert_allclose(baseline[held], expected["cumhaz"], rtol=1e-8)
 
 
 def test_curve_and_limits_with_delayed_entry_and_ties_equal_r():
@@ -136,7 +181,9 @@ def test_an_event_that_is_neither_0_nor_1_is_refused():
 @pytest.mark.parametrize(
     ("case_id", "data", "time", "event", "stratum"),
     [
+        ("quant_lung_all", "lung", "time", "dead", None),
         ("quant_lung_sex", "lung", "time", "dead", "sex"),
+        ("quant_larynx_stage", "larynx", "time", "delta", "stage"),
         ("quant_veteran_cell", "veteran", "time", "status", "celltype"),
         ("quant_rossi", "rossi", "week", "arrest", "fin"),
     ],
@@ -146,7 +193,9 @@ def test_quantiles_and_their_limits_equal_r_and_open_ones_stay_open(
 ):
     people = subjects(data)
     for row in cases("km_quantiles", case_id).itertuples():
-        mine = people[people[stratum].astype(str) == row.stratum.partition("=")[2]]
+        level = row.stratum.partition("=")[2]
+        mine = people if stratum is None else people[people[stratum].astype(str) == level]
+        assert (len(mine), mine[event].sum()) == (row.n, row.events)
         curve = kaplan_meier(mine[time], mine[event])
         # On a piece that is flat at the quantile R answers its middle; we, its start.
         is_flat = np.isclose(curve["estimate"], 1 - row.p_event, atol=1e-12).any()

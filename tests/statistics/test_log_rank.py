@@ -1,5 +1,6 @@
 import numpy as np
 import pytest
+from lifelines.statistics import multivariate_logrank_test
 from statsmodels.duration.survfunc import survdiff
 
 from pipeline.statistics.log_rank import log_rank
@@ -33,6 +34,38 @@ def test_plain_and_stratified_tests_equal_r(case_id, data, time, event, group, s
     np.testing.assert_allclose(found.statistic, expected["chisq"], rtol=1e-8)
     np.testing.assert_allclose(found.p_value, expected["p"], rtol=1e-8)
     assert found.df == expected["df"]
+
+
+WEIGHTED = {
+    "lr_lung_sex_rho1": (None, {"weightings": "fleming-harrington", "p": 1, "q": 0}),
+    "lr_lung_sex_gehan": ("gb", {"weightings": "wilcoxon"}),
+    "lr_lung_sex_tarone": ("tw", {"weightings": "tarone-ware"}),
+    "lr_lung_sex_peto": (None, {"weightings": "peto"}),
+    "lr_lung_sex_fh01": (None, {"weightings": "fleming-harrington", "p": 0, "q": 1}),
+    "lr_lung_sex_fh11": (None, {"weightings": "fleming-harrington", "p": 1, "q": 1}),
+    "lr_vet_cell_gehan": ("gb", {"weightings": "wilcoxon"}),
+    "lr_vet_cell_tarone": ("tw", {"weightings": "tarone-ware"}),
+    "lr_vet_cell_peto": (None, {"weightings": "peto"}),
+    "lr_rossi_fin_gehan": ("gb", {"weightings": "wilcoxon"}),
+}
+"""No chapter weights its tests; who wants a weight finds it in these libraries, as R has it."""
+
+
+@needs_reference
+@pytest.mark.parametrize("case_id", list(WEIGHTED))
+def test_weighted_tests_of_the_libraries_equal_r(case_id):
+    data, time, event, group = {
+        "lung": ("lung", "time", "dead", "sex"),
+        "vet": ("veteran", "time", "status", "celltype"),
+        "rossi": ("rossi", "week", "arrest", "fin"),
+    }[case_id.split("_")[1]]
+    people, expected = subjects(data), cases("logrank", case_id).iloc[0]
+    letters, options = WEIGHTED[case_id]
+    found = multivariate_logrank_test(people[time], people[group], people[event], **options)
+    assert found.test_statistic == pytest.approx(expected["chisq"], rel=1e-8)
+    if letters:
+        statistic, _ = survdiff(people[time], people[event], people[group], weight_type=letters)
+        assert statistic == pytest.approx(expected["chisq"], rel=1e-8)
 
 
 @needs_reference

@@ -22,7 +22,7 @@ import typer
 
 from pipeline import lock
 from pipeline import settings as configuration
-from pipeline.settings import CHAPTERS, ParameterError, Paths, Period, Settings
+from pipeline.settings import ANNEX, CHAPTERS, ParameterError, Paths, Period, Settings
 
 DONE, BAD_PARAMETER, BAD_DATA, MISSING, FAILED = 0, 64, 65, 66, 70
 CANNOT_CREATE, CANNOT_WRITE, NOT_NOW, CONFIGURATION = 73, 74, 75, 78
@@ -182,12 +182,12 @@ def stage(name: Annotated[str, typer.Argument(help=", ".join(STAGES))]) -> None:
 
 @app.command()
 def chapter(
-    name: Annotated[str, typer.Argument(help=", ".join(CHAPTERS))],
+    name: Annotated[str, typer.Argument(help=", ".join((*CHAPTERS, ANNEX)))],
     period: Annotated[str, typer.Argument(help="YYYY-MM")],
 ) -> None:
     """Run one chapter of one period as it stands in dvc.yaml."""
-    if name not in CHAPTERS:
-        raise ParameterError(f"{name!r} is no chapter; there are {', '.join(CHAPTERS)}.")
+    if name not in (*CHAPTERS, ANNEX):
+        raise ParameterError(f"{name!r} is no chapter; there are {', '.join((*CHAPTERS, ANNEX))}.")
     month = Period(period)
     settings, paths = PLACE.load()
     from pipeline.reporting import execute

@@ -22,7 +22,7 @@ from ruamel.yaml import YAML
 
 from pipeline.data import store
 from pipeline.lock import FAILURE_VARIABLE
-from pipeline.settings import CHAPTERS, SUMMARY, ConfigurationError
+from pipeline.settings import ANNEX, CHAPTERS, SUMMARY, ConfigurationError
 
 RUNNING_STAGE = re.compile(r"Running stage '([^']+)'")
 SOFTWARE_ERROR = 70
@@ -271,8 +271,8 @@ def named_parameters(root: Path) -> list[str]:
 
 
 def chapter_tasks(stale: Iterable[str], periods: Sequence[str]) -> list[Task]:
-    """The stale chapters of these periods but the summary; slow chapters first."""
-    names = [name for name in reversed(CHAPTERS) if name != SUMMARY]
+    """The stale chapters and annexes of these periods but the summary; slow ones first."""
+    names = [ANNEX, *(name for name in reversed(CHAPTERS) if name != SUMMARY)]
     tasks = [Task(name, period) for name in names for period in reversed(periods)]
     found = set(stale)
     return [task for task in tasks if task.stage in found]

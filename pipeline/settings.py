@@ -26,6 +26,10 @@ ROOT_VARIABLE = "LODESTAR_ROOT"
 """Environment variable that names the project's folder to a notebook."""
 SUMMARY = "summary"
 CHAPTERS = (SUMMARY, "population", "revenue", "survival", "drivers", "time_to_value")
+ANNEX = "annex"
+"""A page beside the chapters: nobody lists it, it follows from `annex:` and the month."""
+ANNEX_NUMBER = 99
+QUARTER_ENDS = ("03", "06", "09", "12")
 RENAMED = {
     "grace": "grace_days",
     "months": "periods",
@@ -345,6 +349,16 @@ class Settings(Block):
         """The listed chapters without the summary, in the order of the report."""
         return [name for name in self.chapters if name != SUMMARY]
 
+    def has_annex(self, period: Period) -> bool:
+        """True when the report of a month comes with an annex."""
+        is_quarter = self.annex == "quarterly" and str(period)[-2:] in QUARTER_ENDS
+        return self.annex == "monthly" or is_quarter
+
+    def newest_annex(self, period: Period) -> Period | None:
+        """The last month up to this one that comes with an annex."""
+        months = (period.shift(-back) for back in range(len(QUARTER_ENDS)))
+        return next((month for month in months if self.has_annex(month)), None)
+
     @property
     def attributes(self) -> dict[str, Attribute]:
         """The company's own account columns by name."""
@@ -406,7 +420,8 @@ class Paths:
         return self.root / "notebooks"
 
     def notebook(self, name: str) -> Path:
-        return self.notebooks / f"{CHAPTERS.index(name):02d}_{name}.ipynb"
+        number = ANNEX_NUMBER if name == ANNEX else CHAPTERS.index(name)
+        return self.notebooks / f"{number:02d}_{name}.ipynb"
 
     @property
     def reports(self) -> Path:

@@ -379,3 +379,9 @@ def test_reports_hold_no_nan_and_no_path_of_this_machine(test_root: Path) -> Non
         assert str(ROOT) not in text, path
         if path.suffix == ".json":
             json.loads(text, parse_constant=pytest.fail)
+
+
+def test_the_annex_runs_beside_the_chapters_and_the_slow_ones_start_first() -> None:
+    stale = {"annex@2026-09", "survival@2026-09", "summary@2026-09", "drivers@2026-10"}
+    found = [task.stage for task in flows.chapter_tasks(stale, ["2026-09"])]
+    assert found == ["annex@2026-09", "survival@2026-09"]

@@ -18,6 +18,8 @@ RANK = "rank"
 EVENTS = "events per parameter"
 PROPORTIONAL_HAZARDS = "proportional hazards"
 CALIBRATION = "calibration"
+EFFECTIVE_N = "effective sample size"
+IDENTITY = "identity"
 
 
 @dataclass(frozen=True)
@@ -94,3 +96,23 @@ def stopped_by(checks: Iterable[Check]) -> str:
     return "; ".join(
         check.note or check.name for check in checks if check.is_hard and not check.passed
     )
+
+
+def effective_sample_size(effective_n: float, least: float) -> Check:
+    """Do enough accounts carry the money, that no single one decides?"""
+    enough = bool(effective_n >= least)
+    note = f"effective sample size {effective_n:.0f}; {least:.0f} are asked for"
+    return Check(EFFECTIVE_N, enough, note)
+
+
+def identity(what: str, gap: float, tolerance: float) -> Check:
+    """Do the books add up? Hard: a sum that does not close hides something.
+
+    Args:
+        what: what should add up, like `bridge`.
+        gap: the largest difference found; missing when nothing could be added.
+        tolerance: what rounding may leave.
+    """
+    passed = bool(gap <= tolerance)
+    note = "" if passed else f"{what} does not add up: off by {gap:g}"
+    return Check(f"{IDENTITY}: {what}", passed, note, is_hard=True)

@@ -53,6 +53,12 @@ one folder per period with what was known by its close, and nothing later.
 HEADLINE_WORDS = """\
 The rows of `headline` in `reports/<period>/report.json`. Each has `name, chapter, label, unit,
 estimate, ci_low, ci_high, n, previous, change, year_ago, target, target_owner, state, note`.
+Its claim card stands below `claims`: `chapter, kind (headline or contrast), name, statement,
+estimand, population, cut_off, estimate, ci_low, ci_high, unit, null, p_value, n, n_events, checks
+(name, passed, is_hard, note), verdict, reasons`. So does the card of each chapter's primary
+contrast. The rules of a verdict stand in the [glossary](../GLOSSARY.md#claims). `plan` holds what
+was decided before the data were read, `definition_changes` what the report before had decided
+otherwise.
 """
 TABLE_WORDS = """\
 `reports/<period>/tables/<table>.csv`: UTF-8, tidy, at least 12 significant digits. The columns
@@ -121,10 +127,12 @@ def _allowed(column: Column) -> Iterator[str]:
 
 def _headlines() -> str:
     rows = (
-        (f"`{row.name}`", row.chapter, row.unit, row.label, row.formula)
+        (f"`{row.name}`", row.chapter, row.unit, row.label, row.formula, row.estimand,
+         row.population, f"`{row.dated}`")
         for row in HEADLINES.values()
-    )
-    listing = _rows(("name", "chapter", "unit", "label", "formula"), rows)
+    )  # fmt: skip
+    heads = ("name", "chapter", "unit", "label", "formula", "estimand", "population", "dated")
+    listing = _rows(heads, rows)
     return f"{listing}\n`state` is one of {_codes(STATES)}.\n"
 
 

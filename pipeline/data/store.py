@@ -10,6 +10,7 @@ import contextlib
 import csv
 import hashlib
 import json
+import math
 import os
 import re
 import shutil
@@ -24,6 +25,8 @@ import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
 
+PUBLISHED_DIGITS, ALL_DIGITS, MONEY_FROM = 13, 15, 1e9
+"""Significant digits of a published number; from a thousand million on, all that a double holds."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins like this; OWASP, CSV injection."""
 PLAIN_NUMBER = re.compile(r"-?[0-9]+([.,][0-9]+)?", re.ASCII)
@@ -155,17 +158,32 @@ def _writer(
 
 
 def published_csv(frame: pd.DataFrame) -> str:
-    """CSV text for readers: 15 significant digits, ISO dates, no cell that a spreadsheet runs."""
+    """CSV text for readers: published numbers, ISO dates, no cell that a spreadsheet runs."""
     safe = frame.copy()
     for name in safe.columns:
         if pd.api.types.is_datetime64_any_dtype(safe[name]):
             safe[name] = safe[name].dt.strftime("%Y-%m-%d")
         elif safe[name].dtype == object or isinstance(safe[name].dtype, pd.StringDtype):
             safe[name] = safe[name].map(_defused)
-    return safe.to_csv(index=False, lineterminator="\n", float_format="%.15g")
+    return safe.to_csv(index=False, lineterminator="\n", float_format=_number_text)
+
+
+def published_number(value: float) -> float:
+    """A number as every artefact has it: the last bits differ from machine to machine, these not.
+
+    Large ones, sums of money, keep what holds their cents.
+    """
+    digits = ALL_DIGITS if abs(value) >= MONEY_FROM else PUBLISHED_DIGITS
+    return float(f"{value:.{digits}g}")
+
+
+def _number_text(value: float) -> str:
+    return f"{published_number(value):.{ALL_DIGITS}g}"
 
 
 def _defused(cell: Any) -> Any:
+    if isinstance(cell, float) and math.isfinite(cell):
+        return _number_text(cell)
     if (
         not isinstance(cell, str)
         or not cell.startswith(FORMULA_STARTS)

@@ -7,6 +7,7 @@ Run by hand there is no output folder: the chapter shows everything and publishe
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import hmac
 import os
@@ -20,11 +21,13 @@ from IPython.display import HTML, display
 from pipeline import settings as configuration
 from pipeline.data import choices, store, targets
 from pipeline.data import slice as slices
+from pipeline.data.schema.headlines import AS_OF, CUT_OFF
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
-from pipeline.reporting import parts, tables, words
+from pipeline.reporting import claims, parts, plan, tables, words
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, plain
 from pipeline.settings import (
+    ANNEX,
     CHAPTERS,
     ROOT_VARIABLE,
     SUMMARY,
@@ -37,6 +40,12 @@ from pipeline.settings import (
 HEADLINE_COLUMNS = (
     "name", "estimate", "ci_low", "ci_high", "n", "state", "note", "previous", "year_ago",
 )  # fmt: skip
+WITHHELD = {
+    "title": "Not drawn: some cells are smaller than min_cell",
+    "alt": "No picture: some of the cells it would show are smaller than min_cell.",
+    "picture": '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>',
+}
+"""A picture, its title and its words would say what the table hides."""
 PSEUDONYM_LENGTH = 10
 KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
 
@@ -51,7 +60,7 @@ def open_chapter(
     """Open a chapter of the newest period with a snapshot, or of the period given.
 
     Args:
-        name: one of settings.CHAPTERS.
+        name: one of settings.CHAPTERS, or the annex.
         period: YYYY-MM; None: the newest period that has a snapshot.
         output: folder the runner passes; None: show only.
         overrides: settings of the chapter's own block; None keeps the value of params.yaml.
@@ -59,8 +68,9 @@ def open_chapter(
     Raises:
         ParameterError: no such chapter, setting or period, or no snapshot of it.
     """
-    if name not in CHAPTERS:
-        raise ParameterError(f"{name!r} is no chapter; there are {words.listing(CHAPTERS)}.")
+    if name not in (*CHAPTERS, ANNEX):
+        known = words.listing((*CHAPTERS, ANNEX))
+        raise ParameterError(f"{name!r} is no chapter; there are {known}.")
     given = os.environ.get(ROOT_VARIABLE)
     root = Path(given).resolve() if given else configuration.find_root()
     company = configuration.load(root)
@@ -92,6 +102,7 @@ class Chapter:
         self.paths = paths
         self.output = Path(output) if output else None
         self._headline: list[dict[str, Any]] = []
+        self._claims: list[claims.Claim] = []
         self._models: list[dict[str, Any]] = []
         self._page_one: dict[str, list[dict[str, Any]]] = {}
         self._tables: list[str] = []
@@ -137,6 +148,8 @@ class Chapter:
     def show(self, figure: Figure) -> None:
         """Show a figure with its data table; keep picture and rows as files."""
         rows = self._fit_to_show(figure.rows)
+        if not rows.equals(figure.rows):
+            figure = dataclasses.replace(figure, **WITHHELD)
         links: list[tuple[str, str]] = []
         if self.output:
             stem = f"{self.name}.{figure.name}"
@@ -196,38 +209,79 @@ class Chapter:
             path = self.output / "tables" / f"{name}.csv"
             store.write_published_csv(self._fit_to_show(frame), path)
 
-    def headline(self, rows: pd.DataFrame) -> None:
-        """Keep the chapter's headlines; label, unit, chapter and change are added."""
+    def headline(
+        self, rows: pd.DataFrame, checks: Mapping[str, Sequence[Any]] | None = None
+    ) -> None:
+        """Keep the chapter's headlines with their claim cards; label, unit and change are added.
+
+        Args:
+            rows: one row per headline (HEADLINE_COLUMNS; `n_events` where there are any).
+            checks: by headline, what was looked at. Where a hard check failed, the reason stands
+                in place of the number.
+        """
         missing = [column for column in HEADLINE_COLUMNS if column not in rows.columns]
         if missing:
             raise UnfinishedChapterError(
                 f"The headline lacks the columns {words.listing(missing)}."
             )
-        for row in rows[list(HEADLINE_COLUMNS)].to_dict("records"):
+        for row in rows.to_dict("records"):
             self._check_headline(row)
-            promise = HEADLINES[row["name"]]
-            estimate, previous = plain(row["estimate"]), plain(row["previous"])
-            is_known = estimate is not None and previous is not None
-            self._headline.append(
-                {key: plain(value) for key, value in row.items()}
-                | {
-                    "note": "" if words.is_missing(row["note"]) else str(row["note"]),
-                    "chapter": self.name,
-                    "label": promise.label,
-                    "unit": promise.unit,
-                    "change": plain(estimate - previous) if is_known else None,
-                }
+            looked_at = claims.checks_of((checks or {}).get(row["name"], ()))
+            known = _without_number(row, claims.stopped_by(looked_at))
+            self._headline.append(_kept_headline(known))
+            self._claims.append(
+                claims.headline(_kept_headline(known, "n_events"), self._dates, looked_at)
             )
 
-    def model(
+    def contrast(
         self,
         name: str,
+        statement: str,
+        estimand: str,
+        population: str,
+        estimate: float | None,
+        ci_low: float | None,
+        ci_high: float | None,
+        unit: str,
+        p_value: float | None,
         n: int,
-        n_events: int,
-        converged: bool,
-        checks: Sequence[Mapping[str, Any]] = (),
+        n_events: int | None,
+        checks: Sequence[Any],
+        null: float = 1.0,
     ) -> None:
-        """Keep what a model was fitted on and which checks it passed (`name`, `passed`, `note`)."""
+        """Keep the chapter's one primary contrast as a claim card.
+
+        Args:
+            name: the contrast in words that hold still, like `segment`.
+            statement: what is compared with what, part of a sentence.
+            estimand: what would be known with all data, one sentence.
+            population: in whom, one sentence.
+            estimate: None, with its limits and p value, where there is no number.
+            ci_low: lower limit.
+            ci_high: upper limit.
+            unit: a headline's unit: share, ratio, days, months …
+            p_value: of no difference, not adjusted.
+            n: accounts.
+            n_events: events behind it; None where none are counted.
+            checks: what was looked at before it was believed.
+            null: the value that says "no difference".
+        """
+        if any(claim["kind"] == claims.CONTRAST for claim in self._claims):
+            raise UnfinishedChapterError(f"{self.name} keeps a second contrast; one is primary.")
+        given = {
+            "name": name, "statement": statement, "estimand": estimand, "population": population,
+            "estimate": estimate, "ci_low": ci_low, "ci_high": ci_high, "unit": unit,
+            "p_value": p_value, "n": n, "n_events": n_events, "checks": checks,
+        }  # fmt: skip
+        self._claims.append(claims.contrast(self.name, self._dates[CUT_OFF], null, **given))
+
+    def model(
+        self, name: str, n: int, n_events: int, converged: bool, checks: Sequence[Any] = ()
+    ) -> None:
+        """Keep what a model was fitted on and which checks it passed.
+
+        `checks` are dataclasses or mappings with `name`, `passed`, `note` and `is_hard`.
+        """
         self._models.append(
             {
                 "chapter": self.name,
@@ -235,14 +289,7 @@ class Chapter:
                 "n": plain(n),
                 "n_events": plain(n_events),
                 "converged": bool(converged),
-                "checks": [
-                    {
-                        "name": str(check["name"]),
-                        "passed": bool(check["passed"]),
-                        "note": str(check.get("note", "")),
-                    }
-                    for check in checks
-                ],
+                "checks": claims.checks_of(checks),
             }
         )
 
@@ -264,10 +311,9 @@ class Chapter:
             "chapter": self.name,
             "period": str(self.period),
             "headline": sorted(self._headline, key=lambda row: order.index(row["name"])),
+            "claims": self._claims,
             "models": self._models,
             "page_one": self._page_one,
-            "downloads": [f"tables/{name}.csv" for name in self._tables]
-            + [f"figures/{name}.{kind}" for name in self._figures for kind in ("csv", "svg")],
         }
         marker = {
             "chapter": self.name,
@@ -294,7 +340,13 @@ class Chapter:
             "change",
             "target",
             "target_owner",
+            "verdict",
+            "reasons",
         ]
+        cards = [
+            card for name in self.company.question_chapters for card in self._kept(name, "claims")
+        ]
+        rows = claims.with_verdicts(rows, cards)
         for row in rows:
             row |= targets.named(row["name"], aims)
         numbers = ["estimate", "ci_low", "ci_high", "n", "previous", "year_ago", "change", "target"]
@@ -305,6 +357,21 @@ class Chapter:
         if chapter not in self.company.question_chapters:
             return pd.DataFrame()
         return pd.DataFrame(self._kept(chapter, "page_one").get(name, []))
+
+    def claims(self) -> pd.DataFrame:
+        """One row per claim card of the listed chapters; `reasons` and `checks` hold lists."""
+        rows = [
+            card for name in self.company.question_chapters for card in self._kept(name, "claims")
+        ]
+        columns = [*claims.TEXTS, *claims.NUMBERS, "null", "checks", "verdict", "reasons"]
+        numbers = [*claims.NUMBERS, "null"]
+        return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
+
+    def plan(self) -> pd.DataFrame:
+        """One row per decision that was taken before the data were read: setting, decided."""
+        decisions = plan.plan_of(self.company)
+        said = [words.listing(v) if isinstance(v, list) else str(v) for v in decisions.values()]
+        return pd.DataFrame({"setting": list(decisions), "decided": said})
 
     def models(self) -> pd.DataFrame:
         """One row per model and check of the listed chapters."""
@@ -344,11 +411,19 @@ class Chapter:
         kept = {row["name"] for row in self._headline}
         missing = [name for name in tables_due if name not in self._tables]
         missing += [f"headline {name}" for name in lines_due if name not in kept]
+        is_due = "primary_contrast" in type(self.settings).model_fields
+        if is_due and not any(card["kind"] == claims.CONTRAST for card in self._claims):
+            missing.append("its primary contrast")
         if missing:
             raise UnfinishedChapterError(
                 f"Chapter {self.name} did not publish {words.listing(missing)}. "
                 "published.py promises them; publish them, empty if there is nothing to say."
             )
+
+    @property
+    def _dates(self) -> dict[str, str]:
+        cut = self.slice
+        return {AS_OF: cut.as_of.isoformat(), CUT_OFF: cut.cut_off.isoformat()}
 
     def _fit_to_show(self, rows: pd.DataFrame) -> pd.DataFrame:
         return tables.hide_small(rows, self.company.min_cell)
@@ -364,6 +439,29 @@ class Chapter:
         if name in names:
             raise UnfinishedChapterError(f"{name} was already kept: a name is used once a chapter.")
         names.append(name)
+
+
+def _without_number(row: Mapping[str, Any], reason: str) -> dict[str, Any]:
+    """A headline as its chapter gives it, or with the reason in place of the number."""
+    if not reason:
+        return dict(row)
+    nothing = dict.fromkeys(("estimate", "ci_low", "ci_high"))
+    return {**row, **nothing, "state": "not_available", "note": reason}
+
+
+def _kept_headline(row: Mapping[str, Any], *further: str) -> dict[str, Any]:
+    """A headline as report.json has it; `further` columns may be absent."""
+    promise = HEADLINES[row["name"]]
+    estimate, previous = plain(row["estimate"]), plain(row["previous"])
+    is_known = estimate is not None and previous is not None
+    return {
+        **{key: plain(row.get(key)) for key in (*HEADLINE_COLUMNS, *further)},
+        "note": "" if words.is_missing(row["note"]) else str(row["note"]),
+        "chapter": promise.chapter,
+        "label": promise.label,
+        "unit": promise.unit,
+        "change": plain(estimate - previous) if is_known else None,
+    }
 
 
 def pseudonym(account_id: Any, key: str) -> str:
@@ -391,8 +489,8 @@ def _chosen_period(period: str | None, paths: Paths) -> Period:
 def _own_settings(
     name: str, company: Settings, overrides: Mapping[str, Any]
 ) -> configuration.Block:
-    """The chapter's block of the settings with the given values in place."""
-    own = getattr(company, name)
+    """The chapter's block of the settings with the given values in place; an annex has none."""
+    own = configuration.Block() if name == ANNEX else getattr(company, name)
     given = {key: value for key, value in overrides.items() if value is not None}
     unknown = [key for key in overrides if key not in type(own).model_fields]
     if unknown:

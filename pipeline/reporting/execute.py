@@ -30,13 +30,15 @@ from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.data.schema.published import TABLES
 from pipeline.reporting.record import END_MARKER, HEADLINE_FILE
-from pipeline.settings import ROOT_VARIABLE, SUMMARY, ParameterError, Paths, Period, Settings
+from pipeline.settings import ANNEX, ROOT_VARIABLE, SUMMARY, ParameterError, Paths, Period, Settings
 
 KERNEL = "lodestar"
 NATIVE_KERNEL = "python3"
 NOTEBOOK = "notebook.ipynb"
 NOT_LISTED = "not_listed.json"
 INJECTED = "injected-parameters"
+WITHOUT_HEADLINE = (SUMMARY, ANNEX)
+"""They read what the other chapters keep, and keep nothing for page one."""
 CELL_TIMEOUT_SECONDS = 3600
 START_TIMEOUT_SECONDS = 180
 STEADY_ENVIRONMENT = {
@@ -91,14 +93,15 @@ class OwnKernelManager(AsyncKernelManager):
 def run_chapter(name: str, period: Period, settings: Settings, paths: Paths) -> None:
     """Run one chapter of one period and put its folder in place, whole or not at all.
 
-    A chapter that `chapters` of params.yaml does not list leaves only a note that says so.
+    A chapter that `chapters` of params.yaml does not list, and a month's annex that is not due,
+    leave only a note that says so.
 
     Raises:
         MissingDataError: no such notebook, or no snapshot of the period.
         ParameterError: the notebook does not take the parameters.
         ChapterFailedError: the gate refused; the last good folder stays.
     """
-    if name not in settings.chapters:
+    if name not in pages_of(period, settings):
         _leave_note(name, period, paths)
         return
     notebook = _required(paths.notebook(name))
@@ -117,8 +120,13 @@ def run_chapter(name: str, period: Period, settings: Settings, paths: Paths) -> 
         raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
-    if name != SUMMARY:
+    if name not in WITHOUT_HEADLINE:
         store.write_bytes((place / HEADLINE_FILE).read_bytes(), paths.headline(name, period))
+
+
+def pages_of(period: Period, settings: Settings) -> list[str]:
+    """The chapters whose pages a report has: those listed, and the annex when it is due."""
+    return [*settings.chapters, *([ANNEX] if settings.has_annex(period) else [])]
 
 
 def execute(source: Path, folder: Path, parameters: Mapping[str, Any], root: Path) -> None:
@@ -339,8 +347,8 @@ def _leave_note(name: str, period: Period, paths: Paths) -> None:
     note = {"chapter": name, "period": str(period), "is_listed": False}
     store.write_json(note, building / NOT_LISTED)
     store.replace_folder(building, place)
-    if name != SUMMARY:
-        empty = {"downloads": [], "headline": [], "models": [], "page_one": {}}
+    if name not in WITHOUT_HEADLINE:
+        empty = {"headline": [], "claims": [], "models": [], "page_one": {}}
         store.write_json(note | empty, paths.headline(name, period))
 
 

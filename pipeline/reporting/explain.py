@@ -11,7 +11,7 @@ from typing import Any
 
 from pipeline.data import store
 from pipeline.data.schema.published import HEADLINES, Headline
-from pipeline.reporting import record, words
+from pipeline.reporting import claims, record, words
 from pipeline.settings import ParameterError, Paths, Period
 
 ROWS_SHOWN = 12
@@ -28,6 +28,9 @@ BEHIND: dict[str, tuple[str, dict[str, str]]] = {
     **dict.fromkeys(
         ("gross_revenue_retention_12_months", "net_revenue_retention_12_months"),
         ("revenue.mrr_bridge", {}),
+    ),
+    **dict.fromkeys(
+        ("ltv_36_months", "ltv_to_cac", "cac_payback_months"), ("revenue.lifetime_value", {}),
     ),
     **dict.fromkeys(
         ("retention_12_months", "retention_12_months_recent", "median_lifetime_months"),
@@ -78,9 +81,22 @@ def _figure(promise: Headline, row: dict[str, Any], report: dict[str, Any]) -> I
     yield f"  interval  {said if has_range or row['state'] == 'exact' else words.NOT_AVAILABLE}"
     yield f"  n         {words.count(row['n'])}"
     yield f"  formula   {promise.formula}"
+    yield f"  estimand  {promise.estimand}"
+    yield f"  in whom   {promise.population}"
     yield f"  state     {row['state']}{': ' + row['note'] if row['note'] else ''}"
+    yield from _verdict(promise, report)
     cut_off = words.day(report["analysis_cut_off"])
     yield f"  as of     {words.day(report['as_of'])}, analysis cut-off {cut_off}"
+
+
+def _verdict(promise: Headline, report: dict[str, Any]) -> Iterator[str]:
+    """The verdict of its claim card and what was checked; a report of an older schema has none."""
+    for card in report.get("claims", []):
+        if (card["kind"], card["name"]) == (claims.HEADLINE, promise.name):
+            why = f": {'; '.join(card['reasons'])}" if card["reasons"] else ""
+            yield f"  verdict   {card['verdict']}{why}"
+            for check in card["checks"]:
+                yield f"  check     {check['name']}: {'held' if check['passed'] else 'failed'}"
 
 
 def _rows(headline: str, period: Period, paths: Paths) -> Iterator[str]:
@@ -103,5 +119,5 @@ def _steps(chapter: str, report: dict[str, Any], paths: Paths, period: Period) -
         for row in store.read_published_rows(path):
             yield f"  {row['table']}: {row['step']}: {row['n_before']} → {row['n_after']}"
     slice_hash = report["provenance"]["slice_sha256"][:12]
-    yield f"Notebook: notebooks/*_{chapter}.ipynb; functions: pipeline/analysis/{chapter}.py"
+    yield f"Notebook: notebooks/*_{chapter}.ipynb; functions: pipeline/analysis/{chapter}"
     yield f"Facts known: slice {slice_hash}; rebuild: {report['provenance']['command']}"

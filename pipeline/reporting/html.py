@@ -21,7 +21,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from pipeline.reporting import parts, tables, words
+from pipeline.reporting import claims, parts, tables, words
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -38,7 +38,10 @@ INDEX_COLUMNS = (
     "retention_12_months_recent",
 )  # fmt: skip
 SPARK_HEADS = ("Headline", "Course", "Newest")
+ANNEX_PAGE = "annex.html"
 OLDER_CODE = ' <span class="older">built by older code</span>'
+REDEFINED = ' <span class="older">definitions changed</span>'
+BROKEN = "; definitions changed in between, see the months below"
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 32, 4
 
 
@@ -65,6 +68,10 @@ class Page:
     """(what, value)"""
     restatements: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     """One mapping per figure that was first published differently; only the summary has any."""
+    definition_changes: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    """One mapping per decision that the report before took otherwise."""
+    plan: Mapping[str, Any] = field(default_factory=dict)
+    """What was decided before the data were read; only the summary shows it."""
     currency: str = ""
 
 
@@ -214,7 +221,7 @@ def _head(page: Page) -> str:
         f"{_document_start(title)}\n<header><div class='identity'>"
         f'<p class="company">{parts.text(page.company_name)} · {words.month(page.period)}</p>'
         f"{_period_links(page)}</div>{_facts(page)}</header>\n{_chapter_links(page)}\n"
-        f'<main id="content" class="{escape(page.chapter)}" tabindex="-1">'
+        f'<main id="content" class="{escape(page.chapter)}" tabindex="-1">{_redefined(page)}'
     )
 
 
@@ -247,9 +254,52 @@ def _chapter_links(page: Page) -> str:
     return f'<nav class="chapters" aria-label="Chapters"><ul>{"".join(items)}</ul></nav>'
 
 
+def _redefined(page: Page) -> str:
+    """That definitions are not what they were in the report before, and which."""
+    if not page.definition_changes:
+        return ""
+    named = [
+        f"{row['setting']} from {_decided(row['before'])} to {_decided(row['now'])}"
+        for row in page.definition_changes
+    ]
+    since = words.month(page.definition_changes[0]["since"])
+    sentence = (
+        f"Definitions changed since the report of {since}: {words.listing(named)}. What earlier "
+        "reports print was made under the earlier ones; every comparison and chart on these pages "
+        "is made anew under today's."
+    )
+    return parts.fragment(parts.paragraph(sentence, "Break"))
+
+
+def _decided(value: Any) -> str:
+    if isinstance(value, list):
+        return words.listing(value)
+    return "not set" if value is None else str(value)
+
+
 def _after(page: Page) -> str:
-    """Restatements and downloads, below the chapter."""
-    return "\n".join(section for section in (_restated(page), _downloads(page)) if section)
+    """Restatements, plan and downloads, below the chapter."""
+    sections = (_restated(page), _planned(page), _downloads(page))
+    return "\n".join(section for section in sections if section)
+
+
+def _planned(page: Page) -> str:
+    """What was decided before the data were read."""
+    if not page.plan:
+        return ""
+    rows = pd.DataFrame(
+        {"Decision": list(page.plan), "As decided": [_decided(v) for v in page.plan.values()]}
+    )
+    caption = "Decided before the data were read"
+    table = tables.table(rows, name="plan-table", caption=caption)
+    sentence = (
+        "Contrasts, thresholds and families of tests are named in params.yaml before a month is "
+        "looked at. A hash of this list stands below and in report.json."
+    )
+    return (
+        f'<h2 id="plan">Method</h2>{parts.fragment(parts.paragraph(sentence))}'
+        f"{parts.fragment(parts.table_box(table, caption, '', ()))}"
+    )
 
 
 def _restated(page: Page) -> str:
@@ -261,7 +311,7 @@ def _restated(page: Page) -> str:
     table = tables.table(rows, name="restatements-table", caption=caption)
     sentence = (
         f"{words.counted(len(rows), 'figure')} of published months changed because later facts "
-        "became known. Both are shown."
+        "became known or a definition changed. Both are shown."
     )
     return (
         f'<h2 id="restatements">Restatements</h2>{parts.fragment(parts.paragraph(sentence))}'
@@ -278,6 +328,7 @@ def _restatement(row: Mapping[str, Any], currency: str) -> dict[str, str]:
         "Status then": str(row["first_status"]),
         "Now": words.say(row["now"], unit, currency),
         "Change": words.change(row["difference"], unit, currency, arrow=False),
+        "Because of": str(row.get("reason", "later facts")),
     }
 
 
@@ -336,7 +387,9 @@ def _href(report: Mapping[str, Any]) -> str:
 
 
 def _headlines(report: Mapping[str, Any]) -> pd.DataFrame:
-    return pd.DataFrame(list(report.get("headline", [])))
+    """Headlines with their verdicts; a report of an older schema has no claim cards."""
+    rows = claims.with_verdicts(report.get("headline", []), report.get("claims", []))
+    return pd.DataFrame(rows)
 
 
 def _side_by_side(newest_first: Sequence[Mapping[str, Any]]) -> str:
@@ -379,7 +432,8 @@ def _sparks(newest_first: Sequence[Mapping[str, Any]]) -> str:
     if not rows:
         return ""
     heads = "".join(f'<th scope="col" class="gt_left">{head}</th>' for head in SPARK_HEADS)
-    caption = "As published, month by month"
+    is_broken = any(report.get("definition_changes") for report in newest_first)
+    caption = "As published, month by month" + (BROKEN if is_broken else "")
     table = (
         f'<table class="gt_table"><caption>{caption}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
@@ -419,8 +473,11 @@ def _periods_table(newest_first: Sequence[Mapping[str, Any]]) -> str:
 
 def _period_row(report: Mapping[str, Any]) -> str:
     period = escape(str(report["period"]))
+    marks = (OLDER_CODE if report.get("is_older_code") else "") + (
+        REDEFINED if report.get("definition_changes") else ""
+    )
     cells = [
-        _status(str(report["status"])) + (OLDER_CODE if report.get("is_older_code") else ""),
+        _status(str(report["status"])) + marks,
         parts.text(report.get("revision", "")),
         words.day(report["as_of"]),
         words.day(report["analysis_cut_off"]),
@@ -431,6 +488,8 @@ def _period_row(report: Mapping[str, Any]) -> str:
         said = parts.value(found, str(report.get("currency", ""))) if found else tables.NOTHING
         row += f'<td class="gt_right">{parts.text(said)}</td>'
     link = f'<a href="{_href(report)}">{words.month(period)}</a>'
+    if ANNEX_PAGE in report.get("provenance", {}).get("files", {}):
+        link += f' <a href="{period}/{ANNEX_PAGE}">annex</a>'
     return f'<tr id="{period}"><th scope="row" class="gt_left gt_stub">{link}</th>{row}</tr>'
 
 

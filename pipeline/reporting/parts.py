@@ -16,6 +16,7 @@ import pandas as pd
 
 from pipeline.data.schema.published import HEADLINES
 from pipeline.reporting import tables, words
+from pipeline.reporting.claims import UNSETTLED
 
 if TYPE_CHECKING:  # the runner makes pages and draws nothing: it need not load what draws
     from pipeline.reporting.figures import Figure
@@ -130,7 +131,7 @@ def tiles(
 
     Args:
         headlines: one row per headline (name, estimate, ci_low, ci_high, n, state, note,
-            previous, year_ago; target and target_owner where there are any).
+            previous, year_ago; target, target_owner, verdict and reasons where there are any).
         names: headline names; the names in a tuple stand side by side.
         currency: said before money.
         is_final: a provisional report says so once at its head, not on each tile, and says why
@@ -179,7 +180,17 @@ def _tile(row: Mapping[str, Any], currency: str, is_final: bool) -> str:
     elif reason and not is_absent and not (row["state"] == "provisional" and not is_final):
         is_told = row["state"] == "fragile" and note
         lines.append(_line(f"{reason}: {note}" if is_told else reason, "state"))
+    if not is_absent:
+        lines.append(_line(_doubt(row, note), "state"))
     return " ".join(line for line in lines if line)
+
+
+def _doubt(row: Mapping[str, Any], note: str) -> str:
+    """The verdict where a number is not supported, for reasons that the tile does not say yet."""
+    said = {note, *UNSETTLED}
+    reasons = row.get("reasons")
+    left = [reason for reason in reasons if reason not in said] if reasons else []
+    return f"{row['verdict']}: {'; '.join(left)}" if left else ""
 
 
 def _changes(row: Mapping[str, Any], currency: str, is_final: bool) -> list[str]:

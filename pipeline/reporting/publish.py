@@ -23,7 +23,7 @@ from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.reporting import execute, html, record, words
 from pipeline.reporting.record import FILE_NAME, HISTORY, Report
-from pipeline.settings import SLUG_FORMAT, SUMMARY, Paths, Period, Settings
+from pipeline.settings import ANNEX, SLUG_FORMAT, SUMMARY, Paths, Period, Settings
 
 BRIDGE = "revenue.mrr_bridge"
 ACCOUNT_BRIDGE = "revenue.account_bridge"
@@ -62,7 +62,7 @@ def publish(
         ChapterFailedError: a listed chapter did not pass the gate.
         UnsoundReportError: a file or link of the built report is not there.
     """
-    for name in settings.chapters:
+    for name in execute.pages_of(period, settings):
         execute.check(name, period, paths.chapter(name, period))
     make_room(settings.company, paths)
     place = paths.report(period)
@@ -121,16 +121,18 @@ def _build(
     kept = [store.read_json(paths.headline(name, period)) for name in settings.question_chapters]
     report = record.compose(period, settings, paths, kept, now)
     earlier = record.publications(paths.report(period), settings.company)
-    for name in settings.chapters:
+    for name in execute.pages_of(period, settings):
         _copy_files(paths.chapter(name, period), folder)
     bridges = _fill_first_published(folder, period, paths)
-    report["restatements"] = list(record.restatements(bridges, paths))
+    plan_sha256 = report["provenance"]["plan_sha256"]
+    report["restatements"] = list(record.restatements(bridges, paths, plan_sha256))
+    report["definition_changes"] = record.definition_changes(report, paths)
     is_final = slices.read(paths.snapshot(period)).is_final
     fingerprint = report["provenance"]["slice_sha256"]
     report["status"] = record.status_of(is_final, fingerprint, earlier)
     report["provenance"]["files"] = _hashes(folder)
     report["revision"] = record.revision_of(report, earlier)
-    for name in settings.chapters:
+    for name in execute.pages_of(period, settings):
         page = _page(name, report, settings, paths)
         notebook = paths.chapter(name, period) / execute.NOTEBOOK
         store.write_text(html.render_chapter(notebook, page), folder / page_name(name))
@@ -160,7 +162,7 @@ def _fill_first_published(
     for row in rows:
         first = record.first_published(row["period"], "mrr_end", paths)
         own = row["mrr_end"] if row["period"] == str(period) else ""
-        row[FIRST_PUBLISHED] = f"{first[0]:.15g}" if first else own
+        row[FIRST_PUBLISHED] = f"{store.published_number(first[0]):.15g}" if first else own
     if rows:
         store.write_text(_csv_text(rows), folder / "tables" / f"{BRIDGE}.csv")
     return bridges
@@ -191,7 +193,7 @@ def page_name(chapter: str) -> str:
 def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.Page:
     period = Period(report["period"])
     is_summary = name == SUMMARY
-    kept = {} if is_summary else store.read_json(paths.headline(name, period))
+    marker = store.read_json(paths.chapter(name, period) / record.END_MARKER)
     return html.Page(
         company_name=settings.company_name,
         period=str(period),
@@ -201,14 +203,36 @@ def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.P
         revision=report["revision"],
         as_of=report["as_of"],
         cut_off=report["analysis_cut_off"],
-        chapters=[(each, title(each), page_name(each)) for each in settings.chapters],
+        chapters=[
+            *((each, title(each), page_name(each)) for each in settings.chapters),
+            *_annex_link(period, settings, paths),
+        ],
         previous_href=_previous(period, settings, paths),
         next_href=f"../{INDEX}#{period}",
-        downloads=_all_downloads(report) if is_summary else kept.get("downloads", []),
+        downloads=_all_downloads(report) if is_summary else _downloads(marker),
         provenance=_provenance_rows(report),
         restatements=report["restatements"] if is_summary else (),
+        definition_changes=report["definition_changes"] if is_summary else (),
+        plan=report["plan"] if is_summary else {},
         currency=report["currency"],
     )
+
+
+def _annex_link(period: Period, settings: Settings, paths: Paths) -> Iterator[tuple[str, str, str]]:
+    """Where the annex is that holds for a month: its own, or the last one before it."""
+    newest = settings.newest_annex(period)
+    if newest is None:
+        return
+    page = page_name(ANNEX)
+    if newest == period:
+        yield ANNEX, title(ANNEX), page
+    elif (paths.report(newest) / page).is_file():
+        yield ANNEX, f"{title(ANNEX)}, {words.month(newest)}", f"../{newest}/{page}"
+
+
+def _downloads(marker: Mapping[str, Any]) -> list[str]:
+    """The tables and figures of one chapter."""
+    return [path.as_posix() for path in execute.declared_files(marker) if path.parts[0] in FOLDERS]
 
 
 def title(chapter: str) -> str:
@@ -244,6 +268,7 @@ def _provenance_rows(report: Report) -> list[tuple[str, str]]:
     rows = [
         ("Rebuild with", facts["command"]),
         ("Facts known (hash of the slice)", facts["slice_sha256"][:12]),
+        ("Decided before the data were read (hash of the plan)", facts["plan_sha256"][:12]),
         ("Settings (hash)", facts["params_sha256"][:12]),
         ("Libraries (hash of the lock)", facts["lock_sha256"][:12]),
         ("Code (hash)", facts["code_sha256"][:12]),
@@ -272,6 +297,7 @@ def verify(folder: Path, report: Report) -> None:
     if _hashes(folder) != report["provenance"]["files"]:
         raise UnsoundReportError("A file changed while the report was built.")
     pages = [page_name(name) for name in report["chapters"]]
+    pages += [path.name for path in sorted(folder.glob("*.html")) if path.name not in pages]
     absent = [name for name in pages if not (folder / name).is_file()]
     broken = [problem for name in pages if name not in absent for problem in _broken(folder, name)]
     if absent or broken:

@@ -21,7 +21,7 @@ from pipeline.data import slice as slices
 from pipeline.data import store, targets
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.published import SCHEMA_VERSION
-from pipeline.reporting import tables, words
+from pipeline.reporting import plan, tables, words
 from pipeline.settings import Paths, Period, Settings
 
 FILE_NAME = "report.json"
@@ -29,7 +29,6 @@ HEADLINE_FILE = "headline.json"
 """What a chapter keeps for the report and the summary."""
 END_MARKER = "complete.json"
 """The last file that a chapter writes; it names all others."""
-SIGNIFICANT_DIGITS = 15
 HISTORY = "history"
 SAMPLE = "sample"
 PROVISIONAL, FINAL, REVISED = "provisional", "final", "revised"
@@ -37,6 +36,7 @@ BUILD_FIELDS = (
     "status",
     "revision",
     "restatements",
+    "definition_changes",
     "provenance.built_at",
     "provenance.files",
     "provenance.git_commit",
@@ -52,6 +52,7 @@ VERSIONS = (
 CODE = ("pipeline/**/*.py", "pipeline/reporting/templates/**/*", "notebooks/*.ipynb")
 RESTATED = {"mrr_end": "revenue.mrr_bridge", "customers_end": "revenue.account_bridge"}
 QUALITY = "quality.parquet"
+LATER_FACTS, NEW_DEFINITION = "later facts", "new definition"
 SMALLEST_RESTATEMENT = 0.005
 """Half a cent: below it two amounts are the same to a reader."""
 
@@ -82,7 +83,9 @@ def compose(
             for chapter in kept
             for row in chapter["headline"]
         ],
+        "claims": [card for chapter in kept for card in chapter["claims"]],
         "models": [model for chapter in kept for model in chapter["models"]],
+        "plan": plan.plan_of(settings),
         "quality": _quality(period, settings, paths),
         "provenance": _provenance(period, settings, paths, now),
     }
@@ -111,7 +114,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, bool | int | str):
         return value
     if isinstance(value, float):
-        return float(f"{value:.{SIGNIFICANT_DIGITS}g}") if math.isfinite(value) else None
+        return store.published_number(value) if math.isfinite(value) else None
     if isinstance(value, dt.date):
         return value.isoformat()[:10]
     return str(value)
@@ -127,6 +130,7 @@ def _provenance(period: Period, settings: Settings, paths: Paths, now: dt.dateti
     return {
         "inputs": inputs,
         "slice_sha256": slice_hash(inputs),
+        "plan_sha256": plan.hash_of(plan.plan_of(settings)),
         "params_sha256": hashlib.sha256(choices.encode("utf-8")).hexdigest(),
         "lock_sha256": store.sha256(paths.root / "requirements.lock"),
         "code_sha256": code_hash(paths.root),
@@ -279,23 +283,41 @@ def revision_of(report: Report, earlier: Sequence[Report]) -> int:
     return last["revision"] if is_repeat else last["revision"] + 1
 
 
-def first_published(period: str, metric: str, paths: Paths) -> tuple[float, str] | None:
-    """A headline as the period's first publication had it, and that publication's status."""
+def definition_changes(report: Report, paths: Paths) -> list[Report]:
+    """What was decided otherwise in the report before: setting, before, now, since (its period).
+
+    A report that kept no plan says nothing.
+    """
+    earlier = [read(path) for path in paths.reports.glob(f"*/{FILE_NAME}")]
+    before = [
+        one
+        for one in earlier
+        if one and one["company"] == paths.company and one["period"] < report["period"]
+    ]
+    last = max(before, key=lambda one: one["period"], default=None)
+    if last is None or "plan" not in last:
+        return []
+    return [row | {"since": last["period"]} for row in plan.changes(last["plan"], report["plan"])]
+
+
+def first_published(period: str, metric: str, paths: Paths) -> tuple[float, Report] | None:
+    """A headline as the period's first publication had it, and that publication."""
     earlier = publications(paths.reports / period, paths.company)
     for row in earlier[0]["headline"] if earlier else []:
         if row["name"] == metric and row["estimate"] is not None:
-            return float(row["estimate"]), earlier[0]["status"]
+            return float(row["estimate"]), earlier[0]
     return None
 
 
 def restatements(
-    bridges: Mapping[str, Sequence[Mapping[str, str]]], paths: Paths
+    bridges: Mapping[str, Sequence[Mapping[str, str]]], paths: Paths, plan_sha256: str
 ) -> Iterator[Report]:
     """One row per period and metric whose figure is no longer what was first published.
 
     Args:
         bridges: rows of `revenue.mrr_bridge` and `revenue.account_bridge` by table name.
         paths: where earlier reports are.
+        plan_sha256: today's plan; under another one the definition changed, not only the facts.
     """
     for metric, table in RESTATED.items():
         for row in bridges.get(table, ()):
@@ -308,7 +330,13 @@ def restatements(
                     "period": row["period"],
                     "metric": metric,
                     "first_published": first[0],
-                    "first_status": first[1],
+                    "first_status": first[1]["status"],
                     "now": now,
-                    "difference": float(f"{now - first[0]:.15g}"),
+                    "difference": store.published_number(now - first[0]),
+                    "reason": _reason(first[1], plan_sha256),
                 }
+
+
+def _reason(first: Report, plan_sha256: str) -> str:
+    is_same_plan = first["provenance"].get("plan_sha256", plan_sha256) == plan_sha256
+    return LATER_FACTS if is_same_plan else NEW_DEFINITION

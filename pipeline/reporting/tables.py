@@ -36,6 +36,13 @@ LIMITS = ("ci_low", "ci_high")
 ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
 COUNTS = re.compile(r"n|n_.*|customers.*")
 MONEY = re.compile(r"mrr|mrr_(?!share).*|.*_mrr|amount")
+ADD_UP = (
+    "stratum", "group", "term", "driver", "model", "measure", "months", "horizon_months", "day",
+    "time_days",
+)  # fmt: skip
+"""Columns that part rows into sets that add up; rows of one set are the levels of one stratum."""
+NOTES = ("note", "meaning")
+HIDDEN_NOTE = "too few to show"
 TABLE_START = re.compile(r'<table class="gt_table"[^>]*>')
 OUR_NAME = re.compile(r"[a-z]+(_[a-z0-9]+)*_[a-z]+")
 SLUG_GAP = re.compile(r"[^a-z0-9]+")
@@ -84,23 +91,35 @@ def table(
 def hide_small(frame: pd.DataFrame, min_cell: int) -> pd.DataFrame:
     """Counts and money of cells below `min_cell` become missing, and those of one cell more.
 
-    A row is small when one of its counts is above 0 and below `min_cell`. A single hidden row could
-    be found by subtraction, so the next smallest is hidden with it.
+    A row is small when one of its counts is above 0 and below `min_cell`. A row hidden alone among
+    those that add up (the levels of one stratum) could be found by subtraction, so the next
+    smallest of them is hidden with it. A note with a figure would say what is hidden, and goes too.
     """
     columns = [name for name in frame.columns if COUNTS.fullmatch(str(name))]
     if min_cell <= 0 or not columns or frame.empty:
         return frame
-    counts = frame[columns].apply(pd.to_numeric, errors="coerce")
+    counts = frame[columns].apply(pd.to_numeric, errors="coerce").reset_index(drop=True)
     is_small = ((counts > 0) & (counts < min_cell)).any(axis=1)
-    if is_small.sum() == 1 and len(frame) > 1:
-        others = counts[columns[0]].where(~is_small & (counts[columns[0]] > 0))
-        if others.notna().any():
-            is_small = is_small | (frame.index == others.idxmin())
+    is_hidden = (is_small | _next_smallest(frame, counts[columns[0]], is_small)).to_numpy()
     hidden = frame.copy()
     for name in frame.columns:
         if COUNTS.fullmatch(str(name)) or MONEY.fullmatch(str(name)):
-            hidden[name] = frame[name].where(~is_small)
+            hidden[name] = frame[name].where(~is_hidden)
+        elif name in NOTES and is_hidden.any():
+            says = frame[name].astype(str).str.contains(r"\d").to_numpy() & is_hidden
+            hidden[name] = frame[name].mask(says, HIDDEN_NOTE)
     return hidden
+
+
+def _next_smallest(frame: pd.DataFrame, counts: pd.Series, is_small: pd.Series) -> pd.Series:
+    """The smallest other cell of each set of rows that add up and hold one small cell alone."""
+    sets = [name for name in ADD_UP if name in frame.columns]
+    whole = frame.reset_index(drop=True)
+    keys = whole.groupby(sets, dropna=False).ngroup() if sets else counts.mul(0).fillna(0)
+    alone = is_small.groupby(keys).transform("sum") == 1
+    others = counts.where(alone & ~is_small & (counts > 0)).dropna()
+    nearest = others.groupby(keys[others.index]).idxmin()
+    return pd.Series(counts.index.isin(nearest), index=counts.index)
 
 
 def slug(text: str) -> str:

@@ -23,6 +23,8 @@ MONTH_NAMES = (
     "October", "November", "December",
 )  # fmt: skip
 SMALLEST_P = 0.001
+SMALL_SHARE = 0.01
+"""Shares below it are told apart by their second decimal only."""
 UP, DOWN, LEVEL = "▲", "▼", "■"
 WHOLE_MONEY_FROM = 1000
 """From this amount on, money is said without decimals."""
@@ -93,6 +95,8 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "p": p_value,
     "points": lambda value: _said(value, lambda figure: f"{_fixed(figure, 1)} points"),
     "share_points": lambda value: _said(value, lambda figure: f"{_fixed(100 * figure, 1)} points"),
+    "fine_share": lambda value: share(value, 2),
+    "fine_points": lambda value: _said(value, lambda figure: f"{_fixed(100 * figure, 2)} points"),
 }
 """A share is a part of a whole; share points are the difference of two shares."""
 UNIT_KINDS = {
@@ -123,6 +127,17 @@ def say(value: Any, kind: str, currency: str = "") -> str:
     return KINDS[kind](value)
 
 
+def kind_of(unit: str, *values: Any) -> str:
+    """The kind of a unit; shares that are all small, like differences, get one decimal more.
+
+    A unit that is none of ours is said as a number; whoever shows it names the unit beside.
+    """
+    known = [abs(float(value)) for value in values if not _is_open(value)]
+    if unit == "share" and known and max(known) < SMALL_SHARE:
+        return "fine_share"
+    return UNIT_KINDS.get(unit, "number")
+
+
 def interval(low: Any, high: Any, kind: str = "share", currency: str = "") -> str:
     """`12.1 % to 13.0 %`; one open end is said."""
     if _is_open(low) and _is_open(high):
@@ -145,7 +160,8 @@ def change(value: Any, kind: str = "share", currency: str = "", *, arrow: bool =
     if _is_open(value):
         return NOT_AVAILABLE
     kind = UNIT_KINDS.get(kind, kind)
-    text = say(abs(float(value)), "share_points" if kind == "share" else kind, currency)
+    of_shares = {"share": "share_points", "fine_share": "fine_points"}
+    text = say(abs(float(value)), of_shares.get(kind, kind), currency)
     sign, said = (UP, f"up {text}") if value > 0 else (DOWN, f"down {text}")
     if not any(digit in text for digit in "123456789"):
         sign, said = LEVEL, "no change"
@@ -196,6 +212,16 @@ LABELS = {
     "ame": "Average marginal effect",
     "ame_ci_low": "Effect from",
     "ame_ci_high": "Effect to",
+    "adjusted_ci_low": "Adjusted from",
+    "adjusted_ci_high": "Adjusted to",
+    "value_ci_low": "Value from",
+    "value_ci_high": "Value to",
+    "value_p_value": "Value p",
+    "value_q_value": "Value q",
+    "churn_ci_low": "Churn from",
+    "churn_ci_high": "Churn to",
+    "churn_p_value": "Churn p",
+    "churn_q_value": "Churn q",
     "fx": "Exchange rates",
     "auc": "AUC",
     "expected": "Expected",

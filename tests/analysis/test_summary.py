@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.analysis import summary
 from pipeline.data.schema.published import HEADLINES
+from pipeline.reporting import claims as claim_cards
 from pipeline.reporting import words
 
 AS_OF = dt.date(2026, 10, 31)
@@ -347,3 +348,74 @@ def test_where_there_is_no_model_page_one_says_why():
     said = summary.unclaimed(rows).tolist()
     assert said == ["No driver is claimed: too few for a model: 2 churns for 9 terms."]
     assert summary.unclaimed(pd.DataFrame()).empty
+
+
+# Claims.
+
+CARD = {
+    "chapter": "survival", "kind": "contrast", "name": "segment", "statement": "SMB against mid",
+    "estimand": "A difference.", "population": "All.", "cut_off": "2026-09-28", "unit": "months",
+    "estimate": -1.25, "ci_low": -2.0, "ci_high": -0.5, "p_value": 0.01, "n": 500, "n_events": 60,
+    "verdict": "supported", "reasons": [],
+}  # fmt: skip
+CARDS = pd.DataFrame([
+    CARD | {"kind": "headline", "name": "quick_ratio", "statement": "Quick ratio", "unit": "ratio",
+            "p_value": np.nan, "verdict": "fragile", "reasons": ["rank: one left out"],
+            "estimate": 2.0, "ci_low": np.nan, "ci_high": np.nan},
+    CARD,
+    CARD | {"chapter": "drivers", "p_value": 0.04, "unit": "ratio", "estimate": np.nan,
+            "ci_low": np.nan, "ci_high": np.nan, "verdict": "not identified",
+            "reasons": ["4 events for 3 terms"]},
+    CARD | {"chapter": "revenue", "p_value": 0.03},
+])  # fmt: skip
+
+
+def test_primary_contrasts_come_first_and_share_one_error_rate():
+    table = summary.claims(CARDS, ["survival", "drivers"])
+    assert table["chapter"].tolist() == ["survival", "drivers", "revenue", "survival"]
+    np.testing.assert_allclose(table["p_adjusted"], [0.02, 0.04, np.nan, np.nan])
+    assert table["failed"].tolist() == ["", "4 events for 3 terms", "", "rank: one left out"]
+
+
+def test_a_claim_is_shown_in_the_words_of_its_unit_or_says_that_it_is_not_identified():
+    table = summary.contrasts(summary.claims(CARDS, ["survival"]), words, "EUR")
+    assert table.loc[0, ["estimate", "interval", "p_adjusted"]].tolist() == [
+        "−1.3 months", "−2.0 to −0.5 months", "0.010",
+    ]  # fmt: skip
+    assert table.loc[1, ["estimate", "interval", "p_adjusted", "failed"]].tolist() == [
+        "not identified", "", "", "4 events for 3 terms",
+    ]  # fmt: skip
+
+
+def test_only_headlines_that_are_not_supported_are_listed_as_doubtful():
+    table = summary.doubtful(summary.claims(CARDS, []), words, "EUR")
+    assert table["claim"].tolist() == ["Quick ratio"]
+    assert table["interval"].tolist() == [""]
+
+
+def test_figures_of_a_month_that_is_only_not_settled_are_counted_and_not_listed():
+    waiting = CARDS.head(1).assign(reasons=[[claim_cards.NOT_SETTLED]])
+    table = summary.claims(waiting, [])
+    assert summary.doubtful(table, words, "EUR").empty
+    assert "1 fragile, 1 of these only because the month is not settled, and" in (
+        summary.say_claims(table, words)
+    )
+
+
+def test_a_headline_keeps_its_usual_decimals_and_a_small_contrast_gets_one_more():
+    small = CARDS.head(2).assign(unit="share", estimate=-0.0074, ci_low=np.nan, ci_high=np.nan)
+    table = summary.claims(small, [])
+    assert summary.doubtful(table, words, "EUR")["estimate"].tolist() == ["−0.7 %"]
+    assert summary.contrasts(table, words, "EUR")["estimate"].tolist() == ["−0.74 %"]
+
+
+def test_the_claims_are_counted_by_verdict():
+    assert summary.say_claims(summary.claims(CARDS, []), words) == (
+        "Of 4 claims on these pages 2 are supported, 1 fragile and 1 not identified."
+    )
+
+
+def test_no_chapter_leaves_no_claim():
+    table = summary.claims(CARDS.iloc[:0], ["survival"])
+    assert summary.contrasts(table, words, "EUR").empty
+    assert summary.doubtful(table, words, "EUR").empty

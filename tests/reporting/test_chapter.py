@@ -3,6 +3,7 @@
 import datetime as dt
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pandas as pd
@@ -51,6 +52,13 @@ def shown(monkeypatch) -> list[str]:
     return markup
 
 
+CONTRAST = {
+    "name": "segment", "statement": "SMB against enterprise", "estimand": "A ratio.",
+    "population": "All.", "estimate": 1.4, "ci_low": 1.1, "ci_high": 1.8, "unit": "ratio",
+    "p_value": 0.01, "n": 500, "n_events": 60, "checks": [],
+}  # fmt: skip
+
+
 def headline_rows(chapter: str, **changes: object) -> pd.DataFrame:
     row = {
         "estimate": 0.5, "ci_low": 0.4, "ci_high": float("nan"), "n": 100, "state": "ok",
@@ -61,12 +69,18 @@ def headline_rows(chapter: str, **changes: object) -> pd.DataFrame:
 
 
 def publish_all(chapter: chapters.Chapter) -> None:
-    for name, (_, columns) in TABLES.items():
-        if name.startswith(f"{chapter.name}."):
-            chapter.publish(name.split(".")[1], pd.DataFrame(columns=list(columns)))
+    publish_all_but_headline(chapter)
+    if hasattr(chapter.settings, "primary_contrast"):
+        chapter.contrast(**CONTRAST)
     rows = headline_rows(chapter.name)
     if len(rows):
         chapter.headline(rows)
+
+
+def publish_all_but_headline(chapter: chapters.Chapter) -> None:
+    for name, (_, columns) in TABLES.items():
+        if name.startswith(f"{chapter.name}."):
+            chapter.publish(name.split(".")[1], pd.DataFrame(columns=list(columns)))
 
 
 def test_without_a_period_the_newest_snapshot_is_opened(root, shown):
@@ -151,10 +165,10 @@ def test_the_runner_finds_tables_figures_headline_and_the_end_marker(root, shown
     assert (output / "tables" / "survival.curves.csv").read_text().startswith("stratum,level")
     assert (output / "figures" / "survival.by-segment.svg").read_text() == "<svg></svg>"
     assert (output / "figures" / "survival.by-segment.csv").read_text() == (
-        "level,share\n'=1+1,0.123456789012346\n"
+        "level,share\n'=1+1,0.1234567890123\n"
     )
     assert content["models"][0]["checks"] == [
-        {"name": "proportional hazards", "passed": False, "note": ""}
+        {"name": "proportional hazards", "passed": False, "is_hard": False, "note": ""}
     ]
     assert content["page_one"] == {"top": [{"day": "2026-10-01"}, {"day": None}]}
     assert 'href="figures/survival.by-segment.svg"' in "".join(shown)
@@ -171,6 +185,53 @@ def test_a_headline_gets_its_label_unit_and_change_and_missing_is_null(root, sho
     assert first["change"] == 0.02
     assert first["ci_high"] is None
     assert first["year_ago"] is None
+
+
+def test_each_headline_and_the_contrast_leave_a_claim_card(root, shown, tmp_path):
+    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    publish_all(opened)
+    opened.close()
+    cards = json.loads((tmp_path / "out" / "headline.json").read_text())["claims"]
+    assert [card["kind"] for card in cards] == ["contrast"] + ["headline"] * 3
+    assert cards[0]["statement"] == "SMB against enterprise"
+    assert cards[0]["cut_off"] == "2026-09-28"
+
+
+def test_a_chapter_has_one_primary_contrast(root, shown):
+    opened = open_chapter("survival")
+    opened.contrast(**CONTRAST)
+    with pytest.raises(UnfinishedChapterError, match="one is primary"):
+        opened.contrast(**CONTRAST)
+
+
+def test_a_hard_failure_prints_its_reason_in_place_of_the_headline(root, shown, tmp_path):
+    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    publish_all_but_headline(opened)
+    failed = {"name": "rank", "passed": False, "is_hard": True, "note": "nobody is left"}
+    opened.contrast(**CONTRAST)
+    opened.headline(headline_rows("survival"), checks={"retention_12_months": [failed]})
+    opened.close()
+    first, second, _ = json.loads((tmp_path / "out" / "headline.json").read_text())["headline"]
+    assert (first["estimate"], first["ci_low"], first["change"]) == (None, None, None)
+    assert (first["state"], first["note"]) == ("not_available", "nobody is left")
+    assert second["estimate"] == 0.5
+
+
+def test_a_picture_of_cells_that_privacy_hides_is_not_drawn(root, shown, tmp_path):
+    params = (root / "params.yaml").read_text().replace("min_cell: 0", "min_cell: 10")
+    (root / "params.yaml").write_text(params)
+    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    small = pd.DataFrame({"level": ["smb", "mid"], "n": [3, 40], "share": [0.1, 0.2]})
+    told = replace(PICTURE, rows=small, title="3 left", alt="3 of smb left")
+    opened.show(told)
+    opened.show(replace(told, name="large", rows=small.assign(n=[30, 40])))
+    assert "3 left" not in shown[-2]
+    assert "3 of smb" not in shown[-2]
+    assert "smaller than min_cell" in shown[-2]
+    assert (
+        "<svg></svg>" not in (tmp_path / "out" / "figures" / "survival.by-segment.svg").read_text()
+    )
+    assert "3 of smb left" in shown[-1]
 
 
 def test_a_table_without_its_promised_columns_is_refused(root, shown):
@@ -190,7 +251,7 @@ def test_a_headline_that_nobody_promised_is_refused(root, shown, change, words):
 
 def test_a_chapter_that_forgot_a_table_or_headline_leaves_no_end_marker(root, shown, tmp_path):
     opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
-    with pytest.raises(UnfinishedChapterError, match=r"survival\.curves.*retention_12_months"):
+    with pytest.raises(UnfinishedChapterError, match=r"survival\.curves.*12_months.*contrast"):
         opened.close()
     assert not (tmp_path / "out" / "complete.json").exists()
 

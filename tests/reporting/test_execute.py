@@ -18,9 +18,10 @@ PARAMETERS = "period: str = None\noutput: str = None"
 CLOSE = """
 import json, pathlib
 folder = pathlib.Path(output)
-marker = {"chapter": "summary", "period": period, "tables": [], "figures": []}
-content = {"downloads": [], "headline": [], "models": [], "page_one": {}}
-folder.mkdir(parents=True, exist_ok=True)
+marker = {"chapter": "summary", "period": period, "tables": ["summary.claims"], "figures": []}
+content = {"headline": [], "claims": [], "models": [], "page_one": {}}
+(folder / "tables").mkdir(parents=True, exist_ok=True)
+(folder / "tables" / "summary.claims.csv").write_text("chapter")
 (folder / "headline.json").write_text(json.dumps(content))
 (folder / "complete.json").write_text(json.dumps(marker))
 """
@@ -61,7 +62,7 @@ def test_a_chapter_that_ran_stands_in_its_folder_with_its_notebook(
 ) -> None:
     place = run_summary(paths, settings, CLOSE)
     names = sorted(path.name for path in place.iterdir())
-    assert names == ["complete.json", "headline.json", "notebook.ipynb"]
+    assert names == ["complete.json", "headline.json", "notebook.ipynb", "tables"]
     assert [path.name for path in place.parent.iterdir()] == ["2026-10"]
 
 
@@ -80,6 +81,26 @@ def test_the_kernel_finds_the_code_of_the_root_and_no_display(
     line = "import os, matplotlib; assert matplotlib.get_backend().lower() == 'agg'; "
     line += "assert os.environ['LODESTAR_ROOT'] == os.getcwd() and os.environ['TZ'] == 'UTC'"
     assert run_summary(paths, settings, line, CLOSE).is_dir()
+
+
+def test_a_month_without_an_annex_leaves_a_note_and_no_headline(
+    paths: Paths, settings: Settings
+) -> None:
+    execute.run_chapter("annex", OCTOBER, settings, paths)
+    assert store.read_json(paths.chapter("annex", OCTOBER) / "not_listed.json") == {
+        "chapter": "annex", "period": "2026-10", "is_listed": False,
+    }  # fmt: skip
+    assert not paths.headline("annex", OCTOBER).exists()
+    assert execute.pages_of(OCTOBER, settings)[-1] != "annex"
+
+
+def test_a_month_with_an_annex_runs_its_notebook(paths: Paths) -> None:
+    monthly = configuration.parse(
+        {"company": "acme", "company_name": "Acme", "periods": [], "annex": "monthly"}
+    )
+    assert execute.pages_of(OCTOBER, monthly)[-1] == "annex"
+    with pytest.raises(store.MissingDataError, match="99_annex"):
+        execute.run_chapter("annex", OCTOBER, monthly, paths)
 
 
 def test_a_chapter_that_is_not_listed_leaves_a_note_and_an_empty_headline(paths: Paths) -> None:
@@ -161,7 +182,7 @@ def write_revenue(folder: Path, tables: list[str], files: list[str]) -> None:
         store.write_text("x", folder / name)
 
 
-TABLES = ["mrr_bridge", "account_bridge", "definitions", "cohorts"]
+TABLES = ["mrr_bridge", "account_bridge", "definitions", "cohorts", "lifetime_value"]
 FILES = [f"tables/revenue.{name}.csv" for name in TABLES]
 FIGURES = ["figures/revenue.x.svg", "figures/revenue.x.csv", "headline.json"]
 

@@ -227,8 +227,9 @@ def test_restatements_are_said_with_a_sentence_labels_and_money():
     assert "1 figure of published months changed" in text
     cells = re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text[text.index("restatements-table") :])
     label = HEADLINES["mrr_end"].label
-    assert cells[6:12] == [
+    assert cells[7:14] == [
         "June 2026", label, "USD 90,000", "provisional", "USD 88,767", "down USD 1,234",
+        "later facts",
     ]  # fmt: skip
 
 
@@ -261,7 +262,8 @@ def headlines(**changes: object) -> pd.DataFrame:
         "name": "net_revenue_retention", "estimate": 0.983, "ci_low": 0.97, "ci_high": 0.99,
         "n": 1400, "state": "ok", "note": "", "previous": 0.987, "year_ago": None,
     }  # fmt: skip
-    return pd.DataFrame([row | changes])
+    return pd.DataFrame({name: value if isinstance(value, list) else [value]
+                         for name, value in (row | changes).items()})  # fmt: skip
 
 
 def tile(is_final: bool = True, **changes: object) -> str:
@@ -300,6 +302,15 @@ def test_a_fragile_number_and_a_target_are_said():
     said = tile(state="fragile", note="leans on 5 accounts", target=1.0, target_owner="Revenue")
     assert "fragile: leans on 5 accounts" in said
     assert "target 100.0 % (Revenue)" in said
+
+
+def test_a_tile_says_its_verdict_and_why_when_it_is_not_supported():
+    doubt = {"verdict": "fragile", "reasons": ["rank: one column left out"]}
+    assert tile(**{key: [value] for key, value in doubt.items()}).endswith(
+        "fragile: rank: one column left out"
+    )
+    known = {"verdict": ["fragile"], "reasons": [["the month is not settled"]]}
+    assert "fragile" not in tile(is_final=False, state="provisional", **known)
 
 
 def test_the_all_time_retention_carries_no_arrow():

@@ -2,6 +2,7 @@
 
 import datetime as dt
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 import ibis
@@ -30,6 +31,7 @@ def settings_of(company: str = "acme", **changes: object) -> Settings:
         "company_name": "Acme & <Söhne>",
         "periods": ["2026-08", "2026-09", "2026-10"],
         "chapters": ["summary", "revenue"],
+        "annex": "never",
         "summary": {"targets": {"mrr_end": {"target": 1000.0, "owner": "Revenue"}}},
     }
     return configuration.parse(content | changes)
@@ -38,7 +40,14 @@ def settings_of(company: str = "acme", **changes: object) -> Settings:
 class Month:
     """One period's inputs to publishing, written as the stages and chapters would."""
 
-    def __init__(self, root: Path, period: Period, settings: Settings | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        period: Period,
+        settings: Settings | None = None,
+        claims: Sequence[dict] = (),
+    ) -> None:
+        self.claims = list(claims)
         self.settings = settings or settings_of()
         self.paths = Paths(root, self.settings.company)
         self.period = period
@@ -51,6 +60,8 @@ class Month:
             store.write_parquet(schema.to_pyarrow().empty_table(), path)
         self.chapter("revenue", {"2026-08": 900.0, "2026-09": 950.0, str(period): 1000.5})
         self.chapter("summary", {})
+        if self.settings.has_annex(period):
+            self.chapter("annex", {})
 
     def chapter(self, name: str, mrr_end: dict[str, float]) -> None:
         """An executed notebook with its tables and headline."""
@@ -71,10 +82,15 @@ class Month:
              "state": "exact", "previous": None, "year_ago": None, "change": None}
             for each, line in HEADLINES.items() if line.chapter == name
         ]  # fmt: skip
-        content = about | {"headline": headline, "models": [], "page_one": {}, "downloads": []}
+        content = about | {
+            "headline": headline,
+            "claims": self.claims,
+            "models": [],
+            "page_one": {},
+        }
         store.write_json(content, folder / "headline.json")
         store.write_json(about | {"tables": tables, "figures": []}, folder / "complete.json")
-        if name != "summary":
+        if name not in ("summary", "annex"):
             store.write_json(content, self.paths.headline(name, self.period))
         cell = new_code_cell(
             "1", execution_count=1, metadata={"papermill": {"status": "completed"}}
@@ -330,8 +346,63 @@ def test_the_bridge_holds_what_was_first_published_and_the_record_lists_what_mov
     moved = {row["metric"]: row for row in later.report["restatements"]}
     assert moved["mrr_end"] == {
         "period": "2026-08", "metric": "mrr_end", "first_published": 1000.5,
-        "first_status": "final", "now": 910.25, "difference": -90.25,
+        "first_status": "final", "now": 910.25, "difference": -90.25, "reason": "later facts",
     }  # fmt: skip
+
+
+# The plan, and the annex.
+
+
+def test_a_changed_definition_is_said_on_page_one_in_the_index_and_beside_what_it_moved(
+    august: Month, tmp_path: Path
+) -> None:
+    august.publish()
+    later = Month(tmp_path, SEPTEMBER, settings_of(survival={"covariates": ["segment"]}))
+    later.chapter("revenue", {"2026-08": 910.25, "2026-09": 1000.5})
+    later.publish()
+    assert later.report["definition_changes"] == [
+        {"setting": "survival.covariates", "before": ["segment", "touch_model"],
+         "now": ["segment"], "since": "2026-08"},
+    ]  # fmt: skip
+    assert {row["reason"] for row in later.report["restatements"]} == {"new definition"}
+    page = (later.place / "index.html").read_text(encoding="utf-8")
+    assert "Definitions changed since the report of August 2026" in page
+    publish.write_index(later.paths)
+    index = (later.paths.reports / "index.html").read_text(encoding="utf-8")
+    assert index.count("definitions changed</span>") == 1
+
+
+def test_the_same_plan_is_no_change(august: Month, tmp_path: Path) -> None:
+    august.publish()
+    later = Month(tmp_path, SEPTEMBER)
+    later.publish()
+    assert later.report["definition_changes"] == []
+    assert later.report["provenance"]["plan_sha256"] == august.report["provenance"]["plan_sha256"]
+    assert later.report["plan"]["grace_days"] == 30
+
+
+def test_a_quarter_ends_with_an_annex_and_later_months_lead_to_it(tmp_path: Path) -> None:
+    quarterly = settings_of(annex="quarterly")
+    months = [Month(tmp_path, period, quarterly) for period in (AUGUST, SEPTEMBER, OCTOBER)]
+    for month in months:
+        month.publish()
+    august, september, october = months
+    assert [(month.place / "annex.html").is_file() for month in months] == [False, True, False]
+    assert "annex" not in september.report["chapters"]
+    assert "annex" not in (august.place / "index.html").read_text(encoding="utf-8")
+    assert 'href="annex.html"' in (september.place / "revenue.html").read_text(encoding="utf-8")
+    assert 'href="../2026-09/annex.html"' in (october.place / "index.html").read_text("utf-8")
+    publish.write_index(october.paths)
+    index = (october.paths.reports / "index.html").read_text(encoding="utf-8")
+    assert index.count('href="2026-09/annex.html"') == index.count("annex.html") == 1
+
+
+def test_a_quarter_without_its_annex_is_not_published(tmp_path: Path) -> None:
+    month = Month(tmp_path, SEPTEMBER, settings_of(annex="quarterly"))
+    (month.paths.chapter("annex", SEPTEMBER) / "complete.json").unlink()
+    with pytest.raises(publish.execute.ChapterFailedError, match="annex"):
+        month.publish()
+    assert not month.place.exists()
 
 
 # Companies and the index.

@@ -135,3 +135,12 @@ def test_a_column_name_becomes_a_label():
 def test_a_headline_has_the_label_that_its_tile_has():
     said = {name: words.label(name) for name in HEADLINES}
     assert said == {name: line.label for name, line in HEADLINES.items()}
+
+
+def test_small_shares_are_told_apart_by_a_decimal_more():
+    assert words.kind_of("share", -0.0012, 0.002, None) == "fine_share"
+    assert words.say(-0.0012, "fine_share") == "−0.12 %"
+    assert words.change(-0.0012, "fine_share", arrow=False) == "down 0.12 points"
+    assert words.kind_of("share", -0.0012, 0.02) == "share"
+    assert words.kind_of("months", 0.001) == "months"
+    assert words.kind_of("width of an interval", 0.001) == "number"

@@ -1,126 +1,18 @@
 """What does a report promise? Headlines and published tables by name, the same every month.
 
 Names, formulas and units hold still: tests, diffs and downstream users depend on them. Columns
-named here are always there; a chapter may publish more beside them.
+named here are always there; a chapter may publish more beside them. What each headline means
+stands in headlines.py.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from pipeline.data.schema.headlines import HEADLINES, Headline
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 STATES = (
     "exact", "ok", "provisional", "fragile", "not_reached", "not_available", "suppressed",
 )  # fmt: skip
-
-
-@dataclass(frozen=True)
-class Headline:
-    """A number on page one: its chapter, label, unit and formula in words."""
-
-    name: str
-    chapter: str
-    label: str
-    unit: str
-    formula: str
-
-
-def _headlines(chapter: str, rows: dict[str, tuple[str, str, str]]) -> dict[str, Headline]:
-    return {name: Headline(name, chapter, *words) for name, words in rows.items()}
-
-
-HEADLINES: dict[str, Headline] = {
-    **_headlines(
-        "revenue",
-        {
-            "account_churn_rate": (
-                "Account churn, source formula", "share",
-                "(customers at start − customers at end) / customers at start; "
-                "negative: customers grew",
-            ),
-            "revenue_churn_rate": (
-                "Revenue churn, source formula", "share",
-                "(MRR at start − MRR at end) / MRR at start; negative: revenue grew",
-            ),
-            "gross_account_churn_rate": (
-                "Gross account churn", "share",
-                "customers at start with no MRR at end / customers at start",
-            ),
-            "gross_mrr_churn_rate": (
-                "Gross MRR churn", "share", "(churned + contracted MRR) / MRR at start",
-            ),
-            "gross_revenue_retention": (
-                "Gross revenue retention, this month", "share",
-                "Σ min(MRR at start, MRR at end) / Σ MRR at start, customers at start",
-            ),
-            "net_revenue_retention": (
-                "Net revenue retention, this month", "share",
-                "Σ MRR at end / Σ MRR at start, customers at start; no new, no reactivation",
-            ),
-            "gross_revenue_retention_12_months": (
-                "Gross revenue retention, 12 months", "share",
-                "customers of 12 months ago: Σ min(MRR then, MRR now) / Σ MRR then",
-            ),
-            "net_revenue_retention_12_months": (
-                "Net revenue retention, 12 months", "share",
-                "customers of 12 months ago: Σ MRR now / Σ MRR then",
-            ),
-            "quick_ratio": (
-                "Quick ratio", "ratio",
-                "(new + reactivated + expanded MRR) / (churned + contracted MRR)",
-            ),
-            "mrr_start": ("MRR at start", "currency per month", "Σ MRR at P0"),
-            "mrr_end": ("MRR", "currency per month", "Σ MRR at P1"),
-            "customers_start": (
-                "Customers at start", "accounts", "accounts with MRR above 0 at P0",
-            ),
-            "customers_end": ("Customers", "accounts", "accounts with MRR above 0 at P1"),
-        },
-    ),
-    **_headlines(
-        "survival",
-        {
-            "retention_12_months": (
-                "12-month retention, all time", "share",
-                "Kaplan–Meier S(366 days), first spells, delayed entry, no administrative exits",
-            ),
-            "retention_12_months_recent": (
-                "12-month retention, at last year's rates", "share",
-                "period life table of the 12 months to the cut-off, S(366 days)",
-            ),
-            "median_lifetime_months": (
-                "Median lifetime", "months", "first t with S(t) ≤ 0.5, days / 30.4375",
-            ),
-        },
-    ),
-    **_headlines(
-        "time_to_value",
-        {
-            "median_time_to_value_days": (
-                "Median time to value", "days",
-                "first day on which the incidence of first value against churn reaches 0.5",
-            ),
-            "median_time_to_value_days_recent": (
-                "Median time to value, started in the last 12 months", "days",
-                "the same, accounts first paid in the 12 months to the cut-off",
-            ),
-            "value_by_day_30_share": (
-                "Value by day 30", "share", "incidence of first value at day 30, of all starters",
-            ),
-            "value_by_day_30_share_recent": (
-                "Value by day 30, started in the last 12 months", "share",
-                "the same, accounts first paid in the 12 months to the cut-off",
-            ),
-            "value_by_day_90_share": (
-                "Value by day 90", "share", "incidence of first value at day 90, of all starters",
-            ),
-            "value_by_day_90_share_recent": (
-                "Value by day 90, started in the last 12 months", "share",
-                "the same, accounts first paid in the 12 months to the cut-off",
-            ),
-        },
-    ),
-}  # fmt: skip
 
 TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
     "population.exclusions": (
@@ -156,6 +48,11 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("cohort", "age_months", "n_start", "n", "retained_share", "ci_low", "ci_high",
          "mrr_share"),
     ),
+    "revenue.lifetime_value": (
+        "one row per level and horizon, the usual wrong number beside",
+        ("level", "horizon_months", "estimate", "ci_low", "ci_high", "wrong_revenue_over_churn",
+         "n", "n_events", "n_at_risk", "note"),
+    ),
     "survival.curves": (
         "one row per stratum, level and event or censoring time",
         ("stratum", "level", "time_days", "estimate", "ci_low", "ci_high", "n_at_risk", "n_events",
@@ -189,5 +86,33 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
         ("method", "measure", "landmark_day", "estimate", "ci_low", "ci_high", "n", "n_events",
          "is_valid"),
     ),
+    "time_to_value.determinants": (
+        "one row per term and level: what goes with value, and with churn before value",
+        ("term", "level", "reference", "value_hazard_ratio", "value_ci_low", "value_ci_high",
+         "value_q_value", "churn_hazard_ratio", "churn_ci_low", "churn_ci_high", "churn_q_value",
+         "n", "n_value", "n_churn", "note"),
+    ),
+    "annex.grace": (
+        "one row per grace and month",
+        ("grace_days", "cut_off", "period", "is_common", "n", "n_lost", "gross_account_churn_rate",
+         "ci_low", "ci_high", "gross_mrr_churn_rate", "note"),
+    ),
+    "annex.specifications": (
+        "one row per chapter, contrast and way to compute it",
+        ("chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit",
+         "n", "n_events", "is_primary", "note"),
+    ),
+    "annex.bias_ledger": (
+        "one row per usual shortcut: what it would have said, and the right number",
+        ("chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
+         "right_ci_high", "unit", "n", "note"),
+    ),
+    "summary.claims": (
+        "one row per headline and primary contrast",
+        ("chapter", "kind", "name", "claim", "verdict", "failed", "estimate", "ci_low", "ci_high",
+         "unit", "n", "n_events", "p_value", "p_adjusted", "estimand", "population", "cut_off"),
+    ),
 }  # fmt: skip
 """Promised columns of each published table. A chapter may publish further tables of its own."""
+
+__all__ = ["HEADLINES", "SCHEMA_VERSION", "STATES", "TABLES", "Headline"]

@@ -88,7 +88,9 @@ SUBSCRIPTIONS = table(
         "is_trial": column("flag", "A trial row is never a customer."),
         "notice_date": column("day", "Cancellation asked for."),
         "end_type": column("code", "How it ended.", values=END_TYPES, known_with="end_date"),
-        "end_reason": column("text", "Why it ended, as coded by the source.", known_with="end_date"),
+        "end_reason": column(
+            "text", "Why it ended, as coded by the source.", known_with="end_date"
+        ),
         "recorded_at": _recorded(),
     },
     note="A change of plan, seats or price is a new row; end_date is exclusive.",
@@ -162,8 +164,12 @@ SURVEYS = table(
         "sent_at": column("instant", "When it was sent.", must=True),
         "responded_at": column("instant", "When it was answered; blank: not answered."),
         "score": column("number", "Answer.", lowest=0, unit="points", known_with="responded_at"),
-        "comment": column("text", "Words of the customer.", sensitivity="personal", known_with="responded_at"),
-        "reason_code": column("text", "Coded reason, of stayers and leavers.", known_with="responded_at"),
+        "comment": column(
+            "text", "Words of the customer.", sensitivity="personal", known_with="responded_at"
+        ),
+        "reason_code": column(
+            "text", "Coded reason, of stayers and leavers.", known_with="responded_at"
+        ),
         "followed_up_at": column("instant", "When somebody came back to it."),
         "closed_at": column("instant", "When the loop was closed."),
         "recorded_at": _recorded(),
@@ -181,7 +187,9 @@ TICKETS = table(
         "opened_at": column("instant", "When it was opened.", must=True),
         "first_response_at": column("instant", "First answer."),
         "resolved_at": column("instant", "When it was resolved; blank: open."),
-        "handle_minutes": column("number", "Working time.", lowest=0, unit="minutes", known_with="resolved_at"),
+        "handle_minutes": column(
+            "number", "Working time.", lowest=0, unit="minutes", known_with="resolved_at"
+        ),
         "category": column("code", "Kind.", values=("question", "bug", "complaint", "billing")),
         "severity": column("text", "Severity, as the source writes it."),
         "recorded_at": _recorded(),
@@ -224,7 +232,9 @@ PLAYS = table(
         "started_at": column("instant", "Start; blank: never started."),
         "ended_at": column("instant", "End."),
         "cancelled_by": column("code", "Who cancelled it.", values=("vendor", "customer")),
-        "minutes": column("number", "Working time.", lowest=0, unit="minutes", known_with="ended_at"),
+        "minutes": column(
+            "number", "Working time.", lowest=0, unit="minutes", known_with="ended_at"
+        ),
         "cost": column("money", "Cost.", lowest=0, unit="currency", known_with="ended_at"),
         "recorded_at": _recorded(),
     },

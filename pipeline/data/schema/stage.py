@@ -105,7 +105,9 @@ MRR_LEDGER = table(
     {
         "period": _period("Month"),
         "account_id": _account(),
-        "mrr_start": column("money", "MRR at P0 at the opening rate, bridged.", must=True, unit=BY_MONTH),
+        "mrr_start": column(
+            "money", "MRR at P0 at the opening rate, bridged.", must=True, unit=BY_MONTH
+        ),
         "mrr_end": column(
             "money", "MRR at P1 at the opening rate, bridged.", must=True, unit=BY_MONTH
         ),

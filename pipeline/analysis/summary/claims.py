@@ -1,0 +1,106 @@
+"""Which numbers of this report would an expert sign? The claim cards on one page.
+
+Works on the claim cards of the listed chapters. Makes summary.claims. The subtle point: the primary
+contrasts share one error rate, so their p values are adjusted together (Holm), and one that could
+not be made is not counted as looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis.summary.wording import Words
+from pipeline.statistics.multiplicity import holm
+
+SUPPORTED, FRAGILE, NOT_IDENTIFIED = "supported", "fragile", "not identified"
+NOT_SETTLED = "the month is not settled"
+"""What a claim card says of a figure of the books in a provisional month."""
+CLAIM_COLUMNS = [
+    "chapter", "kind", "name", "claim", "verdict", "failed", "estimate", "ci_low", "ci_high",
+    "unit", "n", "n_events", "p_value", "p_adjusted", "estimand", "population", "cut_off",
+]  # fmt: skip
+
+
+def claims(cards: pd.DataFrame, family: Collection[str]) -> pd.DataFrame:
+    """Every claim with its verdict; primary contrasts first, adjusted together.
+
+    Args:
+        cards: chapter, kind (headline, contrast), name, statement, estimand, population, cut_off,
+            unit, estimate, ci_low, ci_high, p_value, n, n_events, verdict, reasons (list).
+        family: chapters whose primary contrasts share one error rate.
+
+    Returns:
+        one row per claim: CLAIM_COLUMNS. `failed` says why a claim is not supported; `p_adjusted`
+        is Holm's over the family and blank for others.
+
+    Source: Holm (1979), Scand J Stat 6: 65.
+    """
+    is_contrast = cards["kind"] == "contrast"
+    ordered = pd.concat([cards[is_contrast], cards[~is_contrast]], ignore_index=True)
+    is_member = (ordered["kind"] == "contrast") & ordered["chapter"].isin(set(family))
+    adjusted = np.full(len(ordered), np.nan)
+    adjusted[is_member] = holm(ordered.loc[is_member, "p_value"])
+    failed = ["; ".join(reasons) for reasons in ordered["reasons"]]
+    return ordered.assign(claim=ordered["statement"], failed=failed, p_adjusted=adjusted)[
+        CLAIM_COLUMNS
+    ]
+
+
+def contrasts(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
+    """The primary contrasts as a reader sees them: one row each, the reason where no number is."""
+    return _worded(table[table["kind"] == "contrast"], words, currency).assign(
+        p_adjusted=[
+            _p(value, words) for value in table.loc[table["kind"] == "contrast", "p_adjusted"]
+        ]
+    )
+
+
+def doubtful(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
+    """The headlines that are not supported, as a reader sees them.
+
+    Those of a month that is only not settled yet are left to the sentence.
+    """
+    is_doubtful = (table["verdict"] != SUPPORTED) & (table["failed"] != NOT_SETTLED)
+    is_shown = (table["kind"] == "headline") & is_doubtful
+    return _worded(table[is_shown], words, currency)
+
+
+def say_claims(table: pd.DataFrame, words: Words) -> str:
+    """How many claims an expert would sign, and how many not."""
+    found = table["verdict"].value_counts()
+    counts = [int(found.get(word, 0)) for word in (SUPPORTED, FRAGILE, NOT_IDENTIFIED)]
+    open_ = int((table["failed"] == NOT_SETTLED).sum())
+    waiting = f", {words.count(open_)} of these only because {NOT_SETTLED}," if open_ else ""
+    return (
+        f"Of {words.counted(len(table), 'claim')} on these pages {words.count(counts[0])} are "
+        f"supported, {words.count(counts[1])} fragile{waiting} and {words.count(counts[2])} not "
+        "identified."
+    )
+
+
+def _worded(rows: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
+    """Estimate and interval in the words of their unit, or why there are none."""
+    said = [_say(row, words, currency) for row in rows.to_dict("records")]
+    columns = ["chapter", "claim", "verdict", "failed", "estimate", "interval", "n", "n_events"]
+    shown = rows.assign(
+        estimate=[estimate for estimate, _ in said], interval=[span for _, span in said]
+    )
+    return shown[columns].reset_index(drop=True)
+
+
+def _say(row: dict[str, object], words: Words, currency: str) -> tuple[str, str]:
+    if pd.isna(row["estimate"]):
+        return "not identified", ""
+    unit = str(row["unit"])
+    limits = row["ci_low"], row["ci_high"]
+    has_interval = not all(pd.isna(limit) for limit in limits)
+    kind = words.kind_of(unit, row["estimate"], *limits) if row["kind"] == "contrast" else unit
+    span = words.interval(*limits, kind, currency) if has_interval else ""
+    return words.say(row["estimate"], kind, currency), span
+
+
+def _p(value: float, words: Words) -> str:
+    return "" if pd.isna(value) else words.p_value(value)

@@ -1,0 +1,89 @@
+"""What moved, what may still come back, and who is next?
+
+Works on revenue's bridge and stay_lost and on the snapshot's accounts. Makes summary.coming and
+at_risk. The subtle point: nobody is counted twice, and a customer without a stated term is in
+notice or in no row.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Mapping
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis.summary.wording import Words
+
+
+def movements(bridge: pd.DataFrame) -> pd.DataFrame:
+    """The month's bridge as it adds up: what was lost has a minus.
+
+    Takes revenue's bridge (step, mrr, kind). Gives one row per step: step, mrr.
+    """
+    if bridge.empty:
+        return pd.DataFrame(columns=["step", "mrr"])
+    signed = bridge["mrr"].where(bridge["kind"] != "down", -bridge["mrr"])
+    return pd.DataFrame({"step": bridge["step"], "mrr": signed})
+
+
+def still_pending(stay_lost: pd.DataFrame, words: Words, currency: str) -> pd.Series:
+    """Whether losses of the month may still come back: one sentence, none without revenue.
+
+    Takes revenue's stay_lost (n_lost, mrr_lost, n_pending, meaning).
+    """
+    return pd.Series(
+        [_say_pending(row, words, currency) for row in stay_lost.to_dict("records")], dtype=object
+    )
+
+
+def _say_pending(row: Mapping[str, object], words: Words, currency: str) -> str:
+    if pd.isna(row["n_pending"]):
+        return "Too few customers were lost to say how many may still come back."
+    if not row["n_pending"]:
+        return "Every lapse of the month is settled: none of its losses can come back as a gap."
+    lost = f"{words.counted(row['n_lost'], 'customer')} lost in the month"
+    paid = f"with MRR of {words.money(row['mrr_lost'], currency)}"
+    return f"{lost}, {paid}, {words.count(row['n_pending'])} within the grace: {row['meaning']}."
+
+
+def coming(accounts: pd.DataFrame, as_of: dt.date, horizon_days: int) -> pd.DataFrame:
+    """Customers who asked to leave, and those whose stated commitment ends soon.
+
+    Takes accounts (is_customer, is_in_notice, term_ends_on, mrr at P1). Nobody is counted twice; a
+    customer without a stated term is in notice or in no row.
+    Gives three rows: what, n, mrr, mrr_share (of all MRR).
+    """
+    customers = accounts[accounts["is_customer"].astype(bool)]
+    reason = _reason(customers, as_of, horizon_days)
+    total = customers["mrr"].sum()
+    parts = [
+        ("in notice", reason == "in notice"),
+        (f"commitment ends within {horizon_days} days", reason == "commitment ends"),
+        ("either", reason != ""),
+    ]
+    rows = [(what, int(is_in.sum()), customers.loc[is_in, "mrr"].sum()) for what, is_in in parts]
+    table = pd.DataFrame(rows, columns=["what", "n", "mrr"])
+    return table.assign(mrr_share=table["mrr"] / total if total else np.nan)
+
+
+def at_risk(
+    accounts: pd.DataFrame, as_of: dt.date, horizon_days: int, n_shown: int = 10
+) -> pd.DataFrame:
+    """The largest of them: account_id, why, date (of the notice or the end of term), mrr."""
+    customers = accounts[accounts["is_customer"].astype(bool)]
+    listed = customers.assign(why=_reason(customers, as_of, horizon_days))
+    listed = listed[listed["why"] != ""]
+    is_notice = listed["why"] == "in notice"
+    listed = listed.assign(date=listed["notice_date"].where(is_notice, listed["term_ends_on"]))
+    ordered = listed.sort_values(["mrr", "account_id"], ascending=[False, True])
+    return ordered[["account_id", "why", "date", "mrr"]].head(n_shown).reset_index(drop=True)
+
+
+def _reason(customers: pd.DataFrame, as_of: dt.date, horizon_days: int) -> pd.Series:
+    until = pd.Timestamp(as_of) + pd.Timedelta(days=horizon_days)
+    ends = customers["term_ends_on"]
+    is_due = (ends > pd.Timestamp(as_of)) & (ends <= until)
+    is_notice = customers["is_in_notice"].astype(bool)
+    named = np.select([is_notice, is_due], ["in notice", "commitment ends"], "")
+    return pd.Series(named, index=customers.index, dtype=object)

@@ -1,0 +1,40 @@
+"""How are numbers said? The part of a writer of numbers that page one needs; it is passed in.
+
+The subtle point: analysis knows no wording of its own, so a sentence is put together here and each
+number in it is said by whoever shows it.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Words(Protocol):
+    """How numbers are said; the notebook passes pipeline.reporting.words."""
+
+    def share(self, value: float, decimals: int = 1) -> str:
+        """0.1234 as `12.3 %`."""
+
+    def count(self, value: float) -> str:
+        """1234 as `1,234`."""
+
+    def counted(self, value: float, one: str) -> str:
+        """`1 customer`, `1,234 customers`."""
+
+    def money(self, value: float, currency: str) -> str:
+        """305000 as `USD 305,000`."""
+
+    def interval(self, low: float, high: float, kind: str, currency: str = "") -> str:
+        """`12.1 % to 13.0 %`."""
+
+    def say(self, value: float, kind: str, currency: str = "") -> str:
+        """A number in the words of its unit."""
+
+    def kind_of(self, unit: str, *values: float) -> str:
+        """How finely numbers of a unit are said."""
+
+    def p_value(self, value: float) -> str:
+        """0.0341 as `0.034`."""
+
+    def month(self, period: str) -> str:
+        """`2026-10` as `October 2026`."""

@@ -53,6 +53,20 @@ def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Prop
     return Proportion(*values)
 
 
+def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Proportion:
+    """Estimate a share with its exact binomial interval, which covers at least as often as it says.
+
+    Returns:
+        (estimate, ci_low, ci_high); missing when n is 0.
+
+    Source: Clopper and Pearson (1934).
+    """
+    if n == 0:
+        return Proportion(np.float64(np.nan), np.float64(np.nan), np.float64(np.nan))
+    low, high = proportion_confint(successes, n, alpha=1 - confidence, method="beta")
+    return Proportion(np.float64(successes / n), np.float64(low), np.float64(high))
+
+
 def newcombe(
     successes_1: int, n_1: int, successes_2: int, n_2: int, confidence: float = 0.95
 ) -> Proportion:

@@ -9,50 +9,15 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.analysis import drivers, drivers_design, drivers_forecast
+from pipeline.analysis import drivers
+from pipeline.analysis.drivers import design as drivers_design
+from pipeline.analysis.drivers.effects import EFFECT_COLUMNS, _verdict
 from pipeline.data.schema.published import TABLES
 from pipeline.statistics import cloglog, grouped_hazard
+from tests.analysis.driver_world import CANDIDATES, TRUTH, world
 
 SHARED = Path(__file__).parents[2] / ".." / "shared" / "reference"
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason="no shared reference numbers")
-CANDIDATES = ["usage_days", "has_value", "segment", "noise"]
-TRUTH = {"usage": -0.10, "value": np.log(0.5), "ent": -1.1}
-
-
-def world(accounts: int, months: int, seed: int, truth: dict[str, float] = TRUTH) -> pd.DataFrame:
-    """Account-months of a company whose churn follows a known grouped hazard, all rows settled.
-
-    The last month has no outcome: it is the month to come.
-    """
-    draws = np.random.default_rng(seed)
-    periods = pd.period_range("2024-01", periods=months + 1, freq="M").astype(str)
-    segment = np.where(draws.random(accounts) < 0.3, "ENT", "SMB")
-    start = draws.integers(0, months, accounts)
-    value_at = draws.integers(1, 12, accounts)
-    alive = np.ones(accounts, bool)
-    blocks = []
-    for month, period in enumerate(periods):
-        seen = np.flatnonzero(alive & (start <= month))
-        usage = draws.poisson(8, len(seen))
-        tenure = month - start[seen]
-        has_value = tenure >= value_at[seen]
-        eta = (
-            np.log(0.06)
-            + truth["usage"] * (usage - 8)
-            + truth["value"] * has_value
-            + truth["ent"] * (segment[seen] == "ENT")
-        )
-        churned = draws.random(len(seen)) < -np.expm1(-np.exp(eta))
-        known = {"is_settled": True, "is_churn": churned}
-        unknown = {"is_settled": False, "is_churn": None}
-        month_rows = pd.DataFrame(
-            {"period": period, "account_id": seen.astype(str), "tenure_months": tenure,
-             "usage_days": usage, "has_value": has_value, "segment": segment[seen],
-             "noise": draws.normal(size=len(seen)), "mrr": 100.0, "is_age_known": True}
-        )  # fmt: skip
-        blocks.append(month_rows.assign(**(known if month < months else unknown)))
-        alive[seen[churned]] = False
-    return pd.concat([block.astype({"is_churn": object}) for block in blocks], ignore_index=True)
 
 
 @pytest.fixture(scope="module")
@@ -66,13 +31,13 @@ def model(rows) -> drivers.DriverModel:
 
 
 @pytest.fixture(scope="module")
-def origins(rows) -> list[drivers_forecast.Origin]:
-    return drivers_forecast.rolling_origins(drivers.settled(rows), CANDIDATES, 10)
+def origins(rows) -> list[drivers.Origin]:
+    return drivers.rolling_origins(drivers.settled(rows), CANDIDATES, 10)
 
 
 @pytest.fixture(scope="module")
 def effects(model, origins) -> pd.DataFrame:
-    return drivers.effects(model, drivers_forecast.sign_records(model, origins), 0.95, 0.10)
+    return drivers.effects(model, drivers.sign_records(model, origins), 0.95, 0.10)
 
 
 # Which rows, which candidates.
@@ -124,7 +89,10 @@ def design_rows(**columns) -> pd.DataFrame:
         (["x"] * 40, "one level to compare"),
         ([True] * 40, "0 events among 0 accounts"),
         (pd.date_range("2026-01-01", periods=40), "a date is no driver"),
-        ([f"id{number}" for number in range(40)], "one level to compare"),
+        (
+            [f"id{number}" for number in range(40)],
+            "about as many levels as accounts: it names them",
+        ),
     ],
 )
 def test_a_candidate_that_carries_nothing_is_left_out_and_named(values, reason):
@@ -138,10 +106,10 @@ def test_a_candidate_that_the_data_lack_is_named():
     assert recipe.left_out.iloc[0].tolist() == ["seats", "", "no value in the data"]
 
 
-def test_a_level_in_which_nobody_left_counts_as_the_reference_and_is_named():
+def test_without_a_penalty_a_level_in_which_nobody_left_counts_as_the_reference_and_is_named():
     rows = design_rows(plan=["x"] * 20 + ["y"] * 10 + ["z"] * 10)
     rows = rows.assign(is_churn=[True, False] * 15 + [False] * 10)
-    recipe = drivers_design.learn(rows, ["plan"])
+    recipe = drivers_design.learn(rows, ["plan"], folds_separated=True)
     assert recipe.terms[["level", "reference"]].to_numpy().tolist() == [["y", "x"]]
     assert recipe.left_out[["level", "reason"]].to_numpy().tolist() == [
         ["z", "0 events among 10 accounts; counted as other"],
@@ -197,7 +165,8 @@ def test_a_column_that_follows_from_another_is_left_out_and_named():
     draws = np.random.default_rng(20261111).normal(size=40)
     recipe = drivers_design.learn(design_rows(one=draws, two=2 * draws + 1), ["one", "two"])
     assert list(recipe.terms["driver"]) == ["one"]
-    assert recipe.left_out.iloc[0]["driver"] == "two"
+    assert recipe.left_out.iloc[0].tolist() == ["two", "", "says the same as one"]
+    assert recipe.dependent == ("two (as one)",)
 
 
 def test_levels_and_quarters_not_seen_before_count_as_the_nearest_known():
@@ -277,40 +246,41 @@ def test_three_churns_are_too_few_for_a_model_and_nothing_is_claimed():
     model = drivers.fit(settled, CANDIDATES, 10)
     assert model.fitted is None
     assert model.reason.startswith("too few for a model: 3 churns for")
-    origins = drivers_forecast.rolling_origins(settled, CANDIDATES, 10)
-    signs = drivers_forecast.sign_records(model, origins)
+    origins = drivers.rolling_origins(settled, CANDIDATES, 10)
+    signs = drivers.sign_records(model, origins)
     effects = drivers.effects(model, signs, 0.95, 0.1)
     assert effects.empty
     assert set(TABLES["drivers.effects"][1]) <= set(effects.columns)
     assert drivers.page_one(effects).empty
     assert drivers.no_model(model)["reason"].tolist() == [model.reason]
     assert drivers.vif(model, 5).empty
-    calibration, validation = drivers_forecast.hold_out(settled, CANDIDATES, 3, 10, 0.95)
-    assert calibration.empty
-    assert validation.empty
-    assert drivers_forecast.forecast(rows, model, origins, 0.95, 1).empty
+    held = drivers.hold_out(settled, CANDIDATES, 3, 10)
+    assert all(table.empty for table in drivers.held_against(held, 0.95))
+    assert drivers.importance(held, 0.95).empty
+    told = drivers.back_test(origins, settled, 1, 12)
+    assert drivers.forecast(told, drivers.shipped(drivers.grades(told, 0.95)), 0.95).empty
 
 
 def test_no_rows_at_all_give_no_model_and_no_crash():
     rows = drivers.settled(world(50, 6, 20261113)).iloc[:0]
     model = drivers.fit(rows, CANDIDATES, 10)
     assert model.reason == "no driver with two values to compare"
-    assert drivers_forecast.rolling_origins(rows, CANDIDATES, 10) == []
-    assert drivers_forecast.hold_out(rows, CANDIDATES, 3, 10, 0.95)[0].empty
+    assert drivers.rolling_origins(rows, CANDIDATES, 10) == []
+    assert drivers.hold_out(rows, CANDIDATES, 3, 10) is None
 
 
 def test_a_finding_needs_a_small_q_and_a_steady_sign():
     row = {"q_value": 0.01, "sign_record": 1.0, "hazard_ratio": 1.5}
-    assert drivers._verdict(row, 0.1) == "goes with leaving"
-    assert drivers._verdict(row | {"hazard_ratio": 0.5}, 0.1) == "goes with staying"
-    assert drivers._verdict(row | {"sign_record": 0.5}, 0.1) == "sign not steady"
-    assert drivers._verdict(row | {"q_value": 0.2}, 0.1) == "no clear sign"
-    assert drivers._verdict(row | {"q_value": np.nan}, 0.1) == "no clear sign"
+    assert _verdict(row, 0.1) == "goes with leaving"
+    assert _verdict(row | {"hazard_ratio": 0.5}, 0.1) == "goes with staying"
+    assert _verdict(row | {"sign_record": 0.5}, 0.1) == "sign not steady"
+    assert _verdict(row | {"q_value": 0.2}, 0.1) == "no clear sign"
+    assert _verdict(row | {"q_value": np.nan}, 0.1) == "no clear sign"
 
 
 def test_page_one_shows_the_largest_differences_of_each_kind():
     effects = pd.DataFrame(
-        {name: [np.nan] * 6 for name in drivers.EFFECT_COLUMNS}
+        {name: [np.nan] * 6 for name in EFFECT_COLUMNS}
         | {"driver": list("abcdef"), "level": "", "ame": [0.01, 0.03, 0.02, 0.04, -0.01, -0.5],
            "verdict": [drivers.LEAVING] * 4 + [drivers.STAYING, drivers.UNCLEAR]}
     )  # fmt: skip
@@ -350,7 +320,7 @@ def test_validation_agrees_with_r():
     pima = pd.read_csv(SHARED / "data" / "pima_test_predictions.csv")
     expected = pd.read_csv(SHARED / "binary_validation.csv").set_index("metric")["value"]
     null = float(pima["y"].mean())
-    found = drivers_forecast.validation(
+    found = drivers.validation(
         pima["p"].to_numpy(), pima["y"].to_numpy(float), null, 0.95
     ).set_index("measure")
     names = {
@@ -374,7 +344,7 @@ def test_calibration_counts_every_row_once_in_ten_bands():
     draws = np.random.default_rng(20261114)
     risk = draws.random(1003) * 0.2
     churned = (draws.random(1003) < risk).astype(float)
-    table = drivers_forecast.calibration(risk, churned, 0.95)
+    table = drivers.calibration(risk, churned, 0.95)
     assert list(table["band"]) == list(range(1, 11))
     assert table["n"].sum() == 1003
     assert table["n_events"].sum() == churned.sum()
@@ -384,7 +354,8 @@ def test_calibration_counts_every_row_once_in_ten_bands():
 
 def test_a_true_model_holds_on_the_months_kept_out(rows):
     settled = drivers.settled(rows)
-    calibration, validation = drivers_forecast.hold_out(settled, CANDIDATES, 6, 10, 0.95)
+    held = drivers.hold_out(settled, CANDIDATES, 6, 10)
+    calibration, validation = drivers.held_against(held, 0.95)
     measures = validation.set_index("measure")
     assert measures.loc["calibration_slope", "ci_low"] < 1
     assert measures.loc["calibration_slope", "ci_high"] > 1
@@ -400,7 +371,7 @@ def test_later_rows_change_nothing_that_an_earlier_origin_said(rows, origins):
         usage_days=settled["usage_days"].where(settled["period"] < first.period, 99),
         is_churn=settled["is_churn"] | (settled["period"] >= first.period),
     )
-    again = drivers_forecast.rolling_origins(poisoned, CANDIDATES, 10)[0]
+    again = drivers.rolling_origins(poisoned, CANDIDATES, 10)[0]
     assert again.coefficients.params == pytest.approx(first.coefficients.params, abs=1e-12)
 
 
@@ -409,7 +380,7 @@ def test_outcomes_of_the_months_kept_out_do_not_move_what_is_predicted_for_them(
     kept_out = settled["period"].isin(sorted(settled["period"].unique())[-3:])
     poisoned = settled.assign(is_churn=settled["is_churn"] | (kept_out & (settled["noise"] > 0)))
     said, again = (
-        drivers_forecast.hold_out(either, CANDIDATES, 3, 10, 0.95)[0]
+        drivers.held_against(drivers.hold_out(either, CANDIDATES, 3, 10), 0.95)[0]
         for either in (settled, poisoned)
     )
     assert list(again["predicted"]) == pytest.approx(list(said["predicted"]), rel=1e-12)
@@ -417,65 +388,11 @@ def test_outcomes_of_the_months_kept_out_do_not_move_what_is_predicted_for_them(
 
 
 def test_signs_are_counted_over_the_origins(model, origins):
-    records = drivers_forecast.sign_records(model, origins)
+    records = drivers.sign_records(model, origins)
     terms = model.recipe.terms.set_index("column")
     assert len(origins) == 6
     assert (records[terms["driver"] != "noise"] == 1).all()
     assert records.isin(np.arange(7) / 6).all()
-
-
-def test_the_next_month_is_forecast_and_the_last_ones_stand_beside_their_outcome(
-    rows, model, origins
-):
-    table = drivers_forecast.forecast(rows, model, origins, 0.95, 20261115)
-    coming = table[table["is_next"].astype(bool)].set_index("measure")
-    assert coming["target_period"].tolist() == ["2026-01"] * 2
-    assert coming["observed"].isna().all()
-    lost = coming.loc["customers_lost"]
-    assert lost["n"] == (rows["period"] == "2026-01").sum()
-    assert lost["ci_low"] < lost["expected"] < lost["ci_high"]
-    assert coming.loc["mrr_lost", "expected"] == pytest.approx(100 * lost["expected"])
-    past = table[~table["is_next"].astype(bool) & (table["measure"] == "customers_lost")]
-    settled = drivers.settled(rows)
-    for row in past.itertuples():
-        month = settled[settled["period"] == row.target_period]
-        assert row.observed == month["is_churn"].sum()
-    again = drivers_forecast.forecast(rows, model, origins, 0.95, 20261115)
-    pd.testing.assert_frame_equal(table, again)
-
-
-def test_months_that_share_a_shock_get_wider_intervals(rows, model, origins):
-    calm = drivers_forecast.shared_shock(origins)
-    shaken = [
-        drivers_forecast.Origin(
-            origin.period, origin.recipe, origin.coefficients,
-            origin.rows.assign(is_churn=origin.rows.index < churns),
-            origin.probability,
-        )
-        for origin, churns in zip(origins, [5, 60, 10, 70, 5, 80], strict=True)
-    ]  # fmt: skip
-    assert drivers_forecast.shared_shock(shaken) > max(0.3, calm)
-    widths = [
-        table.loc[table["is_next"].astype(bool) & (table["measure"] == "customers_lost"),
-                  ["ci_low", "ci_high"]].diff(axis=1).iloc[0, 1]
-        for table in (
-            drivers_forecast.forecast(rows, model, either, 0.95, 1) for either in (origins, shaken)
-        )
-    ]  # fmt: skip
-    assert widths[1] > 1.5 * widths[0]
-
-
-def test_page_one_has_the_last_forecast_beside_its_outcome_and_the_next(rows, model, origins):
-    table = drivers_forecast.forecast(rows, model, origins, 0.95)
-    beside = drivers_forecast.side_by_side(table)
-    assert list(beside["target_period"]) == ["2025-12", "2026-01"]
-    assert beside["customers_observed"].notna().tolist() == [True, False]
-    assert beside["mrr_expected"].iloc[1] == pytest.approx(
-        100 * beside["customers_expected"].iloc[1]
-    )
-    empty = drivers_forecast.side_by_side(table.iloc[:0])
-    assert empty.empty
-    assert list(empty.columns) == list(beside.columns)
 
 
 def test_the_answer_names_what_was_found_or_why_nothing_is_claimed(model, effects):
@@ -495,42 +412,13 @@ def test_labels_say_driver_level_and_unit(effects):
     assert labels[("usage_days", "")].endswith(" more")
 
 
-def measures_of(ratio, slope, gain) -> pd.DataFrame:
-    """The limits of what `checks` reads."""
-    names = ["observed_over_expected", "calibration_slope", "gain_over_one_rate"]
-    limits = pd.DataFrame([ratio, slope, gain], columns=["ci_low", "ci_high"])
-    return limits.assign(measure=names, estimate=limits.mean(axis=1))
-
-
-@pytest.mark.parametrize(
-    ("limits", "failing"),
-    [
-        ([(0.9, 1.2), (0.6, 1.2), (0.001, 0.02)], set()),
-        ([(0.58, 0.88), (0.6, 1.2), (0.001, 0.02)], {"as many left as expected"}),
-        ([(0.9, 1.2), (0.6, 1.2), (-0.001, 0.02)], {"better than one rate for everybody"}),
-        ([(0.9, 1.2), (0.2, 0.9), (0.001, 0.02)], {"spread of risk held on months kept out"}),
-    ],
-    ids=["all hold", "fewer left", "gain not told from none", "too extreme"],
-)
-def test_each_check_reads_the_interval_of_its_own_measure(model, limits, failing):
-    inflation = pd.DataFrame({"driver": ["mrr"], "is_high": [False]})
-    checks = drivers.checks(model, inflation, measures_of(*limits))
-    assert {row["name"] for row in checks if not row["passed"]} == failing
-
-
-def test_without_a_hold_out_no_check_of_it_passes(model):
-    nothing = pd.DataFrame(columns=drivers_forecast.VALIDATION_COLUMNS)
-    checks = drivers.checks(model, pd.DataFrame(columns=drivers.VIF_COLUMNS), nothing)
-    assert [row["note"] for row in checks if not row["passed"]] == ["no hold-out"] * 3
-
-
 def test_the_gain_counts_an_account_once_however_many_rows_it_has():
     draws = np.random.default_rng(20261117)
     risk = draws.uniform(0.02, 0.3, 2000)
     churned = (draws.random(2000) < risk).astype(float)
     names = ["ci_low", "ci_high"]
-    one = drivers_forecast.validation(risk, churned, 0.15, 0.95).set_index("measure")
-    four = drivers_forecast.validation(
+    one = drivers.validation(risk, churned, 0.15, 0.95).set_index("measure")
+    four = drivers.validation(
         np.tile(risk, 4), np.tile(churned, 4), 0.15, 0.95, np.tile(np.arange(2000), 4)
     ).set_index("measure")
     own, again = one.loc["gain_over_one_rate", names], four.loc["gain_over_one_rate", names]
@@ -545,16 +433,6 @@ def test_the_interval_of_the_gain_is_as_wide_as_resampled_accounts_say():
     loss, null_loss = (churned - risk) ** 2, (churned - 0.15) ** 2
     again = draws.integers(0, 1500, (2000, 1500))
     resampled = (1 - loss[again].sum(axis=1) / null_loss[again].sum(axis=1)).std()
-    row = drivers_forecast.validation(risk, churned, 0.15, 0.95).set_index("measure")
+    row = drivers.validation(risk, churned, 0.15, 0.95).set_index("measure")
     low, high = row.loc["gain_over_one_rate", ["ci_low", "ci_high"]]
     assert (high - low) / 2 / 1.96 == pytest.approx(resampled, rel=0.1)
-
-
-def test_checks_name_collinear_drivers_and_a_model_that_does_not_hold(model):
-    inflation = pd.DataFrame({"driver": ["mrr", "seats"], "is_high": [True, False]})
-    validation = measures_of((0.58, 0.88), (0.1, 0.5), (-0.01, 0.02))
-    checks = {row["name"]: row for row in drivers.checks(model, inflation, validation)}
-    assert checks["the fit settled"]["passed"]
-    assert checks["drivers say different things"]["note"] == "cannot be told apart: mrr"
-    failed = {name for name, row in checks.items() if not row["passed"]}
-    assert failed == set(checks) - {"the fit settled"}

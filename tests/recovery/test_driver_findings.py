@@ -14,7 +14,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
-from pipeline.analysis import drivers, drivers_forecast
+from pipeline.analysis import drivers
 from pipeline.data import store
 from pipeline.settings import Paths
 from pipeline.stages import ingest, snapshot, usage
@@ -50,8 +50,8 @@ def effects(tmp_path_factory) -> pd.DataFrame:
     own = settings.drivers
     settled = drivers.settled(drivers.driver_rows(account_months, accounts, own.candidates, set()))
     model = drivers.fit(settled, own.candidates, own.events_per_parameter)
-    origins = drivers_forecast.rolling_origins(settled, own.candidates, own.events_per_parameter)
-    signs = drivers_forecast.sign_records(model, origins)
+    origins = drivers.rolling_origins(settled, own.candidates, own.events_per_parameter)
+    signs = drivers.sign_records(model, origins)
     return drivers.effects(model, signs, settings.confidence, own.false_discovery_rate)
 
 

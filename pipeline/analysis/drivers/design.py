@@ -1,0 +1,258 @@
+"""Which columns go into the drivers' model, in which unit, and which cannot?
+
+A recipe is learned from settled rows and then applied to any rows: later months, the month to come.
+`feature` says how one driver becomes columns. Names and levels come from data, so they never name a
+column or enter a formula.
+
+The subtle point: what carries no information, or says what others say already, is taken out before
+the fit, and named with its like.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis.drivers.feature import Feature, columns_of, learn_feature
+from pipeline.analysis.levels import NOT_MEASURED, text_levels
+from pipeline.statistics.baseline import merge_thin
+
+TENURE_STARTS = (*range(13), 13, 18, 24, 36)
+"""First tenure month of each baseline band: months 0 to 12, then bands."""
+BASELINE_EVENTS = 15
+QUARTERS_OF_A_YEAR = 4
+RANK_TOLERANCE = 1e-8
+FOLLOWS = "constant, or follows from the other drivers"
+SAME = 0.999
+"""Correlation from which one column is named as saying what another says."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Everything needed to turn account-months into the design of the model."""
+
+    features: tuple[Feature, ...]
+    tenure_groups: np.ndarray
+    quarter_groups: dict[int, int]
+    terms: pd.DataFrame
+    left_out: pd.DataFrame
+    dependent: tuple[str, ...] = ()
+
+    @property
+    def separated(self) -> list[str]:
+        """Levels at which nobody left, or everybody, among those that are modelled."""
+        used = set(self.terms["driver"])
+        return [
+            f"{feature.driver} {level}"
+            for feature in self.features
+            if feature.driver in used
+            for level in feature.separated
+        ]
+
+    @property
+    def separated_columns(self) -> list[str]:
+        """Columns of those levels; of a reference that is separated, all of its driver."""
+        levels = {feature.driver: set(feature.separated) for feature in self.features}
+        return [
+            row.column
+            for row in self.terms.itertuples()
+            if {row.level, row.reference} & levels[row.driver]
+        ]
+
+    @property
+    def columns(self) -> list[str]:
+        """Names of the driver columns."""
+        return list(self.terms["column"])
+
+
+def learn(rows: pd.DataFrame, candidates: list[str], folds_separated: bool = False) -> Recipe:
+    """Learn from settled rows how each candidate enters the model, and which cannot.
+
+    Args:
+        rows: one row per account and month: account_id, period, tenure_months, is_churn and the
+            candidates.
+        candidates: names of drivers; one the rows lack is left out and named.
+        folds_separated: a level at which nobody left counts as another one, for fits without a
+            penalty; else it stays and is named in `separated`.
+
+    Returns:
+        The recipe. `terms`: one row per column (column, driver, level, unit, reference, kind).
+        `left_out`: one row per driver or level that is not in the model, with the reason.
+    """
+    features, reasons = [], []
+    for name in candidates:
+        feature, why = learn_feature(rows, name, folds_separated)
+        reasons += why
+        if feature is not None:
+            features.append(feature)
+    events = rows["is_churn"].to_numpy(bool)
+    tenure = np.bincount(_tenure_band(rows), events, minlength=len(TENURE_STARTS))
+    quarters, position = np.unique(_quarter(rows), return_inverse=True)
+    groups = merge_thin(np.bincount(position, events), BASELINE_EVENTS)
+    recipe = Recipe(
+        tuple(features),
+        merge_thin(tenure, BASELINE_EVENTS),
+        dict(zip(quarters.tolist(), groups.tolist(), strict=True)),
+        _terms(features),
+        pd.DataFrame(reasons, columns=["driver", "level", "reason"]),
+    )
+    return _without_dependent(_one_clock(recipe, rows), rows)
+
+
+def encode(rows: pd.DataFrame, recipe: Recipe, is_later: bool = False) -> pd.DataFrame:
+    """The design of some rows: baseline columns first, then one column per term.
+
+    Args:
+        rows: as for `learn`; is_churn is not used.
+        recipe: from `learn`. A level it has not seen counts as "other", else as the reference; a
+            quarter it has not seen takes the baseline of the last one known.
+        is_later: the rows come after those learned from. Their own quarter is not known then, nor
+            well known when it has just begun: they take the mean of the last four known quarters.
+
+    Returns:
+        One row per row, one float column per coefficient; no intercept, the tenure bands are full.
+    """
+    tenure = recipe.tenure_groups[_tenure_band(rows)]
+    quarter = _calendar(rows, recipe.quarter_groups, is_later)
+    columns = {
+        f"tenure{group}": (tenure == group).astype(float)
+        for group in np.unique(recipe.tenure_groups)
+    } | quarter
+    wanted = {
+        driver: dict(zip(block["level"], block["column"], strict=True))
+        for driver, block in recipe.terms.groupby("driver", sort=False)
+    }
+    for feature in recipe.features:
+        own = columns_of(rows[feature.driver], feature)
+        names = wanted.get(feature.driver, {})
+        columns |= {names[level]: own[level] for level in feature.modelled_levels if level in names}
+    return pd.DataFrame(columns, index=rows.index)
+
+
+def unseen_levels(rows: pd.DataFrame, recipe: Recipe) -> dict[str, int]:
+    """How many rows have a level that the recipe has not seen, by driver; none are not named."""
+    counts = {
+        feature.driver: int((~text_levels(known).isin(list(feature.levels))).sum())
+        for feature in recipe.features
+        if feature.kind == "category" and len(known := rows[feature.driver].dropna())
+    }
+    return {driver: n for driver, n in counts.items() if n}
+
+
+def without(recipe: Recipe, column: str, reason: str) -> Recipe:
+    """The recipe without one column; its rows then count as the reference, which is named."""
+    gone = recipe.terms["column"] == column
+    named = recipe.terms.loc[gone, ["driver", "level"]].assign(reason=reason)
+    blocks = [block for block in (recipe.left_out, named) if len(block)]
+    return replace(
+        recipe,
+        terms=recipe.terms[~gone].reset_index(drop=True),
+        left_out=pd.concat(blocks, ignore_index=True),
+    )
+
+
+def _terms(features: list[Feature]) -> pd.DataFrame:
+    rows = [
+        {"driver": feature.driver, "level": level, "reference": feature.reference,
+         "kind": feature.kind, "unit": feature.unit if level != NOT_MEASURED else
+         "not measured against reference"}
+        for feature in features
+        for level in feature.modelled_levels
+    ]  # fmt: skip
+    terms = pd.DataFrame(rows, columns=["driver", "level", "reference", "kind", "unit"])
+    return terms.assign(column=[f"x{position}" for position in range(len(terms))])
+
+
+def _one_clock(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
+    """The recipe without quarters where all began together: the calendar is then the tenure."""
+    bare = replace(recipe, features=(), terms=recipe.terms.iloc[:0])
+    if not _follows(encode(rows, bare).to_numpy()).any():
+        return recipe
+    named = pd.DataFrame(
+        [("calendar quarter", "", "follows from the tenure: the accounts began together")],
+        columns=["driver", "level", "reason"],
+    )
+    blocks = [block for block in (recipe.left_out, named) if len(block)]
+    return replace(
+        recipe,
+        quarter_groups=dict.fromkeys(recipe.quarter_groups, 0),
+        left_out=pd.concat(blocks, ignore_index=True),
+    )
+
+
+def _without_dependent(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
+    """Leave out columns that follow from those before them."""
+    if recipe.terms.empty:
+        return recipe
+    design = encode(rows, recipe)
+    dependent = list(design.columns[_follows(design.to_numpy())])
+    labels = {row.column: f"{row.driver} {row.level}".strip() for row in recipe.terms.itertuples()}
+    blank = set(recipe.terms.loc[recipe.terms["level"] == NOT_MEASURED, "column"])
+    kept, told = [column for column in labels if column not in dependent], []
+    for column in dependent:
+        if column in labels:
+            like = _like(design, column, kept)
+            reason = f"says the same as {labels[like]}" if like else FOLLOWS
+            recipe = without(recipe, column, reason)
+            told += [labels[column] + (f" (as {labels[like]})" if like else "")] * (
+                column not in blank
+            )
+    return replace(recipe, dependent=tuple(told))
+
+
+def _like(design: pd.DataFrame, column: str, others: list[str]) -> str:
+    """The other column that says the same; blank: none alone does."""
+    own = design[column].to_numpy()
+    if not others or np.ptp(own) == 0:
+        return ""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        found = np.corrcoef(own, design[others].to_numpy(), rowvar=False)[0, 1:]
+    same = np.flatnonzero(np.abs(np.nan_to_num(found)) > SAME)
+    return others[same[0]] if len(same) else ""
+
+
+def _follows(design: np.ndarray) -> np.ndarray:
+    """Which columns are 0 or a sum of multiples of the columns before them (Cholesky sweep)."""
+    gram = design.T @ design
+    size = np.sqrt(np.diag(gram))
+    left = gram / np.outer(np.where(size > 0, size, 1), np.where(size > 0, size, 1))
+    follows = np.zeros(len(gram), dtype=bool)
+    for position in range(len(gram)):
+        pivot = left[position, position]
+        follows[position] = pivot < RANK_TOLERANCE
+        if not follows[position]:
+            left = left - np.outer(left[:, position], left[position]) / pivot
+    return follows
+
+
+def _tenure_band(rows: pd.DataFrame) -> np.ndarray:
+    return np.searchsorted(TENURE_STARTS, rows["tenure_months"].to_numpy(), side="right") - 1
+
+
+def _quarter(rows: pd.DataFrame) -> np.ndarray:
+    """Calendar quarters counted from year 0."""
+    periods, position = np.unique(rows["period"].to_numpy(str), return_inverse=True)
+    quarters = [int(name[:4]) * 4 + (int(name[5:7]) - 1) // 3 for name in periods]
+    return np.array(quarters, dtype=np.int64)[position]
+
+
+def _calendar(rows: pd.DataFrame, groups: dict[int, int], is_later: bool) -> dict[str, np.ndarray]:
+    """The columns of the calendar: one per group of quarters but the last."""
+    last = max(groups.values(), default=0)
+    if is_later:
+        newest = [groups[quarter] for quarter in sorted(groups)[-QUARTERS_OF_A_YEAR:]]
+        return {
+            f"quarter{group}": np.full(len(rows), newest.count(group) / max(len(newest), 1))
+            for group in range(last)
+        }
+    own = _group_of(_quarter(rows), groups)
+    return {f"quarter{group}": (own == group).astype(float) for group in range(last)}
+
+
+def _group_of(quarters: np.ndarray, groups: dict[int, int]) -> np.ndarray:
+    """Group of each quarter; one not known takes the nearest known quarter before it."""
+    known = np.array(sorted(groups), dtype=np.int64)
+    at = np.clip(np.searchsorted(known, quarters, side="right") - 1, 0, None)
+    return np.array([groups[quarter] for quarter in known.tolist()])[at]

@@ -1,0 +1,209 @@
+"""What goes with staying, each driver adjusted for the others?
+
+Works on the fitted model. Tables made: drivers.effects. The subtle point: effects are associations,
+adjusted for each other. A driver that works through another one (touches through usage) shows only
+what is left of it. Words are "goes with", never "causes".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pipeline.analysis.drivers import clusters
+from pipeline.analysis.drivers.design import encode
+from pipeline.analysis.drivers.feature import Feature
+from pipeline.analysis.drivers.model import DriverModel
+from pipeline.analysis.drivers.registry import FEATURES
+from pipeline.analysis.levels import text_levels
+from pipeline.statistics import cloglog, grouped_hazard, multiplicity
+
+STEADY_SHARE = 0.8
+"""A sign that held in fewer of the earlier fits is not called steady."""
+HALVED = 0.5
+"""A coefficient that keeps less than this when read a month earlier may be reverse causation."""
+LEAVING, STAYING = "goes with leaving", "goes with staying"
+UNSTEADY, UNCLEAR, REFERENCE = "sign not steady", "no clear sign", "reference"
+EFFECT_COLUMNS = [
+    "driver", "level", "unit", "reference", "hazard_ratio", "ci_low", "ci_high", "ame",
+    "ame_ci_low", "ame_ci_high", "p_value", "q_value", "n", "n_events", "prevalence",
+    "sign_record", "held_out_sign", "lagged_hazard_ratio", "is_halved_by_lag", "expected_sign",
+    "clustered_by", "n_clusters", "cluster_note", "method", "n_months", "verdict",
+]  # fmt: skip
+
+
+def effects(
+    model: DriverModel,
+    sign_records: pd.Series,
+    confidence: float,
+    false_discovery_rate: float,
+    held_out_signs: pd.Series | None = None,
+    lagged_ratios: pd.Series | None = None,
+) -> pd.DataFrame:
+    """Hazard ratio and next-month difference that go with each driver, adjusted for the others.
+
+    Args:
+        model: from `fit`.
+        sign_records: share of earlier fits with today's sign, by column of the design.
+        confidence: of the intervals.
+        false_discovery_rate: largest q value (Benjamini–Hochberg) that is called a finding.
+        held_out_signs: from `origins.held_out_signs`: 1 the months kept out point the same way, -1
+            the other; None: not looked at.
+        lagged_ratios: from `lagged_ratios`: the same with features one month older; None: not
+            looked at.
+
+    Returns:
+        One row per driver and level, reference levels of categories included: the columns of
+        drivers.effects, n_months (rows) and verdict. `ame` is a difference of shares. Of a
+        penalised fit (see `method`) the ratio is one of odds, which at monthly churn is close to
+        that of hazards. Empty when there is no model.
+    """
+    if model.fitted is None:
+        return pd.DataFrame(columns=EFFECT_COLUMNS)
+    rows = _ratios(model, confidence)
+    rows = clusters.widened(rows, clusters.by_manager(model), confidence)
+    rows = rows.assign(
+        q_value=multiplicity.benjamini_hochberg(rows["p_value"]),
+        sign_record=_by_column(sign_records, rows),
+        held_out_sign=_by_column(held_out_signs, rows),
+        lagged_hazard_ratio=_by_column(lagged_ratios, rows),
+        method=model.method,
+    ).merge(_marginal_effects(model, confidence), on="column")
+    kept = np.log(rows["lagged_hazard_ratio"]) / np.log(rows["hazard_ratio"])
+    rows = rows.assign(is_halved_by_lag=(kept < HALVED).where(kept.notna()))
+    rows = rows.assign(
+        verdict=[_verdict(row, false_discovery_rate) for row in rows.to_dict("records")]
+    )
+    return _with_references(model, rows)
+
+
+def lagged_ratios(model: DriverModel, lagged_rows: pd.DataFrame) -> pd.Series:
+    """Hazard ratios of the same columns with features one month older.
+
+    Args:
+        model: from `fit`.
+        lagged_rows: from `lagged` and `settled`; rows whose older value is not known are left out.
+
+    Returns:
+        One ratio per driver column of the model.
+    """
+    if model.fitted is None or model.is_penalised:
+        return pd.Series(dtype=float)
+    from_known = lagged_rows[lagged_rows["is_lag_known"].to_numpy(bool)]
+    design = encode(from_known, model.recipe)
+    start = model.fitted.params.to_numpy()
+    params = cloglog.scoring(from_known["is_churn"], design.to_numpy(), start).params
+    return pd.Series(np.exp(params), index=design.columns)[model.recipe.columns]
+
+
+def _by_column(values: pd.Series | None, rows: pd.DataFrame) -> np.ndarray:
+    if values is None:
+        return np.full(len(rows), np.nan)
+    return values.reindex(rows["column"]).to_numpy(float)
+
+
+def _ratios(model: DriverModel, confidence: float) -> pd.DataFrame:
+    """Ratio, limits and p-value per column: Wald, or the profile of a penalised fit."""
+    terms = model.recipe.terms
+    params = model.fitted.params[terms["column"]].to_numpy()
+    if model.limits is not None:
+        own = model.limits.loc[terms["column"]]
+        low, high = own["ci_low"].to_numpy(), own["ci_high"].to_numpy()
+        p_values = own["p_value"].to_numpy()
+    else:
+        errors = np.sqrt(np.diag(model.fitted.cov.loc[terms["column"], terms["column"]]))
+        reach = stats.norm.ppf(0.5 + confidence / 2) * errors
+        low, high = params - reach, params + reach
+        p_values = 2 * stats.norm.sf(np.abs(params / errors))
+    ratios = {"hazard_ratio": np.exp(params), "ci_low": np.exp(low), "ci_high": np.exp(high)}
+    return terms.assign(**ratios, p_value=p_values)
+
+
+def _with_references(model: DriverModel, rows: pd.DataFrame) -> pd.DataFrame:
+    """Reference rows, counts and the order of the candidates."""
+    features = {feature.driver: feature for feature in model.recipe.features}
+    blocks = [block for block in (_references(model), rows) if len(block)]
+    whole = pd.concat(blocks, ignore_index=True)
+    counts = pd.DataFrame(
+        [_counts(model.rows, features[row["driver"]], row["level"])
+         for row in whole.to_dict("records")]
+    )  # fmt: skip
+    order = {driver: position for position, driver in enumerate(features)}
+    signs = [FEATURES[name].expected_sign if name in FEATURES else 0 for name in whole["driver"]]
+    whole = whole.join(counts).assign(
+        position=whole["driver"].map(order),
+        is_reference=whole["verdict"].eq(REFERENCE),
+        expected_sign=signs,
+    )
+    whole = whole.sort_values(["position", "is_reference", "level"], ascending=[True, False, True])
+    return whole.reset_index(drop=True)[EFFECT_COLUMNS]
+
+
+def _marginal_effects(model: DriverModel, confidence: float) -> pd.DataFrame:
+    """Average difference in next-month churn per column: slope of numbers, step of the others."""
+    terms = model.recipe.terms
+    siblings = {
+        row.column: [
+            other
+            for other in terms.loc[terms["driver"] == row.driver, "column"]
+            if other != row.column and row.kind != "number"
+        ]
+        for row in terms.itertuples()
+    }
+    is_slope = (terms["kind"] == "number") & (terms["level"] == "")
+    blocks = [
+        grouped_hazard.average_marginal_effects(
+            model.fitted, model.design, list(terms.loc[mask, "column"]), kind, siblings,
+            confidence=confidence,
+        )
+        for kind, mask in (("dydx", is_slope), ("discrete", ~is_slope))
+        if mask.any()
+    ]  # fmt: skip
+    return pd.concat(blocks, ignore_index=True).rename(
+        columns={"term": "column", "ci_low": "ame_ci_low", "ci_high": "ame_ci_high"}
+    )[["column", "ame", "ame_ci_low", "ame_ci_high"]]
+
+
+def _references(model: DriverModel) -> pd.DataFrame:
+    used = set(model.recipe.terms["driver"])
+    rows = [
+        {"driver": feature.driver, "level": feature.reference, "unit": REFERENCE,
+         "reference": feature.reference, "hazard_ratio": 1.0, "verdict": REFERENCE}
+        for feature in model.recipe.features
+        if feature.kind == "category" and feature.driver in used
+    ]  # fmt: skip
+    return pd.DataFrame(rows, columns=["driver", "level", "unit", "reference", "hazard_ratio",
+                                       "verdict"])  # fmt: skip
+
+
+def _counts(rows: pd.DataFrame, feature: Feature, level: str) -> dict[str, Any]:
+    """Accounts, months and events behind a row, and how common the driver is."""
+    values = rows[feature.driver]
+    known = values.notna()
+    if feature.kind == "category":
+        present = (text_levels(values).map(feature.levels, na_action="ignore") == level).to_numpy()
+    elif feature.kind == "flag":
+        present = (values == True).to_numpy(bool)  # noqa: E712 - blanks are neither
+    else:
+        present = (feature.measured(values) > feature.centre).to_numpy(bool)
+    if level not in feature.levels.values() and level not in ("", "yes"):
+        present, known = values.isna().to_numpy(), pd.Series(True, index=values.index)
+    behind = present if feature.kind == "category" else known.to_numpy(bool)
+    return {
+        "n": int(rows.loc[behind, "account_id"].nunique()),
+        "n_events": int(rows.loc[behind, "is_churn"].sum()),
+        "n_months": int(behind.sum()),
+        "prevalence": float(present[known.to_numpy(bool)].mean()) if known.any() else np.nan,
+    }
+
+
+def _verdict(row: Mapping[str, Any], false_discovery_rate: float) -> str:
+    if not row["q_value"] < false_discovery_rate:
+        return UNCLEAR
+    if not row["sign_record"] >= STEADY_SHARE or row.get("held_out_sign", np.nan) < 0:
+        return UNSTEADY
+    return LEAVING if row["hazard_ratio"] > 1 else STAYING

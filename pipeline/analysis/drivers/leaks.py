@@ -1,0 +1,80 @@
+"""Does a driver know the future? A second wall behind the registry.
+
+Works on the rows of `rows`. A driver that tells leavers from stayers almost perfectly, or that
+loses its power when it is read one month earlier, has most likely been read too late. The subtle
+point: both values are taken on the same account-months, those whose earlier value is known.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis.checks import Check
+from pipeline.analysis.drivers.rows import lagged, settled
+from pipeline.analysis.levels import named, text_levels
+from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.statistics.binary_validation import discrimination
+
+LEAKAGE = "leakage"
+LARGEST_AUC = 0.95
+LARGEST_FALL = 0.10
+"""Churn a month ahead is hard to tell; a single honest column does not come near these."""
+LEAK_COLUMNS = ["driver", "auc", "auc_lagged", "fall", "n", "n_events", "is_leak", "note"]
+
+
+def monitor(rows: pd.DataFrame, candidates: list[str]) -> pd.DataFrame:
+    """How well each driver alone tells who leaves, as it stood and one month earlier.
+
+    Args:
+        rows: from `driver_rows`, features as the model sees them.
+        candidates: names of drivers.
+
+    Returns:
+        One row per driver: driver, auc, auc_lagged (both at least 0.5; blank below ten churns),
+        fall, n (account-months), n_events, is_leak, note.
+    """
+    earlier = lagged(rows, candidates, 1)
+    now, before = settled(rows), settled(earlier)
+    is_known = before["is_lag_known"].to_numpy(bool)
+    now, before = now[is_known], before[is_known]
+    churned = now["is_churn"].to_numpy(bool)
+    table = [
+        _row(name, now[name], before[name], churned) for name in candidates if name in rows.columns
+    ]
+    return pd.DataFrame(table, columns=LEAK_COLUMNS)
+
+
+def check(monitored: pd.DataFrame) -> Check:
+    """The leak monitor as a check; hard: what has seen the future tells nothing about it.
+
+    Args:
+        monitored: from `monitor`.
+    """
+    found = monitored[monitored["is_leak"].astype(bool)]
+    told = [f"{row.driver} ({row.note})" for row in found.itertuples()]
+    note = f"may have been read too late: {'; '.join(told)}" if told else ""
+    return Check(LEAKAGE, found.empty, note, is_hard=True)
+
+
+def _row(name: str, now: pd.Series, before: pd.Series, churned: np.ndarray) -> tuple:
+    n_events = int(churned.sum())
+    if n_events < SMALLEST_N or n_events == len(churned):
+        return name, np.nan, np.nan, np.nan, len(churned), n_events, False, "too few churns to say"
+    auc, earlier = (discrimination(_score(part, churned), churned)[0] for part in (now, before))
+    auc, earlier = max(auc, 1 - auc), max(earlier, 1 - earlier)
+    note = ""
+    if auc > LARGEST_AUC:
+        note = f"alone it tells leavers from stayers with an AUC of {auc:.2f}"
+    elif auc - earlier > LARGEST_FALL:
+        note = f"its AUC falls from {auc:.2f} to {earlier:.2f} when read one month earlier"
+    return name, auc, earlier, auc - earlier, len(churned), n_events, bool(note), note
+
+
+def _score(values: pd.Series, churned: np.ndarray) -> np.ndarray:
+    """Numbers as they are, blanks at the median; levels by their share of leavers."""
+    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
+        middle = values.median() if values.notna().any() else 0.0
+        return values.fillna(middle).to_numpy(float)
+    levels = named(text_levels(values)).to_numpy()
+    return pd.Series(churned.astype(float)).groupby(levels).transform("mean").to_numpy()

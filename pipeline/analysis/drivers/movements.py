@@ -1,0 +1,90 @@
+"""Leaving is one thing a month can bring: what goes with growing and with shrinking?
+
+Works on settled rows with the movement of mrr_ledger. Tables made: drivers.movements. Staying as
+one was is the reference; each other movement is held against it in a logistic regression of its
+own, which estimates the coefficients of the multinomial one. The subtle point: rows with another
+movement are left aside in each, so the ratios compare with staying, not with everything else.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from scipy import stats
+
+from pipeline.analysis.drivers.design import encode, learn
+from pipeline.analysis.levels import NOT_MEASURED
+from pipeline.statistics import grouped_hazard, multiplicity
+
+STAYED = "retained"
+OTHERS = ("contraction", "expansion")
+MOVEMENT_COLUMNS = [
+    "movement", "driver", "level", "unit", "reference", "relative_risk_ratio", "ci_low", "ci_high",
+    "p_value", "q_value", "n", "n_events", "note",
+]  # fmt: skip
+
+
+def movements(
+    rows: pd.DataFrame,
+    mrr_ledger: pd.DataFrame,
+    candidates: list[str],
+    events_per_parameter: float,
+    confidence: float,
+) -> pd.DataFrame:
+    """What goes with contraction and expansion, against staying as one was.
+
+    Args:
+        rows: from `settled`.
+        mrr_ledger: period, account_id, movement.
+        candidates: names of drivers.
+        events_per_parameter: fewest movements per driver term.
+        confidence: of the intervals, errors clustered by account.
+
+    Returns:
+        One row per movement, driver and level: the columns of drivers.movements; one row with the
+        reason where a movement is too rare.
+
+    Source: Begg and Gray (1984), Biometrika 71: 11.
+    """
+    known = mrr_ledger[["period", "account_id", "movement"]]
+    moved = rows.merge(known, on=["period", "account_id"], how="left", validate="one_to_one")
+    tables = []
+    for movement in OTHERS:
+        own = moved[moved["movement"].isin([STAYED, movement])].reset_index(drop=True)
+        own = own.assign(is_churn=own["movement"] == movement)
+        tables.append(_table(own, movement, candidates, events_per_parameter, confidence))
+    whole = pd.concat(tables, ignore_index=True)
+    q_values = multiplicity.benjamini_hochberg(whole["p_value"])
+    return whole.assign(q_value=q_values)[MOVEMENT_COLUMNS]
+
+
+def _table(
+    rows: pd.DataFrame,
+    movement: str,
+    candidates: list[str],
+    events_per_parameter: float,
+    confidence: float,
+) -> pd.DataFrame:
+    n_events = int(rows["is_churn"].sum())
+    counts = {
+        "movement": movement, "n": int(rows["account_id"].nunique()), "n_events": n_events,
+    }  # fmt: skip
+    recipe = learn(rows, candidates, folds_separated=True) if n_events else None
+    if recipe is None or recipe.terms.empty or n_events < events_per_parameter * len(recipe.terms):
+        note = f"too few: {n_events} account-months with {movement}"
+        return pd.DataFrame([{**counts, "note": note}]).reindex(columns=MOVEMENT_COLUMNS)
+    design, happened = encode(rows, recipe), rows["is_churn"].to_numpy(float)
+    fitted = grouped_hazard.fit(happened, design, rows["account_id"].to_numpy(), link="logit")
+    terms = recipe.terms[recipe.terms["level"] != NOT_MEASURED]
+    params = fitted.params[terms["column"]].to_numpy()
+    errors = np.sqrt(np.diag(fitted.cov.loc[terms["column"], terms["column"]]))
+    reach = stats.norm.ppf(0.5 + confidence / 2) * errors
+    return terms.assign(
+        **counts,
+        relative_risk_ratio=np.exp(params),
+        ci_low=np.exp(params - reach),
+        ci_high=np.exp(params + reach),
+        p_value=2 * stats.norm.sf(np.abs(params / errors)),
+        q_value=np.nan,
+        note="" if fitted.converged else "the coefficients did not settle",
+    )[MOVEMENT_COLUMNS]

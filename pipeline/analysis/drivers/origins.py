@@ -1,0 +1,226 @@
+"""What would the model have said before each of the last months?
+
+Works on settled rows. A model is fitted on what was settled before a month and held against that
+month, never on a random split: the same account would stand on both sides. The subtle point: the
+outcome of the month before is not settled on the day a forecast is made, so an origin learns only
+from months that lie as far behind it as the newest settled month lies behind the month to come.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from pipeline.analysis.drivers.design import Recipe, encode, learn
+from pipeline.analysis.drivers.model import DriverModel
+from pipeline.analysis.drivers.rows import month_number
+from pipeline.statistics import cloglog
+from pipeline.statistics.cloglog import Coefficients
+
+WINDOWS = 6
+"""Newest origins whose signs are counted."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Fitted on months before `period`, applied to the rows of `period` (or from it on)."""
+
+    period: str
+    recipe: Recipe
+    coefficients: Coefficients
+    rows: pd.DataFrame
+    design: np.ndarray
+    probability: np.ndarray
+    null_rate: float
+
+    @property
+    def month(self) -> int:
+        """Months counted from year 0."""
+        return int(month_number(pd.Series([self.period]))[0])
+
+    @property
+    def is_next(self) -> bool:
+        """Whether the outcome is still to come."""
+        return bool(self.rows["is_churn"].isna().all())
+
+    @property
+    def churned(self) -> np.ndarray:
+        """0 or 1 per row; of the month to come, 0."""
+        return (self.rows["is_churn"] == True).to_numpy(float)  # noqa: E712 - blank: not known yet
+
+    @property
+    def effects(self) -> pd.Series:
+        """Coefficients of the drivers, by driver and level."""
+        terms = self.recipe.terms
+        values = self.coefficients.params[len(self.coefficients.params) - len(terms) :]
+        return pd.Series(values, index=pd.MultiIndex.from_frame(terms[["driver", "level"]]))
+
+
+def months_behind(rows: pd.DataFrame) -> int:
+    """How far the newest settled month lies behind the month to come.
+
+    Args:
+        rows: from `driver_rows`.
+
+    Returns:
+        Months; 1 when there is no month to come.
+    """
+    coming, known = rows[rows["is_churn"].isna()], rows[rows["is_settled"].astype(bool)]
+    if not len(coming) or not len(known):
+        return 1
+    return max(1, int(month_number(coming["period"]).min() - month_number(known["period"]).max()))
+
+
+def rolling_origins(
+    rows: pd.DataFrame,
+    candidates: list[str],
+    events_per_parameter: float,
+    most: int = WINDOWS,
+    behind: int = 1,
+) -> list[Origin]:
+    """Fit before each of the newest settled months on the months settled by then.
+
+    Args:
+        rows: from `settled`.
+        candidates: names of drivers.
+        events_per_parameter: fewest events per driver term; an origin with fewer is left out.
+        most: number of origins.
+        behind: from `months_behind`.
+
+    Returns:
+        The origins, oldest first.
+    """
+    number, origins = month_number(rows["period"]), []
+    for month in np.unique(number)[1:][-most:]:
+        earlier = rows[number <= month - behind].reset_index(drop=True)
+        own = rows[number == month].reset_index(drop=True)
+        before = origins[-1].coefficients.params if origins else None
+        origin = _origin(earlier, own, candidates, events_per_parameter, before)
+        origins += [origin] if origin else []
+    return origins
+
+
+def hold_out(
+    rows: pd.DataFrame, candidates: list[str], months: int, events_per_parameter: float
+) -> Origin | None:
+    """Fit without the newest settled months.
+
+    Args:
+        rows: from `settled`.
+        candidates: names of drivers.
+        months: newest settled months kept from the fit.
+        events_per_parameter: fewest events per driver term in the months that are fitted.
+
+    Returns:
+        The origin, whose rows are the months kept out; None: too little to fit or to hold against.
+    """
+    kept_out = rows["period"].isin(sorted(rows["period"].unique())[-months:])
+    later, earlier = (
+        rows[mask].reset_index(drop=True) for mask in (kept_out, ~kept_out)
+    )  # fmt: skip
+    if not later["is_churn"].any():
+        return None
+    return _origin(earlier, later, candidates, events_per_parameter)
+
+
+def coming_month(
+    rows: pd.DataFrame, settled_rows: pd.DataFrame, candidates: list[str],
+    events_per_parameter: float,
+) -> Origin | None:  # fmt: skip
+    """Fit on all settled months and apply to the month to come.
+
+    Args:
+        rows: from `driver_rows`; those without an outcome are the month to come.
+        settled_rows: from `settled`.
+        candidates: names of drivers.
+        events_per_parameter: fewest events per driver term.
+
+    Returns:
+        The origin; None: too little to fit, or no month to come.
+    """
+    coming = rows[rows["is_churn"].isna()]
+    if not len(coming):
+        return None
+    own = coming[coming["period"] == coming["period"].min()].reset_index(drop=True)
+    return _origin(settled_rows, own, candidates, events_per_parameter)
+
+
+def in_order(origins: list[Origin], coming: Origin | None) -> list[Origin]:
+    """The origins with the month to come last, when there is one."""
+    return [*origins, coming] if coming else list(origins)
+
+
+def sign_records(model: DriverModel, origins: list[Origin]) -> pd.Series:
+    """Share of the newest rolling origins whose coefficient has today's sign.
+
+    Args:
+        model: from `fit`.
+        origins: from `rolling_origins`.
+
+    Returns:
+        One share per driver column of the model; blank without an origin that holds the term.
+    """
+    terms = model.recipe.terms
+    if model.fitted is None or not origins:
+        return pd.Series(np.nan, index=terms["column"], dtype=float)
+    keys = pd.MultiIndex.from_frame(terms[["driver", "level"]])
+    newest = origins[-WINDOWS:]
+    signs = pd.concat([np.sign(origin.effects).reindex(keys) for origin in newest], axis=1)
+    today = np.sign(model.fitted.params[terms["column"]].to_numpy())
+    held = signs.eq(pd.Series(today, index=keys), axis=0).where(signs.notna())
+    return pd.Series(held.astype(float).mean(axis=1).to_numpy(), index=terms["column"])
+
+
+def held_out_signs(model: DriverModel, held: Origin | None) -> pd.Series:
+    """Whether the months kept out point the way the model does, one driver at a time.
+
+    The score of a column at no effect of its own, all others as fitted without those months, the
+    level of risk set to what was observed.
+
+    Args:
+        model: from `fit`.
+        held: from `hold_out`.
+
+    Returns:
+        1 or -1 per driver column of the model; blank where the earlier fit has no such column.
+    """
+    terms = model.recipe.terms
+    if model.fitted is None or held is None:
+        return pd.Series(np.nan, index=terms["column"], dtype=float)
+    n_base = held.design.shape[1] - len(held.recipe.terms)
+    eta, churned, found = held.design @ held.coefficients.params, held.churned, {}
+    for position, (key, effect) in enumerate(held.effects.items(), start=n_base):
+        own = held.design[:, position]
+        hazard = np.exp(np.clip(eta - effect * own, cloglog.LOWEST, cloglog.HIGHEST))
+        hazard *= churned.sum() / hazard.sum()
+        found[key] = np.sign((own - np.average(own, weights=hazard)) @ (churned - hazard))
+    keys = pd.MultiIndex.from_frame(terms[["driver", "level"]])
+    there = pd.Series(found, dtype=float).reindex(keys).to_numpy()
+    today = np.sign(model.fitted.params[terms["column"]].to_numpy())
+    return pd.Series(there * today, index=terms["column"])
+
+
+def _origin(
+    earlier: pd.DataFrame,
+    own: pd.DataFrame,
+    candidates: list[str],
+    events_per_parameter: float,
+    before: np.ndarray | None = None,
+) -> Origin | None:
+    """Fit, from the coefficients of the fit before when it has as many; None: too few events."""
+    if not len(earlier) or not earlier["is_churn"].any():
+        return None
+    recipe = learn(earlier, candidates, folds_separated=True)
+    n_terms, churned = len(recipe.terms), earlier["is_churn"].to_numpy(float)
+    if n_terms == 0 or churned.sum() < events_per_parameter * n_terms:
+        return None
+    design = encode(earlier, recipe).to_numpy()
+    start = before if before is not None and len(before) == design.shape[1] else None
+    fitted = cloglog.scoring(churned, design, start)
+    fitted = cloglog.clustered(churned, design, fitted, earlier["account_id"])
+    applied = encode(own, recipe, is_later=True).to_numpy()
+    risk = cloglog.probability(applied, fitted.params)
+    period = str(own["period"].min())
+    return Origin(period, recipe, fitted, own, applied, risk, float(churned.mean()))

@@ -1,0 +1,95 @@
+"""How are the effects said: on page one, in the answer, in a figure?
+
+Works on drivers.effects. The subtle point: what was looked at and not found is counted beside what
+was found, so that three findings among forty read as such.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pandas as pd
+
+from pipeline.analysis.drivers.effects import LEAVING, REFERENCE, STAYING
+from pipeline.analysis.drivers.model import DriverModel
+
+PAGE_ONE_COLUMNS = [
+    "verdict", "driver", "level", "reference", "unit", "hazard_ratio", "ame", "ame_ci_low",
+    "ame_ci_high", "prevalence", "n",
+]  # fmt: skip
+SHOWN_COLUMNS = [
+    "driver", "level", "unit", "reference", "hazard_ratio", "ci_low", "ci_high", "ame",
+    "ame_ci_low", "ame_ci_high", "p_value", "q_value", "n", "n_events", "prevalence",
+    "sign_record", "lagged_hazard_ratio", "verdict",
+]  # fmt: skip
+
+
+def shown(effects: pd.DataFrame) -> pd.DataFrame:
+    """The effects without the columns that only a machine reads."""
+    return effects[SHOWN_COLUMNS]
+
+
+def page_one(effects: pd.DataFrame, most: int = 3) -> pd.DataFrame:
+    """The clearest drivers of leaving and of staying, for page one.
+
+    Args:
+        effects: from `effects`.
+        most: rows of each.
+
+    Returns:
+        One row per finding, largest next-month difference first: verdict, driver, level,
+        reference, unit, hazard_ratio, ame, ame_ci_low, ame_ci_high, prevalence, n.
+    """
+    found = effects[effects["verdict"].isin([LEAVING, STAYING])]
+    ranked = found.assign(size=found["ame"].astype(float).abs()).sort_values(
+        ["verdict", "size", "driver", "level"], ascending=[True, False, True, True]
+    )
+    return ranked.groupby("verdict").head(most).reset_index(drop=True)[PAGE_ONE_COLUMNS]
+
+
+def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
+    """The facts of the chapter's one sentence.
+
+    Args:
+        model: from `fit`.
+        effects: from `effects`.
+
+    Returns:
+        n_accounts, n_months, n_events, n_looked_at (rows that could have been found: references
+        are not), n_findings, staying and leaving (names of the findings,
+        largest first) and reason (blank when there is a model).
+    """
+    found = page_one(effects, most=len(effects) or 1)
+    names = found["driver"].where(found["level"].isin(["", "yes"]), found["driver"] + " " +
+                                  found["level"])  # fmt: skip
+    return {
+        "n_accounts": model.n_accounts,
+        "n_months": len(model.rows),
+        "n_events": model.n_events,
+        "n_looked_at": int((effects["verdict"] != REFERENCE).sum()),
+        "n_findings": len(found),
+        "staying": list(names[found["verdict"] == STAYING]),
+        "leaving": list(names[found["verdict"] == LEAVING]),
+        "reason": model.reason,
+    }
+
+
+def no_model(model: DriverModel) -> pd.DataFrame:
+    """Why nothing is claimed: one row (reason, n_events, n_accounts), none with a model."""
+    row = {"reason": model.reason, "n_events": model.n_events, "n_accounts": model.n_accounts}
+    return pd.DataFrame([row] if model.reason else [], columns=list(row))
+
+
+def labelled(effects: pd.DataFrame) -> pd.DataFrame:
+    """The effects with one label each, for a forest: driver, level and unit.
+
+    Args:
+        effects: from `effects`.
+
+    Returns:
+        The same rows with `label`.
+    """
+    what = effects["driver"] + effects["level"].radd(" ").where(effects["level"] != "", "")
+    number = effects["level"] == ""
+    text = what.where(~number, what + ", " + effects["unit"].str.replace(r" \(.*", "", regex=True))
+    return effects.assign(label=text.str.replace("_", " "))

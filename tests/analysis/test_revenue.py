@@ -14,6 +14,8 @@ from pipeline.analysis import revenue
 from pipeline.analysis.revenue.bench import annualised, customers_at
 from pipeline.analysis.revenue.retention import rates
 from pipeline.reporting import words
+from pipeline.statistics.ratios import linearised_ratio
+from tests.stages import company as hand
 
 REFERENCE = Path(__file__).parents[2] / ".." / "shared" / "reference"
 DAY = pd.Timestamp
@@ -838,3 +840,88 @@ def test_a_mix_by_nobody_knows_is_refused_and_one_nobody_recorded_is_empty():
     assert revenue.mix_rate(rows, accounts, "segment").empty
     with pytest.raises(ValueError, match=r"revenue\.mix_by names 'colour'"):
         revenue.mix_rate(rows, accounts, "colour")
+
+
+def test_limits_stand_still_for_a_year_and_a_drift_does_not_carry_them_along():
+    calm = [8, 11, 9, 12]
+    drifting = steady(12, calm)
+    later = []
+    for position, month in enumerate(pd.period_range("2026-01", periods=10, freq="M").astype(str)):
+        gone = 12 + position
+        later += many(month, 400 - gone, 10, 10, "retained", "s")
+        later += many(month, gone, 10, 0, "churn", "l")
+    whole = pd.concat([drifting, ledger(*later)], ignore_index=True)
+    table = revenue.usual_range(whole, CHURN, 12)
+    assert table["is_baseline"].tolist() == [True] * 12 + [False] * 10
+    assert table["centre"].iloc[-1] == pytest.approx(table["centre"].iloc[0])
+    assert revenue.verdicts(table).iloc[0]["verdict"] in ("above", "run")
+    # Had the whole past set the limits, the centre would have risen with the drift.
+    before = revenue.usual_range(whole[whole["period"] < "2026-05"], CHURN, 12)
+    assert before["upper"].iloc[0] == pytest.approx(table["upper"].iloc[0])
+
+
+def test_payments_that_fail_are_charted_apart():
+    rows = []
+    for position, month in enumerate(pd.period_range("2025-01", periods=14, freq="M").astype(str)):
+        failed = 3 + position % 3 if position < 13 else 40
+        rows += many(month, 390 - failed, 10, 10, "retained", "s")
+        rows += many(month, failed, 10, 0, "churn", "f", end_type="involuntary")
+        rows += many(month, 10, 10, 0, "churn", "v", end_type="voluntary")
+    table = revenue.usual_range(ledger(*rows), [revenue.INVOLUNTARY], 12)
+    assert table["value"].iloc[0] == pytest.approx(100 * 3 / 400)
+    assert revenue.verdicts(table).iloc[0]["verdict"] == "above"
+
+
+def test_survivors_of_an_intake_are_those_who_never_left():
+    rows = ledger(
+        *many("2026-01", 10, 0, 10, "new", "a"),
+        *many("2026-02", 8, 10, 10, "retained", "a"),
+        row("2026-02", "a8", 10, 0, "churn"),
+        row("2026-02", "a9", 10, 0, "churn"),
+        *many("2026-03", 8, 10, 10, "retained", "a"),
+        row("2026-03", "a9", 0, 10, "reactivation"),
+    )
+    accounts = pd.DataFrame(
+        {
+            "account_id": [f"a{i}" for i in range(10)],
+            "first_paid_date": DAY("2026-01-05"),
+            "is_first_paid_known": True,
+        }
+    )
+    table = revenue.cohorts(rows, accounts, None, 0.95)
+    assert table["n"].tolist() == [10, 8, 9]
+    assert table["n_survivors"].tolist() == [10, 8, 8]
+    assert table["survivor_share"].tolist() == [1.0, 0.8, 0.8]
+
+
+@pytest.mark.skipif(not REFERENCE.is_dir(), reason="shared reference numbers are not here")
+@pytest.mark.parametrize("grace_days", [0, 30])
+def test_cohorts_and_ratios_through_the_stages_agree_with_r(tmp_path, grace_days):
+    rows = pd.read_csv(REFERENCE / "data" / "ledger_subscriptions.csv", dtype=str)
+    names = ["subscription_id", "account_id", "start_date", "end_date", "mrr"]
+    files = {
+        "accounts.csv": hand.accounts_of(*rows["account_id"].unique(), signed="2024-10-01"),
+        "subscriptions.csv": rows[names].to_csv(index=False),
+    }
+    company = hand.write_company(
+        tmp_path, files, periods=["2025-03"], extract_date="2025-12-31", grace_days=grace_days
+    ).run()
+    book, accounts = (company.table("2025-03", name) for name in ("mrr_ledger", "accounts"))
+    cells = revenue.cohorts(book, accounts, None, 0.95).set_index(["cohort", "age_months"])
+    expected = pd.read_csv(REFERENCE / "cohort.csv")
+    expected = (
+        expected[expected["grace_days"] == grace_days].set_index(["cohort", "k"]).sort_index()
+    )
+    both = cells.index.intersection(expected.index)
+    assert len(both) == len(expected) == 20
+    for ours, theirs in {"n_start": "cohort_size", "n": "active", "mrr": "mrr"}.items():
+        assert cells.loc[both, ours].tolist() == expected.loc[both, theirs].tolist(), ours
+    if grace_days:
+        return
+    errors = pd.read_csv(REFERENCE / "ledger_ratio_se.csv")
+    wanted = errors[(errors["period_end"] == "2025-02-01") & (errors["measure"] == "nrr")].iloc[0]
+    month = book[(book["period"] == "2025-01") & (book["mrr_start"] > 0)]
+    found = linearised_ratio(month["mrr_end"], month["mrr_start"])
+    assert (found.estimate, found.std_err) == pytest.approx(
+        (wanted["ratio"], wanted["se_linearised"]), rel=1e-8
+    )

@@ -2,18 +2,27 @@
 
 Reads: mrr_ledger, accounts, spells, returns. Makes: revenue.mrr_bridge, account_bridge,
 definitions, arithmetic, cohorts, layers, retention_history, renewals, reasons, end_types,
-largest_losses, stay_lost, usual_range, mix_rate and the headlines. The subtle point: a month is the
-difference of two snapshots per account, so an account moves once a month however often its terms
-changed; and the source's two formulas are net changes that hide what was lost behind what was sold,
-so they never stand without their cohort twins.
+largest_losses, stay_lost, usual_range, mix_rate, lifetime_value, grace_rates, standardised, trend,
+concentration, the headlines and the primary contrast; for the annex its specifications, its bias
+ledger and its intervals by every method. The subtle point: a month is the difference of two
+snapshots per account, so an account moves once a month however often its terms changed; and the
+source's two formulas are net changes that hide what was lost behind what was sold, so they never
+stand without their cohort twins.
 
 In the order of the story: `ledger` (what happened), `retention` (what was kept), `bench` (what each
-definition says), `cohorts` (how each intake lasts), `losses` (who and why), `change` (is it news).
+definition says), `cohorts` (how each intake lasts), `losses` (who and why), `graces` (under another
+grace), `concentration` (on how few accounts it hangs), `lives` and `lifetime_value` (what a new
+customer is worth), `change` and `trend` (is it news), `compared` (the primary contrast),
+`identities` (do the books add up), `specifications` and `shortcuts` (for the annex).
 """
 
 from pipeline.analysis.revenue.bench import arithmetic, definitions
-from pipeline.analysis.revenue.change import mix_rate, usual_range, verdicts
+from pipeline.analysis.revenue.change import INVOLUNTARY, mix_rate, usual_range, verdicts
 from pipeline.analysis.revenue.cohorts import cohorts, layers, say_cohort, say_layer
+from pipeline.analysis.revenue.compared import contrast
+from pipeline.analysis.revenue.concentration import concentration, intervals
+from pipeline.analysis.revenue.graces import GRACES, grace_rates
+from pipeline.analysis.revenue.identities import headline_checks
 from pipeline.analysis.revenue.ledger import (
     account_bridge,
     bridge,
@@ -23,6 +32,12 @@ from pipeline.analysis.revenue.ledger import (
     observed,
     steps,
 )
+from pipeline.analysis.revenue.lifetime_value import (
+    Terms,
+    lifetime_checks,
+    lifetime_headline,
+    lifetime_value,
+)
 from pipeline.analysis.revenue.losses import (
     end_types,
     largest_losses,
@@ -31,18 +46,33 @@ from pipeline.analysis.revenue.losses import (
     stay_lost,
 )
 from pipeline.analysis.revenue.retention import headline, retention_history
+from pipeline.analysis.revenue.shortcuts import bias_ledger
+from pipeline.analysis.revenue.specifications import specifications
+from pipeline.analysis.revenue.trend import standardised, trend
 
 __all__ = [
+    "GRACES",
+    "INVOLUNTARY",
+    "Terms",
     "account_bridge",
     "arithmetic",
+    "bias_ledger",
     "bridge",
     "cohorts",
+    "concentration",
+    "contrast",
     "definitions",
     "end_types",
     "flows",
+    "grace_rates",
     "headline",
+    "headline_checks",
+    "intervals",
     "largest_losses",
     "layers",
+    "lifetime_checks",
+    "lifetime_headline",
+    "lifetime_value",
     "mix_rate",
     "months",
     "net_steps",
@@ -52,8 +82,11 @@ __all__ = [
     "retention_history",
     "say_cohort",
     "say_layer",
+    "specifications",
+    "standardised",
     "stay_lost",
     "steps",
+    "trend",
     "usual_range",
     "verdicts",
 ]

@@ -2,7 +2,8 @@
 
 Reads mrr_ledger and accounts. Makes revenue.usual_range and revenue.mix_rate. The subtle point:
 only settled months set the limits and only they can signal; a provisional month still counts
-customers as lost who will be back.
+customers as lost who will be back. And limits stand still for a year, or a slow drift would carry
+its own limits along.
 """
 
 from __future__ import annotations
@@ -17,6 +18,9 @@ from pipeline.statistics.control_chart import laney_p_chart, laney_u_chart
 from pipeline.statistics.decomposition import mix_and_rate
 
 CHARTS = ("gross_account_churn_rate", "gross_mrr_churn_rate", "customers_new")
+INVOLUNTARY = "involuntary_churn"
+"""Charted beside CHARTS in every report: payments that fail are another trade than customers."""
+PER_CUSTOMERS = 100.0
 WITHIN, ABOVE, BELOW, RUN = "within", "above", "below", "run"
 TOO_FEW = "too_few_months"
 MEANINGS = {
@@ -40,22 +44,24 @@ def usual_range(
 
     Account churn is charted as observed over expected, given how many customers were due for
     renewal; MRR churn as a share weighted by each month's effective sample size; new customers as a
-    count. Limits: Laney, 3 sigma, from the settled months.
+    count; involuntary churn per 100 customers at start. Limits: Laney, 3 sigma, from the settled
+    months to the last turn of a year (while they are fewer than needed, from the first ones), so
+    that they stand still for 12 months.
 
     Args:
         mrr_ledger: observed months.
-        charts: names out of CHARTS.
+        charts: names out of CHARTS, or INVOLUNTARY.
         months_needed: settled months below which there are no limits.
 
     Returns:
         one row per chart and period: chart, period, value, centre, lower, upper, is_signal,
-        rule (beyond, run), is_settled, n_settled. Limits are missing when the settled months are
-        too few.
+        rule (beyond, run), is_settled, n_settled, is_baseline (sets the limits). Limits are missing
+        when the settled months are too few.
 
     Raises:
         ValueError: a chart that does not exist.
     """
-    unknown = [name for name in charts if name not in CHARTS]
+    unknown = [name for name in charts if name not in (*CHARTS, INVOLUNTARY)]
     if unknown:
         raise ValueError(f"No chart {', '.join(unknown)}; there are {', '.join(CHARTS)}.")
     sums = months(mrr_ledger)
@@ -67,17 +73,19 @@ def _chart(
     name: str, mrr_ledger: pd.DataFrame, sums: pd.DataFrame, months_needed: int
 ) -> pd.DataFrame:
     settled = sums["is_settled"] & (sums["customers_start"] >= SMALLEST_N)
-    observed, exposure = _counted(name, mrr_ledger, sums, settled)
+    frozen = _frozen(settled, months_needed)
+    observed, exposure = _counted(name, mrr_ledger, sums, frozen)
     table = pd.DataFrame(
         {"chart": name, "period": sums.index, "value": over(observed, exposure).to_numpy()}
     )
-    table = table.assign(is_settled=sums["is_settled"].to_numpy(), n_settled=int(settled.sum()))
+    table = table.assign(is_settled=sums["is_settled"].to_numpy(), n_settled=int(settled.sum()),
+                         is_baseline=frozen.to_numpy())  # fmt: skip
     limits = pd.DataFrame(np.nan, index=table.index, columns=["centre", "lower", "upper"])
     if settled.sum() < months_needed:
         return pd.concat([table, limits], axis=1).assign(is_signal=False, rule="")
     kept = exposure.gt(0).to_numpy()
     chart = laney_p_chart if name == "gross_mrr_churn_rate" else laney_u_chart
-    drawn = chart(observed[kept].to_numpy(), exposure[kept].to_numpy(), settled[kept].to_numpy())
+    drawn = chart(observed[kept].to_numpy(), exposure[kept].to_numpy(), frozen[kept].to_numpy())
     limits.loc[kept] = drawn[["centre", "lower", "upper"]].to_numpy()
     rule = pd.Series("", index=table.index)
     rule[kept] = drawn["signal"].to_numpy()
@@ -85,14 +93,27 @@ def _chart(
     return pd.concat([table, limits], axis=1).assign(is_signal=rule != "", rule=rule)
 
 
+def _frozen(settled: pd.Series, months_needed: int) -> pd.Series:
+    """The settled months that set the limits: to the last turn of a year, else the first ones."""
+    seen = settled.index[settled]
+    year = seen[-1][:4] if len(seen) else ""
+    before = seen[seen < f"{year}-01"]
+    base = before if len(before) >= months_needed else seen[:months_needed]
+    return pd.Series(settled.index.isin(base), index=settled.index)
+
+
 def _counted(
-    name: str, mrr_ledger: pd.DataFrame, sums: pd.DataFrame, settled: pd.Series
+    name: str, mrr_ledger: pd.DataFrame, sums: pd.DataFrame, frozen: pd.Series
 ) -> tuple[pd.Series, pd.Series]:
     """What is counted and what it is divided by, per month."""
     if name == "customers_new":
         return sums["n_new"].astype(float), pd.Series(1.0, index=sums.index)
     if name == "gross_account_churn_rate":
-        return sums["n_churn"].astype(float), _expected_churn(mrr_ledger, settled)
+        return sums["n_churn"].astype(float), _expected_churn(mrr_ledger, frozen)
+    if name == INVOLUNTARY:
+        is_failed = mrr_ledger["movement"].eq("churn") & mrr_ledger["end_type"].eq("involuntary")
+        failed = is_failed.groupby(mrr_ledger["period"]).sum().reindex(sums.index, fill_value=0)
+        return failed.astype(float), sums["customers_start"] / PER_CUSTOMERS
     effective = sums["mrr_start"] ** 2 / _sum_of_squares(mrr_ledger).reindex(sums.index)
     lost = 1 - over(sums["kept"], sums["mrr_start"])
     return (lost * effective).fillna(0.0), effective.fillna(0.0)
@@ -103,16 +124,16 @@ def _sum_of_squares(mrr_ledger: pd.DataFrame) -> pd.Series:
     return squares.where(squares > 0)
 
 
-def _expected_churn(mrr_ledger: pd.DataFrame, settled: pd.Series) -> pd.Series:
-    """Losses expected if those due, and those not, left at their settled mean rates."""
+def _expected_churn(mrr_ledger: pd.DataFrame, frozen: pd.Series) -> pd.Series:
+    """Losses expected if those due, and those not, left at the mean rates of the baseline."""
     starters = mrr_ledger[mrr_ledger["mrr_start"] > 0]
     is_due, is_lost = starters["is_due_for_renewal"].eq(True), starters["mrr_end"].eq(0)
-    expected = pd.Series(0.0, index=settled.index)
+    expected = pd.Series(0.0, index=frozen.index)
     for group in (is_due, ~is_due):
         lost = is_lost[group].groupby(starters["period"]).agg(["sum", "size"])
-        lost = lost.reindex(settled.index, fill_value=0)
-        exposed = lost.loc[settled, "size"].sum()
-        rate = lost.loc[settled, "sum"].sum() / exposed if exposed else 0.0
+        lost = lost.reindex(frozen.index, fill_value=0)
+        exposed = lost.loc[frozen, "size"].sum()
+        rate = lost.loc[frozen, "sum"].sum() / exposed if exposed else 0.0
         expected += rate * lost["size"]
     return expected
 

@@ -47,19 +47,24 @@ def cohorts(
         confidence: of the Wilson interval of retained_share.
 
     Returns:
-        one row per cohort and age, the columns of revenue.cohorts, plus mrr. Age k is the snapshot
-        k months after the cohort month ends; returners count. Shares are missing for a cohort of
-        fewer than SMALLEST_N accounts.
+        one row per cohort and age, the columns of revenue.cohorts, plus mrr, n_survivors and
+        survivor_share. Age k is the snapshot k months after the cohort month ends; returners count
+        in n and not among the survivors, who never left. Shares are missing for a cohort of fewer
+        than SMALLEST_N accounts.
     """
     members = _members(accounts, observation_start)
     settled = mrr_ledger[mrr_ledger["is_settled"]]
     ages = _ages(members["cohort"], settled["period"])
     paid = settled.assign(mrr=settled["mrr_end"] / rate_index(settled))
+    paid = paid.assign(is_survivor=~_has_left(settled))
     paid = paid[paid["mrr"] > 0].merge(members, on="account_id")
-    counted = paid.groupby(["cohort", "period"]).agg(n=("mrr", "size"), mrr=("mrr", "sum"))
+    counted = paid.groupby(["cohort", "period"]).agg(
+        n=("mrr", "size"), n_survivors=("is_survivor", "sum"), mrr=("mrr", "sum")
+    )
     table = ages.merge(counted.reset_index(), how="left", on=["cohort", "period"])
     n_start = members["cohort"].value_counts()
-    table = table.fillna({"n": 0, "mrr": 0.0}).astype({"n": "int64"})
+    table = table.fillna({"n": 0, "n_survivors": 0, "mrr": 0.0})
+    table = table.astype({"n": "int64", "n_survivors": "int64"})
     table = table.assign(
         n_start=table["cohort"].map(n_start).astype("int64"), mrr=table["mrr"].round(MONEY_DIGITS)
     )
@@ -110,6 +115,13 @@ def say_layer(layers: pd.DataFrame, words: Words) -> str:
     return f"Customers who first paid in {newest['paid_since']} pay {paid} of MRR"
 
 
+def _has_left(settled: pd.DataFrame) -> pd.Series:
+    """Whether the account of each row had left at some time by the end of the month."""
+    ordered = settled.sort_values(["account_id", "period"])
+    has_left = ordered["movement"].isin(["churn", "joined_and_left", "reactivation"])
+    return has_left.groupby(ordered["account_id"]).cummax().reindex(settled.index)
+
+
 def _members(accounts: pd.DataFrame, observation_start: dt.date | None) -> pd.DataFrame:
     known = accounts[accounts["is_first_paid_known"] & accounts["first_paid_date"].notna()]
     month = known["first_paid_date"].dt.to_period("M")
@@ -139,9 +151,15 @@ def _cohort_shares(table: pd.DataFrame, confidence: float) -> pd.DataFrame:
     _, low, high = wilson(table["n"].to_numpy(), table["n_start"].to_numpy(), confidence)
     shares = pd.DataFrame(
         {"retained_share": table["n"] / table["n_start"], "ci_low": low, "ci_high": high,
-         "mrr_share": over(table["mrr"], first)}, index=table.index,
+         "mrr_share": over(table["mrr"], first),
+         "survivor_share": table["n_survivors"] / table["n_start"]}, index=table.index,
     )  # fmt: skip
     shown = shares.where(table["n_start"] >= SMALLEST_N)
     return pd.concat(
-        [table[["cohort", "age_months", "n_start", "n"]], shown, table[["mrr", "period"]]], axis=1
+        [
+            table[["cohort", "age_months", "n_start", "n"]],
+            shown,
+            table[["mrr", "n_survivors", "period"]],
+        ],
+        axis=1,
     )

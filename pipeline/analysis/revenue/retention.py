@@ -100,8 +100,8 @@ def headline(
         staying_lost: the row of `stay_lost`, said beside the customers lost in a provisional month.
 
     Returns:
-        one row per headline: name, estimate, ci_low, ci_high, n, state, note, previous, year_ago.
-        A provisional month is compared with nothing.
+        one row per headline: name, estimate, ci_low, ci_high, n, n_events (of a share of accounts),
+        state, note, previous, year_ago. A provisional month is compared with nothing.
     """
     values = rates(mrr_ledger, period)
     is_settled = bool(values.at[period, "is_settled"])
@@ -142,10 +142,11 @@ def _row(
     state: str = "exact",
     note: str = "",
     limits: Sequence[float] = (np.nan, np.nan),
+    n_events: float = np.nan,
 ) -> dict[str, object]:
     low, high = (float(limit) for limit in limits)
     return {"name": name, "estimate": float(estimate), "ci_low": low, "ci_high": high, "n": int(n),
-            "state": state, "note": note}  # fmt: skip
+            "n_events": n_events, "state": state, "note": note}  # fmt: skip
 
 
 def _rate_row(
@@ -162,7 +163,7 @@ def _rate_row(
         if n < SMALLEST_N:
             return _row(name, np.nan, n, "not_available", f"{lost} of {n} customers lost")
         _, low, high = wilson(lost, n, confidence)
-        return _row(name, estimate, n, "ok", f"{lost} of {n}", (low, high))
+        return _row(name, estimate, n, "ok", f"{lost} of {n}", (low, high), lost)
     return _ratio_row(name, starters["mrr_start"], starters["mrr_end"], confidence)
 
 

@@ -7,9 +7,12 @@ skips with one of these words in its reason fails instead.
 nothing that it is made from has changed.
 """
 
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # as in a run; must stand before NumPy is loaded
+
 import fcntl
 import hashlib
-import os
 import shutil
 import subprocess
 import sys

@@ -70,7 +70,8 @@ def events_per_parameter(
     Source: Peduzzi et al. (1995), J Clin Epidemiol 48: 1503.
     """
     enough = n_terms > 0 and n_events >= least * n_terms
-    note = f"{n_events} events for {n_terms} terms; {least:g} for each are asked for"
+    terms = "term" if n_terms == 1 else "terms"
+    note = f"{n_events} events for {n_terms} {terms}; {least:g} for each are asked for"
     return Check(EVENTS, enough, note, is_hard=not penalised)
 
 

@@ -8,10 +8,11 @@ reason, and counts neither for nor against the primary one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
+
+from pipeline.analysis.wording import Words
 
 SPECIFICATION_COLUMNS = [
     "chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit", "n",
@@ -21,30 +22,9 @@ LEDGER_COLUMNS = [
     "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
     "right_ci_high", "unit", "n", "note",
 ]  # fmt: skip
+NUMBERS = ["estimate", "ci_low", "ci_high"]
 NO_DIFFERENCE = {"ratio": 1.0}
 """The value of a contrast that says "no difference", by unit; 0 in all other units."""
-
-
-class Words(Protocol):
-    """How numbers are said; the notebook passes pipeline.reporting.words."""
-
-    def say(self, value: float, kind: str, currency: str = "") -> str:
-        """A number in the words of its unit."""
-
-    def interval(self, low: float, high: float, kind: str, currency: str = "") -> str:
-        """`12.1 % to 13.0 %`."""
-
-    def kind_of(self, unit: str, *values: float) -> str:
-        """How finely numbers of a unit are said."""
-
-    def change(self, value: float, kind: str, currency: str = "", *, arrow: bool = True) -> str:
-        """A difference in words: `up 1.2 points`."""
-
-    def count(self, value: float) -> str:
-        """1234 as `1,234`."""
-
-    def counted(self, value: float, one: str, many: str = "") -> str:
-        """`1 contrast`, `2 contrasts`."""
 
 
 def stacked(
@@ -62,7 +42,7 @@ def stacked(
             raise ValueError(f"Rows of the annex lack {', '.join(missing)}.")
         own = rows.loc[rows["chapter"].isin(set(chapters)), columns]
         if len(own):
-            kept.append(own.astype({name: object for name in ("n", "n_events") if name in own}))
+            kept.append(own.astype({name: "Int64" for name in ("n", "n_events") if name in own}))
     return pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=columns)
 
 
@@ -74,44 +54,49 @@ def curves(specifications: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         one row per chapter and contrast: chapter, contrast, unit, null (the value that says "no
-        difference"), estimate, ci_low, ci_high (of the primary one), n_tried, n_made, n_same_side
-        (of no difference), n_inside (the primary interval), least, largest.
+        difference"), estimate, ci_low, ci_high (of the primary one), n_tried, n_made, n_agree,
+        n_inside (the primary interval), least, largest. Another way agrees when it lies on the same
+        side of no difference; where the primary interval holds no difference (is_clear is false),
+        when its own interval holds it too.
     """
     rows = [_curve(part) for _, part in specifications.groupby(["chapter", "contrast"], sort=False)]
     columns = [
-        "chapter", "contrast", "unit", "null", "estimate", "ci_low", "ci_high", "n_tried",
-        "n_made", "n_same_side", "n_inside", "least", "largest",
+        "chapter", "contrast", "unit", "null", "is_clear", "estimate", "ci_low", "ci_high",
+        "n_tried", "n_made", "n_agree", "n_inside", "least", "largest",
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=columns)
 
 
 def _curve(rows: pd.DataFrame) -> dict[str, object]:
     is_primary = rows["is_primary"].astype(bool)
-    primary, others = rows[is_primary].iloc[0], rows.loc[~is_primary, "estimate"].astype("float64")
-    made, estimate = others.dropna(), float(primary["estimate"])
+    primary, others = rows[is_primary].iloc[0], rows.loc[~is_primary, NUMBERS].astype("float64")
+    made, low, high = others.dropna(subset="estimate"), primary["ci_low"], primary["ci_high"]
     null = NO_DIFFERENCE.get(primary["unit"], 0.0)
-    inside = made.between(float(primary["ci_low"]), float(primary["ci_high"]))
+    is_clear = not low <= null <= high
+    same_side = np.sign(made["estimate"] - null) == np.sign(float(primary["estimate"]) - null)
+    open_too = (made["ci_low"] <= null) & (made["ci_high"] >= null)
     return {
         **primary[["chapter", "contrast", "unit", "estimate", "ci_low", "ci_high"]],
         "null": null,
+        "is_clear": is_clear,
         "n_tried": len(others),
         "n_made": len(made),
-        "n_same_side": int((np.sign(made - null) == np.sign(estimate - null)).sum()),
-        "n_inside": int(inside.sum()),
-        "least": made.min(),
-        "largest": made.max(),
+        "n_agree": int((same_side if is_clear else open_too).sum()),
+        "n_inside": int(made["estimate"].between(float(low), float(high)).sum()),
+        "least": made["estimate"].min(),
+        "largest": made["estimate"].max(),
     }
 
 
 def say_curves(table: pd.DataFrame, words: Words) -> str:
-    """How many other ways point the same way as the primary ones: the answer of the annex."""
+    """How many other ways say the same as the primary ones: the answer of the annex."""
     known = table[table["estimate"].astype("float64").notna() & (table["n_made"] > 0)]
     if known.empty:
         return "No primary contrast could be computed in another way."
-    made, same = int(known["n_made"].sum()), int(known["n_same_side"].sum())
+    made, agree = int(known["n_made"].sum()), int(known["n_agree"].sum())
     return (
         f"{words.counted(len(known), 'contrast')} computed in {words.counted(made, 'other way')}: "
-        f"{words.count(same)} point the same way as the one chosen beforehand, "
+        f"{words.count(agree)} say the same as the one chosen beforehand, "
         f"{words.count(known['n_inside'].sum())} lie inside its interval."
     )
 
@@ -120,12 +105,12 @@ def worded(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     """`curves` as a reader sees them: numbers in the words of their unit.
 
     Gives one row per chapter and contrast: chapter, contrast, primary, interval, least, largest,
-    n_tried, n_made, n_same_side, n_inside.
+    n_tried, n_made, n_agree, n_inside.
     """
     said = [_say_curve(row, words, currency) for row in table.to_dict("records")]
     columns = ["primary", "interval", "least", "largest"]
     numbers = pd.DataFrame(said, columns=columns, index=table.index, dtype=object)
-    counts = ["n_tried", "n_made", "n_same_side", "n_inside"]
+    counts = ["n_tried", "n_made", "n_agree", "n_inside"]
     return pd.concat([table[["chapter", "contrast"]], numbers, table[counts]], axis=1)
 
 

@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
-from pipeline.analysis.reliability import EVENTS_PER_PARAMETER
+from pipeline.analysis.reliability import EVENTS_PER_PARAMETER, FEWEST_EVENTS
 
 CONVERGENCE = "convergence"
 SEPARATION = "separation"
 RANK = "rank"
 EVENTS = "events per parameter"
+ENOUGH_EVENTS = "enough events"
 PROPORTIONAL_HAZARDS = "proportional hazards"
 CALIBRATION = "calibration"
 EFFECTIVE_N = "effective sample size"
@@ -75,12 +76,27 @@ def events_per_parameter(
     return Check(EVENTS, enough, note, is_hard=not penalised)
 
 
+def enough_events(
+    n_events: int, least: float = FEWEST_EVENTS, what: str = "events", is_hard: bool = False
+) -> Check:
+    """Are there enough events for one number that no model stands behind?
+
+    Args:
+        n_events: events behind it.
+        least: fewest that are asked for.
+        what: events, in words.
+        is_hard: whether fewer leave nothing to believe.
+    """
+    note = f"{n_events} {what}; {least:g} are asked for"
+    return Check(ENOUGH_EVENTS, bool(n_events >= least), note, is_hard)
+
+
 def proportional_hazards(p_value: float, confidence: float) -> Check:
     """Is one ratio right at every age? A small p value says no; a blank one could not be made."""
     if p_value != p_value:
         return Check(PROPORTIONAL_HAZARDS, False, "the test could not be made")
     passed = p_value >= 1 - confidence
-    drift = "" if passed else "; the ratio drifts with age, read it within bands of age"
+    drift = "" if passed else "; the ratio drifts with age"
     return Check(PROPORTIONAL_HAZARDS, passed, f"score test p = {p_value:.3f}{drift}")
 
 

@@ -14,11 +14,10 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.statistics.life_table import kaplan_meier
 from pipeline.statistics.proportions import wilson
 
-SMALLEST_N = 10
-"""Below so many accounts a share is written "k of n"; GLOSSARY, small numbers."""
 QUESTIONS = {
     "assignments": "Does a change of touch model or manager go with staying?",
     "usage": "Does using the product go with staying?",

@@ -23,7 +23,7 @@ from pipeline.data import choices, store, targets
 from pipeline.data import slice as slices
 from pipeline.data.schema.headlines import AS_OF, CUT_OFF
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
-from pipeline.reporting import claims, parts, plan, tables, words
+from pipeline.reporting import claims, parts, tables, words
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, plain
 from pipeline.settings import (
@@ -366,12 +366,6 @@ class Chapter:
         columns = [*claims.TEXTS, *claims.NUMBERS, "null", "checks", "verdict", "reasons"]
         numbers = [*claims.NUMBERS, "null"]
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
-
-    def plan(self) -> pd.DataFrame:
-        """One row per decision that was taken before the data were read: setting, decided."""
-        decisions = plan.plan_of(self.company)
-        said = [words.listing(v) if isinstance(v, list) else str(v) for v in decisions.values()]
-        return pd.DataFrame({"setting": list(decisions), "decided": said})
 
     def models(self) -> pd.DataFrame:
         """One row per model and check of the listed chapters."""

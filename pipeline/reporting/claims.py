@@ -112,14 +112,16 @@ def with_verdicts(
 def verdict(claim: Mapping[str, Any]) -> tuple[str, list[str]]:
     """How far a claim can be believed, and the reasons when it is not supported.
 
-    *Not identified*: there is no estimate, or a hard check failed. *Fragile*: another check failed,
+    *Not identified*: there is no estimate, or a hard check failed; "not reached" with a lower limit
+    is an answer and counts as an estimate. *Fragile*: another check failed,
     the month is not settled, an estimate has no interval, or it rests on fewer than 5 events or 10
     accounts; the last two do not touch an exact fact of the books. *Supported*: all others.
     """
     stopped = stopped_by(claim["checks"])
     if stopped:
         return NOT_IDENTIFIED, [stopped]
-    if claim["estimate"] is None:
+    is_answer = claim["state"] == "not_reached" and claim["ci_low"] is not None
+    if claim["estimate"] is None and not is_answer:
         return NOT_IDENTIFIED, [claim["note"] or _absent(str(claim["state"]))]
     reasons = [f"{row['name']}: {row['note']}" if row["note"] else row["name"]
                for row in claim["checks"] if not row["passed"]]  # fmt: skip

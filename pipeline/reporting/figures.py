@@ -132,10 +132,14 @@ def lines(
     percent: bool = False,
     reference: float | None = None,
     hollow: str | None = None,
+    diagonal: bool = False,
     x_label: str = "",
     y_label: str = "",
 ) -> Figure:
-    """Lines with markers over months or numbers; `hollow` (bool) marks points not yet settled."""
+    """Lines with markers over months or numbers; `hollow` (bool) marks points not yet settled.
+
+    `diagonal` draws y = x and says both axes in the same words, as in a calibration.
+    """
     with drawing.canvas(3.4) as (picture, axes):
         levels, colours = marks.by_level(rows, by)
         place = marks.x_places(axes, rows[x])
@@ -148,9 +152,10 @@ def lines(
             axes.plot(at, floats(part[y]), color=colour, lw=1.6, ls=drawing.dash_of(position))
             marks.points(axes, at, part, y, hollow, colour, MARKERS[position % len(MARKERS)])
         marks.dress(axes, percent, x_label, y_label)
+        marks.diagonal(axes, rows[x], percent) if diagonal else None
         marks.name_lines(axes, levels if by else [], colours, markers=True)
         svg = drawing.svg(picture)
-    formats = _formats(percent, y, low, high)
+    formats = _formats(percent, y, low, high, x if diagonal else None)
     return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
 
 
@@ -312,16 +317,20 @@ def forest(
     source: str = "",
     reference: float = 1.0,
     log: bool = True,
+    valid: str | None = None,
     x_label: str = "",
 ) -> Figure:
-    """Estimates with their intervals around a reference line, the numbers written at the right."""
+    """Estimates with their intervals around a reference line, the numbers written at the right.
+
+    Rows that are not `valid` (bool) are only outlined.
+    """
     with drawing.canvas(0.9 + 0.3 * max(len(rows), 1)) as (picture, axes):
         if log:
             axes.set_xscale("log")
         axes.axvline(reference, color=MUTED, lw=1, ls=(0, (4, 3)))
         at, middles = np.arange(len(rows), dtype="float64"), floats(rows[estimate])
         marks.whiskers(axes, at, rows, estimate, low, high)
-        axes.plot(middles, at, "s", color=colour_of("total"), ms=5)
+        marks.squares(axes, middles, at, rows[valid] if valid else None)
         for y, (middle, start, end) in enumerate(zip(middles, rows[low], rows[high], strict=True)):
             text = "reference" if words.is_missing(start) else words.interval(start, end, "number")
             text = f"{words.number(middle)}  ({text})" if math.isfinite(middle) else "not estimated"

@@ -179,6 +179,21 @@ def whiskers(
     return np.nan_to_num(np.fmax(middles, np.where(np.isfinite(highs), highs, middles)))
 
 
+def squares(axes: Axes, middles: np.ndarray, at: np.ndarray, valid: pd.Series | None) -> None:
+    """Estimates of a forest; those that are not valid are only outlined."""
+    is_hollow = np.zeros(len(at), dtype=bool) if valid is None else ~valid.to_numpy(dtype=bool)
+    colour = drawing.colour_of("total")
+    axes.plot(middles[~is_hollow], at[~is_hollow], "s", color=colour, ms=5)
+    axes.plot(middles[is_hollow], at[is_hollow], "s", mec=colour, mfc=drawing.CARD, ms=5, mew=1.4)
+
+
+def diagonal(axes: Axes, x: pd.Series, percent: bool) -> None:
+    """The line y = x over the range of x, and x in the words of y."""
+    ends = [float(x.min()), float(x.max())] if len(x) else [0.0, 1.0]
+    axes.plot(ends, ends, color=drawing.MUTED, lw=1, ls=(0, (4, 3)))
+    drawing.share_axis(axes.xaxis) if percent else drawing.count_axis(axes.xaxis)
+
+
 def dress(axes: Axes, percent: bool, x_label: str, y_label: str) -> None:
     """Axis labels and number formats of a chart with an upright value axis."""
     if percent:

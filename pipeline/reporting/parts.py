@@ -217,7 +217,7 @@ def _certainty(row: Mapping[str, Any], unit: str, currency: str) -> str:
     """Interval, or that the number is exact, and n."""
     n = "" if words.is_missing(row.get("n")) else f"n {words.count(row['n'])}"
     has_interval = not (words.is_missing(row["ci_low"]) and words.is_missing(row["ci_high"]))
-    exact = "exact" if row["state"] == "exact" else ""
+    exact = {"exact": "exact", "provisional": "exact, not settled"}.get(row["state"], "")
     span = words.interval(row["ci_low"], row["ci_high"], unit, currency) if has_interval else exact
     return " · ".join(part for part in (span, n) if part)
 

@@ -18,6 +18,8 @@ from pipeline.reporting.drawing import CARD, GRID, MUTED, colour_of
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.marks import floats
 
+DIFFERENCE = "difference of shares"
+
 
 def specification_figures(
     specifications: pd.DataFrame, curves: pd.DataFrame, currency: str = "", source: str = ""
@@ -27,7 +29,7 @@ def specification_figures(
     Args:
         specifications: chapter, contrast, choice, specification, estimate, ci_low, ci_high, unit,
             is_primary, note.
-        curves: one row per chapter and contrast: null, n_made, n_same_side.
+        curves: one row per chapter and contrast: null, is_clear, n_made, n_agree.
         currency: said before money.
         source: line below each figure.
     """
@@ -63,7 +65,10 @@ def _sentence(curve: Mapping[str, Any]) -> str:
     if not curve["n_made"] or words.is_missing(curve["estimate"]):
         return "no other way to compute the contrast"
     made = words.counted(curve["n_made"], "other way")
-    return f"{words.count(curve['n_same_side'])} of {made} point the same way"
+    agree = words.count(curve["n_agree"])
+    if curve["is_clear"]:
+        return f"{agree} of {made} lie on the same side of no difference"
+    return f"no clear difference, and none in {agree} of {made}"
 
 
 def _drawn(rows: pd.DataFrame, null: float, unit: str, currency: str) -> str:
@@ -86,6 +91,9 @@ def _drawn(rows: pd.DataFrame, null: float, unit: str, currency: str) -> str:
                           annotation_clip=False)  # fmt: skip
         labels = [_label(row) for row in rows.to_dict("records")]
         marks.dress_bars(axes, labels, unit == "share", "", from_zero=False)
+        if unit == DIFFERENCE:
+            axes.xaxis.set_major_formatter(lambda value, _: words.number(100 * value, 1))
+            axes.set_xlabel("percentage points")
         if unit == "ratio":
             marks.log_ticks(axes)
         return drawing.svg(picture)

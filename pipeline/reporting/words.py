@@ -9,7 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pandas as pd
@@ -101,6 +101,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
 """A share is a part of a whole; share points are the difference of two shares."""
 UNIT_KINDS = {
     "share": "share",
+    "difference of shares": "fine_points",
     "ratio": "number",
     "0–1": "number",
     "accounts": "count",
@@ -113,7 +114,7 @@ UNIT_KINDS = {
 """A headline's unit → the kind of words for it."""
 
 
-SAID_ONCE = ("days", "months", "points", "share_points")
+SAID_ONCE = ("days", "months", "points", "share_points", "fine_points")
 """An interval says these units once, at its end."""
 
 
@@ -150,6 +151,21 @@ def interval(low: Any, high: Any, kind: str = "share", currency: str = "") -> st
     if UNIT_KINDS.get(kind, kind) in SAID_ONCE:
         first = first.rpartition(" ")[0]
     return f"{first} to {second}"
+
+
+def in_one_cell(rows: pd.DataFrame, kinds: Mapping[str, tuple[str, str, str]]) -> pd.DataFrame:
+    """The rows with each estimate and its interval in one column: `1.23 (1.01 to 1.50)`.
+
+    Args:
+        rows: as published; there they keep their columns.
+        kinds: estimate → its lower limit, its upper limit, the kind of words. A table shows such
+            a column with the format `text`.
+    """
+    said = rows.copy()
+    for estimate, (low, high, kind) in kinds.items():
+        numbers = zip(rows[estimate], rows[low], rows[high], strict=True)
+        said[estimate] = [_with_interval(*row, kind) for row in numbers]
+    return said.drop(columns=[end for low, high, _ in kinds.values() for end in (low, high)])
 
 
 def change(value: Any, kind: str = "share", currency: str = "", *, arrow: bool = True) -> str:
@@ -197,7 +213,7 @@ def label(name: Any) -> str:
         return HEADLINES[str(name)].label
     if str(name) in LABELS:
         return LABELS[str(name)]
-    plain = str(name).replace("_", " ").strip()
+    plain = str(name).removeprefix("is_").replace("_", " ").strip()
     text = WORD.sub(lambda word: ACRONYMS.get(word[0], word[0]), plain)
     return text if text.split(" ")[0] == "n" else text[:1].upper() + text[1:]
 
@@ -206,6 +222,7 @@ WORD = re.compile(r"[A-Za-z]+")
 LABELS = {
     "ci_low": "From",
     "ci_high": "To",
+    "p_adjusted": "p, all contrasts together",
     "p_value": "p",
     "q_value": "q",
     "df": "df",
@@ -229,13 +246,7 @@ LABELS = {
     "gvif": "GVIF",
     "has_value": "Value reached",
     "hazard_ratio": "Hazard ratio",
-    "is_champion_lost": "Champion lost",
-    "is_play_active": "Play active",
-    "is_primary": "Primary",
-    "is_provisional": "Provisional",
-    "is_settled": "Settled",
-    "is_signal": "Signal",
-    "is_valid": "Valid",
+    "mrr_step_end": "MRR at end",
     "n_of": "Out of",
     "n_pending": "Still within the grace",
     "nps_band": "NPS band",
@@ -252,6 +263,13 @@ def _said(value: Any, words: Callable[[float], str]) -> str:
     if is_missing(value) or (isinstance(value, float) and math.isinf(value)):
         return NOT_AVAILABLE
     return words(float(value))
+
+
+def _with_interval(estimate: Any, low: Any, high: Any, kind: str) -> str | None:
+    if is_missing(estimate):
+        return None
+    known = not (_is_open(low) and _is_open(high))
+    return say(estimate, kind) + (f" ({interval(low, high, kind)})" if known else "")
 
 
 def _is_open(value: Any) -> bool:

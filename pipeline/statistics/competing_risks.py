@@ -27,6 +27,9 @@ from scipy import stats
 from pipeline.statistics.life_table import RiskTable, count_risk, first_time, surviving
 from pipeline.statistics.risk_intervals import RiskIntervals, risk_intervals
 
+ROUNDING = 1e-12
+"""Steps that add up to 1 may stop this far short of it."""
+
 
 def aalen_johansen(
     durations: ArrayLike,
@@ -170,7 +173,7 @@ def _jackknife_variance(
 def _log_log_limits(
     estimate: NDArray, std_err: NDArray, confidence: float
 ) -> tuple[NDArray, NDArray]:
-    defined = (estimate > 0) & (estimate < 1)
+    defined = (estimate > 0) & (estimate < 1 - ROUNDING)
     share = np.where(defined, estimate, 0.5)
     reach = stats.norm.ppf((1 + confidence) / 2) * std_err / (share * -np.log(share))
     low, high = share ** np.exp(reach), share ** np.exp(-reach)

@@ -18,7 +18,7 @@ def specification(estimate: float, **changes: object) -> dict[str, object]:
 
 
 TRIED = pd.DataFrame([
-    specification(2.0, choice="primary", is_primary=True),
+    specification(2.0, choice="primary", is_primary=True, ci_low=1.0),
     specification(2.5),
     specification(-0.5),
     specification(np.nan, note="too few"),
@@ -38,18 +38,27 @@ LEDGER = pd.DataFrame([
 ])  # fmt: skip
 
 
-def test_a_curve_counts_who_points_the_same_way_and_who_lies_inside_the_interval() -> None:
+def test_a_curve_counts_who_says_the_same_and_who_lies_inside_the_interval() -> None:
     curves = annex.curves(TRIED).set_index("chapter")
-    counted = ["n_tried", "n_made", "n_same_side", "n_inside"]
+    counted = ["n_tried", "n_made", "n_agree", "n_inside"]
     assert curves.loc["survival", counted].tolist() == [3, 2, 1, 1]
     assert curves.loc["drivers", counted].tolist() == [1, 1, 1, 0]
     assert curves.loc["survival", ["null", "least", "largest"]].tolist() == [0.0, -0.5, 2.5]
     assert curves.loc["drivers", "null"] == 1.0
 
 
+def test_where_no_difference_is_clear_the_ways_that_agree_are_those_that_see_none_either() -> None:
+    rows = pd.DataFrame(
+        [specification(0.2, is_primary=True), specification(-0.3), specification(1.5)]
+    )
+    curve = annex.curves(rows).loc[0]
+    assert not curve["is_clear"]
+    assert curve["n_agree"] == 1
+
+
 def test_the_answer_says_how_many_other_ways_agree() -> None:
     assert annex.say_curves(annex.curves(TRIED), words) == (
-        "2 contrasts computed in 3 other ways: 2 point the same way as the one chosen beforehand, "
+        "2 contrasts computed in 3 other ways: 2 say the same as the one chosen beforehand, "
         "1 lie inside its interval."
     )
     nothing = TRIED.assign(estimate=np.nan)

@@ -41,7 +41,12 @@ from pipeline.analysis.checks import Check
         ),
         (
             checks.proportional_hazards(0.04, 0.95), "proportional hazards", False,
-            "score test p = 0.040; the ratio drifts with age, read it within bands of age",
+            "score test p = 0.040; the ratio drifts with age",
+        ),
+        (checks.enough_events(5), "enough events", True, "5 events; 5 are asked for"),
+        (
+            checks.enough_events(4, what="losses"), "enough events", False,
+            "4 losses; 5 are asked for",
         ),
         (checks.calibration(0.8, 1.1), "calibration", True, "0.80 to 1.10, 1 is right"),
         (checks.calibration(1.1, 1.4), "calibration", False, "1.10 to 1.40, 1 is right"),

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline.analysis import drivers
 from pipeline.analysis.drivers import design as drivers_design
-from pipeline.analysis.drivers.effects import EFFECT_COLUMNS, _verdict
+from pipeline.analysis.drivers.effects import EFFECT_COLUMNS, _finding
 from pipeline.data.schema.published import TABLES
 from pipeline.statistics import cloglog, grouped_hazard
 from tests.analysis.driver_world import CANDIDATES, TRUTH, world
@@ -199,14 +199,14 @@ def test_the_model_finds_the_truth_and_not_the_noise(effects):
     for key, truth in expected.items():
         row = ratios.loc[key]
         assert row["ci_low"] < np.exp(truth) < row["ci_high"]
-        assert row["verdict"] == "goes with staying"
+        assert row["finding"] == "goes with staying"
         assert row["ame"] < 0
-    assert ratios.loc[("noise", ""), "verdict"] in ("no clear sign", "sign not steady")
+    assert ratios.loc[("noise", ""), "finding"] in ("no clear sign", "sign not steady")
 
 
 def test_effects_have_the_promised_columns_and_reference_rows(effects):
     assert set(TABLES["drivers.effects"][1]) <= set(effects.columns)
-    reference = effects[effects["verdict"] == "reference"]
+    reference = effects[effects["finding"] == "reference"]
     assert reference[["driver", "level", "hazard_ratio"]].to_numpy().tolist() == [
         ["segment", "SMB", 1.0]
     ]
@@ -271,18 +271,18 @@ def test_no_rows_at_all_give_no_model_and_no_crash():
 
 def test_a_finding_needs_a_small_q_and_a_steady_sign():
     row = {"q_value": 0.01, "sign_record": 1.0, "hazard_ratio": 1.5}
-    assert _verdict(row, 0.1) == "goes with leaving"
-    assert _verdict(row | {"hazard_ratio": 0.5}, 0.1) == "goes with staying"
-    assert _verdict(row | {"sign_record": 0.5}, 0.1) == "sign not steady"
-    assert _verdict(row | {"q_value": 0.2}, 0.1) == "no clear sign"
-    assert _verdict(row | {"q_value": np.nan}, 0.1) == "no clear sign"
+    assert _finding(row, 0.1) == "goes with leaving"
+    assert _finding(row | {"hazard_ratio": 0.5}, 0.1) == "goes with staying"
+    assert _finding(row | {"sign_record": 0.5}, 0.1) == "sign not steady"
+    assert _finding(row | {"q_value": 0.2}, 0.1) == "no clear sign"
+    assert _finding(row | {"q_value": np.nan}, 0.1) == "no clear sign"
 
 
 def test_page_one_shows_the_largest_differences_of_each_kind():
     effects = pd.DataFrame(
         {name: [np.nan] * 6 for name in EFFECT_COLUMNS}
         | {"driver": list("abcdef"), "level": "", "ame": [0.01, 0.03, 0.02, 0.04, -0.01, -0.5],
-           "verdict": [drivers.LEAVING] * 4 + [drivers.STAYING, drivers.UNCLEAR]}
+           "finding": [drivers.LEAVING] * 4 + [drivers.STAYING, drivers.UNCLEAR]}
     )  # fmt: skip
     assert list(drivers.page_one(effects)["driver"]) == ["d", "b", "c", "e"]
 
@@ -407,8 +407,8 @@ def test_the_answer_names_what_was_found_or_why_nothing_is_claimed(model, effect
 def test_labels_say_driver_level_and_unit(effects):
     labels = drivers.labelled(effects).set_index(["driver", "level"])["label"]
     assert labels[("segment", "ENT")] == "segment ENT"
-    assert labels[("has_value", "yes")] == "has value yes"
-    assert labels[("usage_days", "")].startswith("usage days, ")
+    assert labels[("has_value", "yes")] == "has_value"
+    assert labels[("usage_days", "")].startswith("usage_days, ")
     assert labels[("usage_days", "")].endswith(" more")
 
 

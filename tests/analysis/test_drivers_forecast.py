@@ -192,6 +192,16 @@ def test_a_model_no_better_than_the_mean_of_three_months_is_not_shown(back_test,
     assert ("no better" in coming["note"]) == (method != "model")
 
 
+def test_months_in_which_nobody_leaves_are_graded_without_a_ratio(back_test):
+    quiet = back_test.assign(observed=0.0, mean_of_3_months=0.0, same_month_last_year=0.0)
+    grades = drivers.grades(quiet, 0.95)  # warnings are errors: no 0 / 0
+    ratios = grades[grades["grade"] == "observed_over_expected"].set_index("forecast")
+    assert ratios.loc["mean_of_3_months", "estimate"].isna().all()
+    assert ratios.loc["model", "estimate"].eq(0).all()
+    shown = drivers.forecast(quiet, drivers.shipped(grades), 0.95)
+    assert shown[["ci_low", "ci_high"]].isna().all(axis=None)
+
+
 def test_page_one_has_the_last_forecast_beside_its_outcome_and_the_next(back_test):
     ships = drivers.shipped(drivers.grades(back_test, 0.95))
     table = drivers.forecast(back_test, ships, 0.95)

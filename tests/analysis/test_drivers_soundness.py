@@ -9,7 +9,7 @@ import statsmodels.api as sm
 
 from pipeline.analysis import drivers
 from pipeline.analysis.drivers import clusters, leaks, soundness
-from pipeline.analysis.drivers.bias import LEDGER_COLUMNS
+from pipeline.analysis.drivers.bias_ledger import LEDGER_COLUMNS
 from pipeline.analysis.drivers.form import BENT, VIF_COLUMNS
 from pipeline.analysis.drivers.model import LARGEST_COEFFICIENT, PENALISED
 from pipeline.analysis.drivers.registry import FEATURES
@@ -17,6 +17,7 @@ from pipeline.analysis.drivers.specifications import SPECIFICATION_COLUMNS
 from pipeline.analysis.drivers.validation import VALIDATION_COLUMNS
 from tests.analysis.driver_world import CANDIDATES, TRUTH, world
 
+PRIMARY = ("has_value", 0.95)
 NO_CURVE = pd.DataFrame(columns=["what", "note"])
 
 
@@ -115,9 +116,9 @@ def test_a_driver_that_knows_the_future_stops_the_model(rows):
     assert "falls from" in leaks.check(leaks.monitor(faded, ["hint"])).note
     stopped = drivers.fit(drivers.settled(leaky), CANDIDATES, 10, 0.95, check.note)
     assert stopped.fitted is None
-    told = soundness.checks(stopped, pd.DataFrame(), pd.DataFrame(), monitored, NO_CURVE)
-    card = drivers.contrast(stopped, drivers.effects(stopped, pd.Series(dtype=float), 0.95, 0.1),
-                            "has_value", 0.95, told)  # fmt: skip
+    nothing, none = pd.DataFrame(), drivers.effects(stopped, pd.Series(dtype=float), 0.95, 0.1)
+    told = soundness.checks(stopped, nothing, nothing, monitored, NO_CURVE, none, *PRIMARY)
+    card = drivers.contrast(stopped, none, "has_value", told)
     assert np.isnan(card["estimate"])
     assert [check.name for check in card["checks"] if not check.passed] == ["leakage"]
 
@@ -140,7 +141,7 @@ def test_a_level_in_which_nobody_left_gets_a_penalised_fit_with_finite_ratios():
     assert found.fitted.params.abs().max() < LARGEST_COEFFICIENT
     checks = soundness.checks(
         found, drivers.vif(found, 5), pd.DataFrame(columns=VALIDATION_COLUMNS),
-        leaks.monitor(months, ["segment"]), NO_CURVE,
+        leaks.monitor(months, ["segment"]), NO_CURVE, told.reset_index(), *PRIMARY,
     )  # fmt: skip
     separation = next(check for check in checks if check.name == "separation")
     assert separation.note == "everybody or nobody left at segment ENT; Firth's penalty was used"
@@ -189,7 +190,7 @@ def test_fewer_than_eight_managers_describe_and_do_not_test():
     effect = drivers.effects(found, pd.Series(dtype=float), 0.95, 0.1).set_index("driver")
     assert np.isnan(effect.loc["script", "ci_low"])
     assert "descriptive only" in effect.loc["script", "cluster_note"]
-    assert effect.loc["script", "verdict"] == drivers.UNCLEAR
+    assert effect.loc["script", "finding"] == drivers.UNCLEAR
 
 
 # Does it hold?
@@ -228,8 +229,8 @@ def test_effects_tell_how_they_stand_when_read_a_month_earlier(effects):
 def test_a_finding_that_the_months_kept_out_contradict_is_not_steady(model):
     signs = pd.Series(1.0, index=model.recipe.columns)
     against = drivers.effects(model, signs, 0.95, 0.1, held_out_signs=-signs)
-    own = against[against["verdict"] != drivers.REFERENCE]
-    assert set(own["verdict"]) <= {drivers.UNSTEADY, drivers.UNCLEAR}
+    own = against[against["finding"] != drivers.REFERENCE]
+    assert set(own["finding"]) <= {drivers.UNSTEADY, drivers.UNCLEAR}
 
 
 # Checks and the primary contrast.
@@ -251,17 +252,21 @@ def limits_of(ratio, slope, gain) -> pd.DataFrame:
     ],
     ids=["all hold", "fewer left", "gain not told from none", "too extreme"],
 )
-def test_each_check_reads_the_interval_of_its_own_measure(rows, model, limits, failing):
-    monitored = leaks.monitor(rows, CANDIDATES)
-    found = soundness.checks(model, drivers.vif(model, 5), limits_of(*limits), monitored, NO_CURVE)
+def test_each_check_reads_the_interval_of_its_own_measure(rows, model, effects, limits, failing):
+    seen = leaks.monitor(rows, CANDIDATES), NO_CURVE, effects, *PRIMARY
+    found = soundness.checks(model, drivers.vif(model, 5), limits_of(*limits), *seen)
+    notes = {check.name: check.note for check in found}
+    assert f"{limits[2][0]:.2%}".replace("%", " %") in notes["better than one rate"]
     assert {check.name for check in found if not check.passed} == failing
 
 
-def test_without_a_hold_out_no_check_of_it_passes_and_collinear_pairs_are_named(rows, model):
+def test_without_a_hold_out_no_check_of_it_passes_and_collinear_pairs_are_named(
+    rows, model, effects
+):
     inflation = pd.DataFrame([("mrr", 1, 9.0, 9.0, 5, True, "seats")], columns=VIF_COLUMNS)
     nothing = pd.DataFrame(columns=VALIDATION_COLUMNS)
-    monitored = leaks.monitor(rows, CANDIDATES)
-    found = soundness.checks(model, inflation, nothing, monitored, NO_CURVE)
+    seen = leaks.monitor(rows, CANDIDATES), NO_CURVE, effects, *PRIMARY
+    found = soundness.checks(model, inflation, nothing, *seen)
     failed = {check.name: check.note for check in found if not check.passed}
     assert failed["collinearity"] == "cannot be told apart: mrr and seats"
     assert set(failed) == {
@@ -270,17 +275,28 @@ def test_without_a_hold_out_no_check_of_it_passes_and_collinear_pairs_are_named(
     }  # fmt: skip
 
 
-def test_the_primary_contrast_covers_the_truth_and_carries_its_checks(model, effects):
-    card = drivers.contrast(model, effects, "has_value", 0.95, [])
+def test_the_primary_contrast_covers_the_truth_and_carries_the_checks_of_the_model(
+    rows, model, effects
+):
+    seen = leaks.monitor(rows, CANDIDATES), NO_CURVE, effects, *PRIMARY
+    held = limits_of((0.9, 1.2), (0.6, 1.2), (0.001, 0.02))
+    checks = soundness.checks(model, drivers.vif(model, 5), held, *seen)
+    card = drivers.contrast(model, effects, "has_value", checks)
     assert card["ci_low"] < np.exp(TRUTH["value"]) < card["ci_high"]
-    assert card["statement"] == "hazard of leaving next month, value: yes against no"
-    assert [check.name for check in card["checks"]] == [
+    assert card["statement"] == (
+        "ratio of the hazards of leaving next month, value: yes against no; "
+        "below 1 goes with staying"
+    )
+    assert [check.name for check in card["checks"]][-2:] == [
         "proportional hazards", "holds when a month older",
     ]  # fmt: skip
+    assert [check for check in checks if check.name == "proportional hazards"] == [
+        card["checks"][-2]
+    ]
     assert all(check.passed for check in card["checks"])
-    missing = drivers.contrast(model, effects, "seats", 0.95, [])
+    missing = drivers.contrast(model, effects, "seats", [])
     assert np.isnan(missing["estimate"])
-    assert missing["checks"][0].is_hard
+    assert (missing["checks"][0].name, missing["checks"][0].is_hard) == ("in the model", True)
 
 
 # Other choices, and shortcuts.
@@ -293,13 +309,16 @@ def test_the_first_specification_is_the_primary_one_and_others_vary_one_choice(r
     primary = effects.set_index(["driver", "level"]).loc[("has_value", "yes")]
     names = ["ci_low", "ci_high"]
     assert found.loc[0, "estimate"] == pytest.approx(primary["hazard_ratio"], rel=1e-6)
+    assert found["specification"].str.len().max() < 45
     assert list(found.loc[0, names]) == pytest.approx(list(primary[names]), rel=1e-4)
     assert set(found["choice"]) == {"primary", "lag", "model", "covariates", "sample", "event",
                                     "errors"}  # fmt: skip
     said = found.set_index("specification")["estimate"]
-    assert said["logistic"] == pytest.approx(said["as published"], rel=0.05)
-    assert said["Cox on start–stop months, errors not clustered"] == pytest.approx(
-        said["as published"], rel=0.1
+    assert said["logistic"] == pytest.approx(
+        said["Primary: grouped-time hazard, all drivers"], rel=0.05
+    )
+    assert said["Cox on months, errors not clustered"] == pytest.approx(
+        said["Primary: grouped-time hazard, all drivers"], rel=0.1
     )
 
 

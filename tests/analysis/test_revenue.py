@@ -570,8 +570,8 @@ CHURN = ["gross_account_churn_rate"]
 
 
 def test_a_month_of_common_noise_is_within_its_usual_range_and_a_disaster_is_not():
-    calm = revenue.verdicts(revenue.usual_range(steady(14, [8, 11, 9, 12]), CHURN, 12)).iloc[0]
-    bad = revenue.verdicts(
+    calm = revenue.signals(revenue.usual_range(steady(14, [8, 11, 9, 12]), CHURN, 12)).iloc[0]
+    bad = revenue.signals(
         revenue.usual_range(steady(14, [8, 11, 9, 12], last_lost=40), CHURN, 12)
     ).iloc[0]
     assert calm["verdict"] == "within"
@@ -582,7 +582,7 @@ def test_a_month_of_common_noise_is_within_its_usual_range_and_a_disaster_is_not
 def test_too_few_settled_months_say_so_and_draw_no_limit():
     table = revenue.usual_range(steady(11, [8, 11, 9, 12]), CHURN, 12)
     assert table["centre"].isna().all()
-    assert revenue.verdicts(table).iloc[0]["verdict"] == "too_few_months"
+    assert revenue.signals(table).iloc[0]["verdict"] == "too_few_months"
 
 
 def test_a_provisional_month_never_signals_and_moves_no_limit():
@@ -590,7 +590,7 @@ def test_a_provisional_month_never_signals_and_moves_no_limit():
     with_first_look = steady(14, [8, 11, 9, 12], last_lost=60, last_settled=False)
     table = revenue.usual_range(with_first_look, CHURN, 12)
     assert not table["is_signal"].any()
-    assert revenue.verdicts(table).iloc[0]["period"] == "2026-01"
+    assert revenue.signals(table).iloc[0]["period"] == "2026-01"
     before = revenue.usual_range(settled, CHURN, 12)
     assert table["upper"].iloc[:13].tolist() == pytest.approx(before["upper"].tolist())
 
@@ -812,7 +812,7 @@ def test_a_company_without_customers_has_tables_without_rows():
     bridges = revenue.account_bridge(nothing)
     for table in (
         charts,
-        revenue.verdicts(charts),
+        revenue.signals(charts),
         bridges,
         revenue.flows(bridges, revenue.months(nothing)["is_settled"]),
         revenue.cohorts(nothing, nobody, None, 0.95),
@@ -854,7 +854,7 @@ def test_limits_stand_still_for_a_year_and_a_drift_does_not_carry_them_along():
     table = revenue.usual_range(whole, CHURN, 12)
     assert table["is_baseline"].tolist() == [True] * 12 + [False] * 10
     assert table["centre"].iloc[-1] == pytest.approx(table["centre"].iloc[0])
-    assert revenue.verdicts(table).iloc[0]["verdict"] in ("above", "run")
+    assert revenue.signals(table).iloc[0]["verdict"] in ("above", "run")
     # Had the whole past set the limits, the centre would have risen with the drift.
     before = revenue.usual_range(whole[whole["period"] < "2026-05"], CHURN, 12)
     assert before["upper"].iloc[0] == pytest.approx(table["upper"].iloc[0])
@@ -869,7 +869,7 @@ def test_payments_that_fail_are_charted_apart():
         rows += many(month, 10, 10, 0, "churn", "v", end_type="voluntary")
     table = revenue.usual_range(ledger(*rows), [revenue.INVOLUNTARY], 12)
     assert table["value"].iloc[0] == pytest.approx(100 * 3 / 400)
-    assert revenue.verdicts(table).iloc[0]["verdict"] == "above"
+    assert revenue.signals(table).iloc[0]["verdict"] == "above"
 
 
 def test_survivors_of_an_intake_are_those_who_never_left():

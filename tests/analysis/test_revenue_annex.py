@@ -6,7 +6,7 @@ import pytest
 
 from pipeline.analysis import revenue
 from pipeline.analysis.annex import LEDGER_COLUMNS, SPECIFICATION_COLUMNS
-from pipeline.analysis.revenue.compared import compared, starters
+from pipeline.analysis.revenue.contrast import compared, starters
 from tests.analysis.books import books, random_books
 
 RATE = "gross_account_churn_rate"
@@ -47,8 +47,11 @@ def test_the_first_specification_is_the_primary_one_and_each_row_changes_one_cho
     assert list(SPECIFICATION_COLUMNS) == [c for c in SPECIFICATION_COLUMNS if c in table]
     assert table["is_primary"].tolist() == [True] + [False] * (len(table) - 1)
     primary = revenue.contrast(made.ledger, made.accounts, RATE, "segment", 0.95)
-    for name in ("estimate", "ci_low", "ci_high", "n", "n_events"):
+    for name in ("estimate", "ci_low", "ci_high", "unit", "n", "n_events"):
         assert table[name].iloc[0] == primary[name]
+    assert set(table["contrast"]) == {primary["name"]}
+    assert table["specification"].iloc[0].startswith("Primary: ")
+    assert table["specification"].str.len().max() < 45
     assert table["choice"].unique().tolist() == [
         "primary", "grace", "event", "mix", "sample", "measure", "interval",
     ]  # fmt: skip
@@ -61,23 +64,23 @@ def test_an_exit_that_is_no_event_is_counted_nowhere(made):
     rows = starters(made.ledger, made.accounts, "segment")
     lost = rows[(rows["is_lost"] > 0) & (rows["period"] >= "2024-11")]
     for kind in ("completed", "administrative", "involuntary"):
-        left = table.at[f"{kind} exits are no event", "n_events"]
+        left = table.at[f"without {kind} exits", "n_events"]
         assert left == (lost["end_type"] != kind).sum()
 
 
 def test_no_gap_anywhere_makes_every_grace_the_same_where_its_months_are(made):
     table = specifications(made).set_index("specification")
-    assert table.at["grace 0 days", "estimate"] == table["estimate"].iloc[0]
+    assert table.at["0 days", "estimate"] == table["estimate"].iloc[0]
     rows = starters(made.ledger, made.accounts, "segment")
     earlier = compared(rows[rows["period"] <= "2026-08"], RATE, 0.95)
-    assert table.at["grace 60 days", "estimate"] == pytest.approx(earlier.difference.estimate)
-    assert table.at["grace 60 days", "note"] == "to 2026-08"
+    assert table.at["60 days", "estimate"] == pytest.approx(earlier.difference.estimate)
+    assert table.at["60 days", "note"] == "to 2026-08"
 
 
 def test_a_notice_given_the_month_before_moves_the_loss_one_month_ahead(made):
     table = specifications(made, lead=1).set_index("specification")
     late = specifications(made, lead=0).set_index("specification")
-    name = "dated on the notice"
+    name = "dated on notice"
     assert late.at[name, "n_events"] == late["n_events"].iloc[0]
     # Lost from December 2024 on: in notice a month before, unless they were no customer yet.
     rows = starters(made.ledger, made.accounts, "segment")

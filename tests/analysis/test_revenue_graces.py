@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import revenue
-from pipeline.analysis.revenue.compared import starters
+from pipeline.analysis.revenue.contrast import starters
 from pipeline.analysis.revenue.graces import grace_months
 
 AS_OF = dt.date(2024, 12, 31)

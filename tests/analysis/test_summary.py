@@ -328,16 +328,18 @@ def test_the_gravest_problem_comes_first_and_mere_counts_are_left_out():
 def test_a_badge_says_which_check_failed():
     models = pd.DataFrame(
         [
-            ("survival", "Cox", 100, 50, True, "proportional hazards", False),
-            ("survival", "Cox", 100, 50, True, "events per parameter", True),
-            ("drivers", "cloglog", 100, 50, True, "calibration", True),
-            ("time_to_value", "Cox", 20, 1, False, "events per parameter", False),
+            ("survival", "Cox", 100, 50, True, "proportional hazards", False, "p = 0.01"),
+            ("survival", "Cox", 100, 50, True, "events per parameter", True, ""),
+            ("drivers", "cloglog", 100, 50, True, "calibration", True, ""),
+            ("time_to_value", "Cox", 20, 1, False, "events per parameter", False, "1 event"),
+            ("time_to_value", "trial", 20, 1, False, "", True, ""),
         ],
-        columns=["chapter", "name", "n", "n_events", "converged", "check", "passed"],
+        columns=["chapter", "name", "n", "n_events", "converged", "check", "passed", "note"],
     )
     assert summary.badges(models)["badge"].tolist() == [
         "read with care: proportional hazards",
         "checks held",
+        "no model: 1 event",
         "no model: too little to fit",
     ]
     assert summary.badges(models.iloc[:0]).empty
@@ -355,8 +357,8 @@ def test_where_there_is_no_model_page_one_says_why():
 CARD = {
     "chapter": "survival", "kind": "contrast", "name": "segment", "statement": "SMB against mid",
     "estimand": "A difference.", "population": "All.", "cut_off": "2026-09-28", "unit": "months",
-    "estimate": -1.25, "ci_low": -2.0, "ci_high": -0.5, "p_value": 0.01, "n": 500, "n_events": 60,
-    "verdict": "supported", "reasons": [],
+    "estimate": -1.25, "ci_low": -2.0, "ci_high": -0.5, "null": 0.0, "p_value": 0.01, "n": 500,
+    "n_events": 60, "verdict": "supported", "reasons": [],
 }  # fmt: skip
 CARDS = pd.DataFrame([
     CARD | {"kind": "headline", "name": "quick_ratio", "statement": "Quick ratio", "unit": "ratio",

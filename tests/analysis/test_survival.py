@@ -517,8 +517,8 @@ def test_ratios_by_age_are_shown_only_where_one_ratio_does_not_hold(oracle_spell
     assert len(whole) == 5
     bands = survival.shown_ratios(ratios, by_age, is_proportional=False)
     assert bands["label"].iloc[0] == "size medium, 0–3 months"
-    said = survival.verdict(fit, is_grouped=True, is_proportional=False)
-    assert said["ratios"] == "change with age"
+    said = survival.model_to_read(fit, is_grouped=True, is_proportional=False)
+    assert said["ratios"] == "Ratios of leaving change with age"
     assert "months of tenure" in said["model"]
 
 
@@ -533,7 +533,7 @@ def test_checks_fail_loudly_and_say_what_is_shown_instead(oracle_spells):
         "influence", "overall fit", "Cox and grouped time agree",
     ]  # fmt: skip
     assert [name for name, check in looked.items() if not check.passed] == ["proportional hazards"]
-    assert "within bands of age" in looked["proportional hazards"].note
+    assert "drifts with age" in looked["proportional hazards"].note
     few = survival.cox(oracle_spells.head(20), ["size", "touch"])
     (stopped,) = survival.model_checks(few, few)
     assert (stopped.name, stopped.passed, stopped.is_hard) == ("events per parameter", False, True)

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import grace, survival
-from pipeline.analysis.survival import sensitivity
+from pipeline.analysis.survival.specifications import SPECIFICATION_COLUMNS, at_notice
 from pipeline.statistics.proportional_hazards import breslow_baseline, survival_at
 from tests.analysis.test_survival import CUT_OFF, at_risk_of, spells_of
 
@@ -70,7 +70,7 @@ def test_standardised_survival_and_its_differences_agree_with_r(oracle_spells, o
         assert error == pytest.approx(expected["se"], rel=1e-5)
 
 
-def test_cox_predictions_with_late_entry_see_the_same_differences(oracle_spells):
+def test_cox_predictions_with_delayed_entry_see_the_same_differences(oracle_spells):
     names = ["size", "touch"]
     cox, grouped = survival.cox(oracle_spells, names), survival.grouped_time(oracle_spells, names)
     rows = cox.rows
@@ -99,11 +99,12 @@ def test_nothing_is_predicted_beyond_what_was_followed():
 # The comparison named beforehand.
 
 
-def test_months_kept_agree_with_r_with_late_entry(oracle_spells, oracle):
+def test_months_kept_agree_with_r_with_delayed_entry(oracle_spells, oracle):
     found = survival.contrast(oracle_spells, "touch", 0.95)
     expected = oracle.loc[("days_kept_difference", "tech - high")]
-    assert found["statement"] in ("touch: tech against high", "touch: high against tech")
-    sign = 1 if found["statement"].startswith("touch: tech") else -1
+    said = "mean months kept of the first 12, touch "
+    assert found["statement"] in (f"{said}tech less high", f"{said}high less tech")
+    sign = 1 if found["statement"].endswith("tech less high") else -1
     assert found["estimate"] == pytest.approx(sign * expected["value"] * BY_HAND, rel=1e-8)
     error = (found["ci_high"] - found["ci_low"]) / (2 * 1.959963984540054)
     assert error == pytest.approx(expected["se"] * BY_HAND, rel=1e-6)
@@ -117,14 +118,15 @@ def test_the_contrast_is_the_second_largest_level_against_the_largest():
     left = [1, 0, 0, 0] * 60
     at_risk = at_risk_of([100 if gone else 500 for gone in left], left, plan=plan)
     found = survival.contrast(at_risk, "plan", 0.95)
-    assert found["statement"] == "plan: b against a"
+    assert found["statement"] == "mean months kept of the first 12, plan b less a"
     assert (found["n"], found["n_events"]) == (180, 45)
     assert found["estimate"] == pytest.approx(0.0)
     fit = survival.cox(at_risk, ["plan"])
     ratios = survival.hazard_ratios([fit], is_grouped=False)
-    assert (
-        "hazard ratio beside: 1.00" in survival.contrast(at_risk, "plan", 0.95, ratios)["statement"]
-    )
+    beside = survival.ratio_beside(ratios, at_risk, "plan")
+    assert beside["hazard_ratio"] == pytest.approx(1.0)
+    assert beside["ci_low"] < 1 < beside["ci_high"]
+    assert np.isnan(list(survival.ratio_beside(ratios, at_risk, "absent").values())).all()
 
 
 @pytest.mark.parametrize(
@@ -351,7 +353,7 @@ CHOICES = {
 
 def test_specifications_vary_one_choice_at_a_time_and_lead_with_the_primary_one(company):
     rows = survival.specifications(**company, **CHOICES)
-    assert list(rows.columns) == sensitivity.SPECIFICATION_COLUMNS
+    assert list(rows.columns) == SPECIFICATION_COLUMNS
     kept, ratios = (rows[rows["contrast"] == name] for name in rows["contrast"].unique())
     for block in (kept, ratios):
         assert block["is_primary"].tolist() == [True] + [False] * (len(block) - 1)
@@ -362,16 +364,18 @@ def test_specifications_vary_one_choice_at_a_time_and_lead_with_the_primary_one(
     assert (ratios["estimate"].dropna() < 1).all()
     graces = kept[kept["choice"] == "grace"]["specification"]
     until = [grace.cut_off_of(days, 30, CHOICES["as_of"], CHOICES["cut_off"]) for days in GRACES]
-    assert list(graces) == [
-        f"{days} days, to {day}" for days, day in zip(GRACES, until, strict=True)
-    ]
-    without = kept[kept["choice"] == "event date"].iloc[0]
+    assert list(graces) == [f"{days} days" for days in GRACES]
+    assert list(kept[kept["choice"] == "grace"]["note"]) == [f"to {day}" for day in until]
+    assert rows["contrast"].unique().tolist() == [primary["name"], "plan, hazard ratio"]
+    assert kept["specification"].iloc[0].startswith("Primary: ")
+    assert rows["specification"].str.len().max() < 45
+    without = kept[kept["specification"] == "dated on notice"].iloc[0]
     assert (np.isnan(without["estimate"]), without["note"]) == (True, "no notice is recorded")
 
 
 def test_a_shorter_grace_counts_bridged_gaps_as_leaving(company):
     rows = survival.specifications(**company, **CHOICES)
-    kept = rows[rows["contrast"] == sensitivity.MONTHS_KEPT]
+    kept = rows[rows["contrast"] == "plan"]
     events = kept.set_index("specification")["n_events"]
     (shortest,) = events[events.index.str.startswith("0 days")]
     assert shortest > events.iloc[0] + 10
@@ -385,7 +389,7 @@ def test_notice_moves_the_exit_to_the_month_it_was_given_in():
          ("a00001", "2026-05", False), ("a00002", "2026-03", False)],
         columns=["account_id", "period", "is_in_notice"],
     )  # fmt: skip
-    moved = sensitivity.at_notice(at_risk, months).set_index("account_id")
+    moved = at_notice(at_risk, months).set_index("account_id")
     assert moved["duration_days"].tolist() == [120, 200, 200, 20]
     assert moved["is_event"].tolist() == [True, False, True, True]
 

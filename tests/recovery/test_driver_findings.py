@@ -57,7 +57,7 @@ def effects(tmp_path_factory) -> pd.DataFrame:
 
 def claimed(effects: pd.DataFrame) -> pd.DataFrame:
     """The rows called a finding."""
-    return effects[effects["verdict"].isin([drivers.LEAVING, drivers.STAYING])]
+    return effects[effects["finding"].isin([drivers.LEAVING, drivers.STAYING])]
 
 
 def test_at_most_one_driver_that_does_nothing_is_claimed(effects):

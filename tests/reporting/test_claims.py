@@ -41,7 +41,8 @@ def contrast_of(**changes: object) -> claims.Claim:
     [
         ({}, SUPPORTED, None),
         ({"estimate": None}, NOT_IDENTIFIED, "not available"),
-        ({"estimate": float("nan"), "state": "not_reached"}, NOT_IDENTIFIED, "not reached"),
+        ({"estimate": None, "state": "not_reached", "ci_low": None}, NOT_IDENTIFIED, "not reached"),
+        ({"estimate": float("nan"), "state": "not_reached", "ci_high": None}, SUPPORTED, None),
         ({"estimate": None, "note": "3 of 8"}, NOT_IDENTIFIED, "3 of 8"),
         ({"checks": [Looked("rank", False, "one left out")]}, FRAGILE, "rank: one left out"),
         ({"checks": [Looked("rank", True)]}, SUPPORTED, None),

@@ -215,6 +215,35 @@ def test_the_data_table_of_ratios_has_ratios_as_limits():
     assert re.findall(r"<td[^>]*>([^<]*)</td>", markup) == ["0.79", "0.73", "0.87"]
 
 
+def test_a_ratio_that_is_not_valid_is_only_outlined():
+    ratios = pd.DataFrame(
+        {
+            "term": ["a", "b"],
+            "ratio": [0.8, 0.5],
+            "low": 0.3,
+            "high": 0.9,
+            "is_valid": [True, False],
+        }
+    )
+    columns = dict(label="term", estimate="ratio", low="low", high="high")
+    filled = figures.forest(ratios, **columns, **WORDS).picture
+    outlined = figures.forest(ratios, **columns, valid="is_valid", **WORDS).picture
+    hollow = re.compile(rf"fill: {drawing.CARD}; stroke: {drawing.colour_of('total')}")
+    assert not hollow.search(filled)
+    assert hollow.search(outlined)
+
+
+def test_a_calibration_has_its_diagonal_and_both_axes_in_percent():
+    tenths = pd.DataFrame({"predicted": [0.01, 0.03, 0.06], "observed": [0.02, 0.03, 0.05]})
+    drawn = figures.lines(tenths, x="predicted", y="observed", percent=True, diagonal=True, **WORDS)
+    plain = figures.lines(tenths, x="predicted", y="observed", percent=True, **WORDS)
+    assert drawn.formats == {"predicted": "share", "observed": "share"}
+    assert drawn.picture.count("stroke-dasharray") > plain.picture.count("stroke-dasharray")
+    assert sum(text.endswith("%") for text in drawn_text(drawn)) > sum(
+        text.endswith("%") for text in drawn_text(plain)
+    )
+
+
 def test_a_bridge_of_small_movements_says_that_its_axis_does_not_start_at_zero():
     small = figures.bridge(STEPS.assign(mrr=[10000.0, 30.0, 20.0, 10010.0]), label="what",
                            value="mrr", kind="kind", **WORDS)  # fmt: skip

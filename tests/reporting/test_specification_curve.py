@@ -13,8 +13,8 @@ HOSTILE = "<script>$x$</script>"
 def test_each_contrast_has_a_figure_whose_title_counts_who_agrees() -> None:
     figures = specification_figures(TRIED, annex.curves(TRIED))
     assert [figure.title for figure in figures] == [
-        "Survival: 1 of 2 other ways point the same way",
-        "Drivers: 1 of 1 other way point the same way",
+        "Survival: 1 of 2 other ways lie on the same side of no difference",
+        "Drivers: 1 of 1 other way lie on the same side of no difference",
     ]
     assert [figure.name for figure in figures] == [
         "specifications-survival-segment", "specifications-drivers-segment",

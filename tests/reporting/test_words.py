@@ -75,6 +75,17 @@ def test_an_unknown_kind_of_number_is_refused():
         words.say(1.0, "furlongs")
 
 
+def test_an_estimate_and_its_interval_stand_in_one_cell_and_the_limits_leave():
+    rows = pd.DataFrame(
+        {"level": ["a", "b", "c"], "ratio": [1.0, 0.5, np.nan], "low": [np.nan, 0.3, np.nan],
+         "high": [np.nan, 0.8, np.nan]}
+    )  # fmt: skip
+    said = words.in_one_cell(rows, {"ratio": ("low", "high", "number")})
+    assert list(said.columns) == ["level", "ratio"]
+    assert said["ratio"].tolist() == ["1.00", "0.50 (0.30 to 0.80)", None]
+    assert rows["ratio"].isna().tolist() == [False, False, True]
+
+
 def test_an_interval_says_its_unit_and_its_open_end():
     assert words.interval(0.121, 0.13) == "12.1 % to 13.0 %"
     assert words.interval(41, 52, "days") == "41 to 52 days"

@@ -134,6 +134,13 @@ def test_a_declared_cause_without_a_case_has_a_curve_at_0_without_an_interval():
     assert second[["ci_low", "ci_high"]].isna().all(axis=None)
 
 
+@pytest.mark.parametrize("n", [7, 10, 22, 38])  # the sum of 7 steps is 1, of the others just below
+def test_an_incidence_that_has_reached_everybody_has_no_interval(n):
+    last = aalen_johansen(np.arange(1, n + 1), np.ones(n, int)).iloc[-1]
+    assert last["estimate"] == pytest.approx(1)
+    assert last[["ci_low", "ci_high"]].isna().all()
+
+
 def test_a_cause_that_was_not_declared_is_refused():
     with pytest.raises(ValueError, match="cause 3 was found but only 2"):
         aalen_johansen([1, 2], [3, 0], n_causes=2)

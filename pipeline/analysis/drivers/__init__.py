@@ -10,13 +10,14 @@ each other; words are "goes with", never "causes".
 In the order of the story: `registry` and `leaks` (what may be asked), `rows` (of whom), `feature`
 and `design` (in which unit), `model`, `effects`, `clusters` and `reading` (what goes with leaving),
 `form` (in which shape), `origins` and `validation` (does it hold), `movements` (what else),
-`forecast`, `back_test` and `grades` (what next), `soundness`, `specifications` and `bias` (would a
-reviewer sign).
+`forecast`, `back_test` and `grades` (what next), `soundness` and `contrast` (would a
+reviewer sign), `specifications` and `bias_ledger` (for the annex).
 """
 
 from pipeline.analysis.drivers import leaks
 from pipeline.analysis.drivers.back_test import back_test
-from pipeline.analysis.drivers.bias import bias_ledger
+from pipeline.analysis.drivers.bias_ledger import bias_ledger
+from pipeline.analysis.drivers.contrast import contrast
 from pipeline.analysis.drivers.design import Recipe, encode, learn
 from pipeline.analysis.drivers.effects import (
     LEAVING,
@@ -59,7 +60,7 @@ from pipeline.analysis.drivers.rows import (
     not_used,
     settled,
 )
-from pipeline.analysis.drivers.soundness import checks, contrast
+from pipeline.analysis.drivers.soundness import checks
 from pipeline.analysis.drivers.specifications import specifications
 from pipeline.analysis.drivers.validation import (
     calibration,

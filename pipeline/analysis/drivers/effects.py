@@ -18,8 +18,8 @@ from pipeline.analysis.drivers import clusters
 from pipeline.analysis.drivers.design import encode
 from pipeline.analysis.drivers.feature import Feature
 from pipeline.analysis.drivers.model import DriverModel
-from pipeline.analysis.drivers.registry import FEATURES
-from pipeline.analysis.levels import text_levels
+from pipeline.analysis.drivers.registry import EITHER, FEATURES
+from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics import cloglog, grouped_hazard, multiplicity
 
 STEADY_SHARE = 0.8
@@ -32,7 +32,7 @@ EFFECT_COLUMNS = [
     "driver", "level", "unit", "reference", "hazard_ratio", "ci_low", "ci_high", "ame",
     "ame_ci_low", "ame_ci_high", "p_value", "q_value", "n", "n_events", "prevalence",
     "sign_record", "held_out_sign", "lagged_hazard_ratio", "is_halved_by_lag", "expected_sign",
-    "clustered_by", "n_clusters", "cluster_note", "method", "n_months", "verdict",
+    "clustered_by", "n_clusters", "cluster_note", "method", "n_months", "finding",
 ]  # fmt: skip
 
 
@@ -58,7 +58,7 @@ def effects(
 
     Returns:
         One row per driver and level, reference levels of categories included: the columns of
-        drivers.effects, n_months (rows) and verdict. `ame` is a difference of shares. Of a
+        drivers.effects, n_months (rows) and finding. `ame` is a difference of shares. Of a
         penalised fit (see `method`) the ratio is one of odds, which at monthly churn is close to
         that of hazards. Empty when there is no model.
     """
@@ -76,7 +76,7 @@ def effects(
     kept = np.log(rows["lagged_hazard_ratio"]) / np.log(rows["hazard_ratio"])
     rows = rows.assign(is_halved_by_lag=(kept < HALVED).where(kept.notna()))
     rows = rows.assign(
-        verdict=[_verdict(row, false_discovery_rate) for row in rows.to_dict("records")]
+        finding=[_finding(row, false_discovery_rate) for row in rows.to_dict("records")]
     )
     return _with_references(model, rows)
 
@@ -98,6 +98,18 @@ def lagged_ratios(model: DriverModel, lagged_rows: pd.DataFrame) -> pd.Series:
     start = model.fitted.params.to_numpy()
     params = cloglog.scoring(from_known["is_churn"], design.to_numpy(), start).params
     return pd.Series(np.exp(params), index=design.columns)[model.recipe.columns]
+
+
+def primary_row(effects: pd.DataFrame, driver: str) -> dict[str, Any] | None:
+    """The effect of a driver: of several levels, the most frequent after the reference."""
+    own = effects[
+        (effects["driver"] == driver)
+        & (effects["finding"] != REFERENCE)
+        & (effects["level"] != NOT_MEASURED)
+    ]
+    if not len(own):
+        return None
+    return own.sort_values("n_months", ascending=False, kind="stable").iloc[0].to_dict()
 
 
 def _by_column(values: pd.Series | None, rows: pd.DataFrame) -> np.ndarray:
@@ -133,10 +145,12 @@ def _with_references(model: DriverModel, rows: pd.DataFrame) -> pd.DataFrame:
          for row in whole.to_dict("records")]
     )  # fmt: skip
     order = {driver: position for position, driver in enumerate(features)}
-    signs = [FEATURES[name].expected_sign if name in FEATURES else 0 for name in whole["driver"]]
+    signs = [
+        FEATURES[name].expected_sign if name in FEATURES else EITHER for name in whole["driver"]
+    ]
     whole = whole.join(counts).assign(
         position=whole["driver"].map(order),
-        is_reference=whole["verdict"].eq(REFERENCE),
+        is_reference=whole["finding"].eq(REFERENCE),
         expected_sign=signs,
     )
     whole = whole.sort_values(["position", "is_reference", "level"], ascending=[True, False, True])
@@ -172,12 +186,12 @@ def _references(model: DriverModel) -> pd.DataFrame:
     used = set(model.recipe.terms["driver"])
     rows = [
         {"driver": feature.driver, "level": feature.reference, "unit": REFERENCE,
-         "reference": feature.reference, "hazard_ratio": 1.0, "verdict": REFERENCE}
+         "reference": feature.reference, "hazard_ratio": 1.0, "finding": REFERENCE}
         for feature in model.recipe.features
         if feature.kind == "category" and feature.driver in used
     ]  # fmt: skip
     return pd.DataFrame(rows, columns=["driver", "level", "unit", "reference", "hazard_ratio",
-                                       "verdict"])  # fmt: skip
+                                       "finding"])  # fmt: skip
 
 
 def _counts(rows: pd.DataFrame, feature: Feature, level: str) -> dict[str, Any]:
@@ -201,7 +215,7 @@ def _counts(rows: pd.DataFrame, feature: Feature, level: str) -> dict[str, Any]:
     }
 
 
-def _verdict(row: Mapping[str, Any], false_discovery_rate: float) -> str:
+def _finding(row: Mapping[str, Any], false_discovery_rate: float) -> str:
     if not row["q_value"] < false_discovery_rate:
         return UNCLEAR
     if not row["sign_record"] >= STEADY_SHARE or row.get("held_out_sign", np.nan) < 0:

@@ -173,13 +173,13 @@ def _errors(origins: pd.DataFrame) -> list[tuple]:
         use = is_told & np.isfinite(guess) if is_told.any() else np.isfinite(guess)
         if not use.any():
             continue
-        miss, n = np.abs(guess - observed)[use], int(use.sum())
+        miss, n, foretold = np.abs(guess - observed)[use], int(use.sum()), guess[use].sum()
         rows += [
             (name, "", "mae", np.nan, miss.mean(), np.nan, np.nan, n, ""),
             (name, "", "mase", np.nan, miss.mean() / step if step else np.nan, np.nan, np.nan, n,
              "1: as wrong as saying the month before again"),
-            (name, "", "observed_over_expected", np.nan, observed[use].sum() / guess[use].sum(),
-             np.nan, np.nan, n, ""),
+            (name, "", "observed_over_expected", np.nan,
+             observed[use].sum() / foretold if foretold > 0 else np.nan, np.nan, np.nan, n, ""),
         ]  # fmt: skip
     return rows
 
@@ -222,7 +222,8 @@ def _by_model(origins: pd.DataFrame) -> pd.DataFrame:
 def _by_mean(origins: pd.DataFrame, confidence: float) -> pd.DataFrame:
     """The benchmark between limits made of its own relative misses in the back-test."""
     guess, observed = origins[RECENT_MEAN].to_numpy(float), origins["observed"].to_numpy(float)
-    miss = (observed / guess - 1)[np.isfinite(observed) & np.isfinite(guess) & (guess > 0)]
+    is_told = np.isfinite(observed) & np.isfinite(guess) & (guess > 0)
+    miss = observed[is_told] / guess[is_told] - 1
     spread = np.sqrt((miss**2).mean()) if len(miss) > 1 else np.nan
     reach = stats.t.ppf(0.5 + confidence / 2, max(len(miss) - 1, 1)) * spread * guess
     return origins.assign(

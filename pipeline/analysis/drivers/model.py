@@ -61,7 +61,8 @@ class DriverModel:
     def interval(self) -> str:
         """How the intervals are made, in words."""
         by_profile = "profile of the penalised likelihood; ratios are of odds"
-        return by_profile if self.is_penalised else "errors clustered by account, or by manager"
+        by_cluster = "errors clustered by account; by manager where a driver is set per manager"
+        return by_profile if self.is_penalised else by_cluster
 
     @property
     def is_penalised(self) -> bool:

@@ -14,13 +14,13 @@ from pipeline.analysis.drivers.effects import LEAVING, REFERENCE, STAYING
 from pipeline.analysis.drivers.model import DriverModel
 
 PAGE_ONE_COLUMNS = [
-    "verdict", "driver", "level", "reference", "unit", "hazard_ratio", "ame", "ame_ci_low",
+    "finding", "driver", "level", "reference", "unit", "hazard_ratio", "ame", "ame_ci_low",
     "ame_ci_high", "prevalence", "n",
 ]  # fmt: skip
 SHOWN_COLUMNS = [
     "driver", "level", "unit", "reference", "hazard_ratio", "ci_low", "ci_high", "ame",
     "ame_ci_low", "ame_ci_high", "p_value", "q_value", "n", "n_events", "prevalence",
-    "sign_record", "lagged_hazard_ratio", "verdict",
+    "sign_record", "lagged_hazard_ratio", "finding",
 ]  # fmt: skip
 
 
@@ -37,14 +37,14 @@ def page_one(effects: pd.DataFrame, most: int = 3) -> pd.DataFrame:
         most: rows of each.
 
     Returns:
-        One row per finding, largest next-month difference first: verdict, driver, level,
+        One row per finding, largest next-month difference first: finding, driver, level,
         reference, unit, hazard_ratio, ame, ame_ci_low, ame_ci_high, prevalence, n.
     """
-    found = effects[effects["verdict"].isin([LEAVING, STAYING])]
+    found = effects[effects["finding"].isin([LEAVING, STAYING])]
     ranked = found.assign(size=found["ame"].astype(float).abs()).sort_values(
-        ["verdict", "size", "driver", "level"], ascending=[True, False, True, True]
+        ["finding", "size", "driver", "level"], ascending=[True, False, True, True]
     )
-    return ranked.groupby("verdict").head(most).reset_index(drop=True)[PAGE_ONE_COLUMNS]
+    return ranked.groupby("finding").head(most).reset_index(drop=True)[PAGE_ONE_COLUMNS]
 
 
 def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
@@ -66,10 +66,10 @@ def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
         "n_accounts": model.n_accounts,
         "n_months": len(model.rows),
         "n_events": model.n_events,
-        "n_looked_at": int((effects["verdict"] != REFERENCE).sum()),
+        "n_looked_at": int((effects["finding"] != REFERENCE).sum()),
         "n_findings": len(found),
-        "staying": list(names[found["verdict"] == STAYING]),
-        "leaving": list(names[found["verdict"] == LEAVING]),
+        "staying": list(names[found["finding"] == STAYING]),
+        "leaving": list(names[found["finding"] == LEAVING]),
         "reason": model.reason,
     }
 
@@ -81,7 +81,9 @@ def no_model(model: DriverModel) -> pd.DataFrame:
 
 
 def labelled(effects: pd.DataFrame) -> pd.DataFrame:
-    """The effects with one label each, for a forest: driver, level and unit.
+    """The effects with one name each, for a forest: driver, level and unit.
+
+    A flag's level `yes` goes without saying.
 
     Args:
         effects: from `effects`.
@@ -89,7 +91,8 @@ def labelled(effects: pd.DataFrame) -> pd.DataFrame:
     Returns:
         The same rows with `label`.
     """
-    what = effects["driver"] + effects["level"].radd(" ").where(effects["level"] != "", "")
+    says_itself = effects["level"].isin(["", "yes"])
+    what = effects["driver"] + effects["level"].radd(" ").where(~says_itself, "")
     number = effects["level"] == ""
     text = what.where(~number, what + ", " + effects["unit"].str.replace(r" \(.*", "", regex=True))
-    return effects.assign(label=text.str.replace("_", " "))
+    return effects.assign(label=text)

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-LEAVING, NEITHER, STAYING = 1, 0, -1
-BEFORE = "known before the first day of the month; still from the month of notice on"
+LEAVING, EITHER, STAYING = "leaving", "either", "staying"
+BEFORE = "known before the first day of the month; frozen from the month of notice"
 AT_SIGNING = "as it was at signing"
 NOT_GIVEN = "blank where the table is not there"
 
@@ -33,14 +33,14 @@ class RegisteredFeature:
     available: str
     lookback_days: int | None
     missing: str
-    expected_sign: int
+    expected_sign: str
 
 
-def _monthly(name: str, source: str, lookback: int | None, sign: int, missing: str = NOT_GIVEN):
+def _monthly(name: str, source: str, lookback: int | None, sign: str, missing: str = NOT_GIVEN):
     return RegisteredFeature(name, source, "account and month", BEFORE, lookback, missing, sign)
 
 
-def _signed(name: str, sign: int = NEITHER):
+def _signed(name: str, sign: str = EITHER):
     return RegisteredFeature(name, "accounts", "account", AT_SIGNING, None, "not measured", sign)
 
 
@@ -48,8 +48,8 @@ OUTAGE = "blank in a month without any event on file"
 FEATURES: dict[str, RegisteredFeature] = {
     feature.name: feature
     for feature in (
-        _monthly("mrr", "subscriptions", 0, NEITHER, "never blank"),
-        _monthly("seats", "subscriptions", 0, NEITHER),
+        _monthly("mrr", "subscriptions", 0, EITHER, "never blank"),
+        _monthly("seats", "subscriptions", 0, EITHER),
         _monthly("is_due_for_renewal", "subscriptions", 0, LEAVING),
         _monthly("has_value", "milestones", None, STAYING),
         _monthly("usage_events", "usage", 31, STAYING, OUTAGE),
@@ -58,10 +58,10 @@ FEATURES: dict[str, RegisteredFeature] = {
         _monthly("usage_days_change", "usage", 62, STAYING, OUTAGE),
         _monthly("tickets", "tickets", 31, LEAVING),
         _monthly("open_tickets", "tickets", None, LEAVING),
-        _monthly("touches", "touches", 31, NEITHER),
-        _monthly("is_play_active", "plays", 90, NEITHER),
+        _monthly("touches", "touches", 31, EITHER),
+        _monthly("is_play_active", "plays", 90, EITHER),
         _monthly("is_champion_lost", "contacts", 90, LEAVING),
-        _monthly("nps_band", "surveys", 180, NEITHER, "no_answer is a level of its own"),
+        _monthly("nps_band", "surveys", 180, EITHER, "no_answer is a level of its own"),
         *(
             _signed(name)
             for name in (
@@ -167,7 +167,7 @@ def registered(candidates: Collection[str]) -> pd.DataFrame:
 
     Returns:
         One row per candidate: driver, source, grain, available, lookback_days (blank: all
-        that came before), missing, expected_sign (1 leaving, -1 staying, 0 either).
+        that came before), missing, expected_sign (leaving, either, staying).
     """
     rows = [vars(FEATURES.get(name, _signed(name))) for name in candidates]
     columns = list(RegisteredFeature.__dataclass_fields__)

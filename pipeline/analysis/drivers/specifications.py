@@ -14,15 +14,16 @@ import pandas as pd
 from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
 
+from pipeline.analysis import choices
 from pipeline.analysis.drivers.design import Recipe, encode, learn
 from pipeline.analysis.drivers.rows import MANAGER, blackout_months, lagged, settled
 from pipeline.analysis.levels import NOT_MEASURED
+from pipeline.analysis.reliability import LARGEST_SHARE
 from pipeline.statistics import cloglog, grouped_hazard
 
 CLOGLOG, LOGIT = "grouped-time hazard", "logistic"
-COX = "Cox on start–stop months, errors not clustered"
+COX = "Cox on months, errors not clustered"
 ACCOUNT, EACH_ROW = "account_id", ""
-LARGEST_SHARE = 0.01
 USAGE = "usage"
 MOST_YEARS = 4
 """Newest years of start that are left out one at a time."""
@@ -71,7 +72,7 @@ def specifications(
     """
     if driver not in candidates:
         candidates = [*candidates, driver]
-    every = choices(rows, candidates, driver)
+    every = alternatives(rows, candidates, driver)
     primary = every[0]
     recipe = learn(primary.rows, list(primary.candidates), folds_separated=True)
     begin, table = _beginning(primary, recipe), []
@@ -84,14 +85,14 @@ def specifications(
     return pd.DataFrame(table).assign(**shared)[SPECIFICATION_COLUMNS]
 
 
-def choices(rows: pd.DataFrame, candidates: list[str], driver: str) -> list[Choice]:
+def alternatives(rows: pd.DataFrame, candidates: list[str], driver: str) -> list[Choice]:
     """Every specification that the rows allow, the primary first."""
     own, lag = tuple(candidates), blackout_months(rows)
     known = settled(lagged(rows, candidates, lag))
-    primary = Choice("primary", "as published", known, own)
+    primary = Choice("primary", choices.primary(f"{CLOGLOG}, all drivers"), known, own)
     older = [
         replace(primary, choice="lag", specification=words, rows=_older(rows, candidates, lag + by))
-        for by, words in ((1, "features one month older"), (2, "features two months older"))
+        for by, words in ((1, "one month older"), (2, "two months older"))
     ]
     models = [
         replace(primary, choice="model", specification=model, model=model) for model in (LOGIT, COX)
@@ -100,12 +101,12 @@ def choices(rows: pd.DataFrame, candidates: list[str], driver: str) -> list[Choi
     covariates = [
         replace(primary, choice="covariates", specification=words, candidates=names)
         for words, names in (("tenure and calendar only", (driver,)),
-                             ("without usage, which may lie between", without_usage))
+                             ("without usage", without_usage))
         if names != own
     ]  # fmt: skip
     errors = [
         replace(primary, choice="errors", specification=words, cluster=by)
-        for words, by in (("clustered by manager", MANAGER), ("each month its own", EACH_ROW))
+        for words, by in (("clustered by manager", MANAGER), ("each month on its own", EACH_ROW))
         if by in known or not by
     ]
     return [primary, *older, *models, *covariates, *_samples(primary), *errors]
@@ -212,8 +213,8 @@ def _samples(primary: Choice) -> list[Choice]:
     rows, share = primary.rows, 1 - LARGEST_SHARE
     started = _start_year(rows)
     parts: dict[str, np.ndarray] = {
-        "without each account's first month": rows["tenure_months"].to_numpy() > 0,
-        "without the largest accounts by MRR": (rows["mrr"] <= rows["mrr"].quantile(share))
+        "without the first month": rows["tenure_months"].to_numpy() > 0,
+        choices.WITHOUT_LARGEST: (rows["mrr"] <= rows["mrr"].quantile(share))
         .to_numpy(),
     }  # fmt: skip
     names = [name for name in primary.candidates if name in rows]
@@ -221,7 +222,7 @@ def _samples(primary: Choice) -> list[Choice]:
     if not is_complete.all():
         parts["complete cases only"] = is_complete
     for year in np.unique(started)[-MOST_YEARS:]:
-        parts[f"without those who started in {year}"] = started != year
+        parts[choices.without_starters_of(year)] = started != year
     found = [
         replace(primary, choice="sample", specification=words,
                 rows=rows[mask].reset_index(drop=True))
@@ -229,9 +230,8 @@ def _samples(primary: Choice) -> list[Choice]:
     ]  # fmt: skip
     if "end_type" in rows:
         voluntary = rows["is_churn"] & (rows["end_type"] == "voluntary")
-        words = "voluntary exits only"
         found.append(
-            replace(primary, choice="event", specification=words,
+            replace(primary, choice="event", specification=choices.VOLUNTARY_ONLY,
                     rows=rows.assign(is_churn=voluntary))
         )  # fmt: skip
     return found

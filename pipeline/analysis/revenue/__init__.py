@@ -12,16 +12,18 @@ stand without their cohort twins.
 In the order of the story: `ledger` (what happened), `retention` (what was kept), `bench` (what each
 definition says), `cohorts` (how each intake lasts), `losses` (who and why), `graces` (under another
 grace), `concentration` (on how few accounts it hangs), `lives` and `lifetime_value` (what a new
-customer is worth), `change` and `trend` (is it news), `compared` (the primary contrast),
-`identities` (do the books add up), `specifications` and `shortcuts` (for the annex).
+customer is worth), `change` and `trend` (is it news), `contrast` (the primary one),
+`identities` (do the books add up), `specifications` and `bias_ledger` (for the annex).
 """
 
+from pipeline.analysis.choices import GRACES_DAYS as GRACES
 from pipeline.analysis.revenue.bench import arithmetic, definitions
-from pipeline.analysis.revenue.change import INVOLUNTARY, mix_rate, usual_range, verdicts
+from pipeline.analysis.revenue.bias_ledger import bias_ledger
+from pipeline.analysis.revenue.change import INVOLUNTARY, mix_rate, signals, usual_range
 from pipeline.analysis.revenue.cohorts import cohorts, layers, say_cohort, say_layer
-from pipeline.analysis.revenue.compared import contrast
 from pipeline.analysis.revenue.concentration import concentration, intervals
-from pipeline.analysis.revenue.graces import GRACES, grace_rates
+from pipeline.analysis.revenue.contrast import contrast
+from pipeline.analysis.revenue.graces import grace_rates
 from pipeline.analysis.revenue.identities import headline_checks
 from pipeline.analysis.revenue.ledger import (
     account_bridge,
@@ -46,7 +48,6 @@ from pipeline.analysis.revenue.losses import (
     stay_lost,
 )
 from pipeline.analysis.revenue.retention import headline, retention_history
-from pipeline.analysis.revenue.shortcuts import bias_ledger
 from pipeline.analysis.revenue.specifications import specifications
 from pipeline.analysis.revenue.trend import standardised, trend
 
@@ -82,11 +83,11 @@ __all__ = [
     "retention_history",
     "say_cohort",
     "say_layer",
+    "signals",
     "specifications",
     "standardised",
     "stay_lost",
     "steps",
     "trend",
     "usual_range",
-    "verdicts",
 ]

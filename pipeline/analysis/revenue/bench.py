@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.revenue.ledger import SMALLEST_N, months, shift
+from pipeline.analysis.reliability import MONTHS_PER_YEAR, SMALLEST_N
+from pipeline.analysis.revenue.ledger import months, shift
 
-MONTHS_PER_YEAR = 12
 ACCOUNT_SHARES = (
     "starters_lost", "joined_and_lost_included", "lost_over_start_plus_joined",
     "source_prose_lost_over_acquired",

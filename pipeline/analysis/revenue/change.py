@@ -13,7 +13,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.revenue.ledger import SMALLEST_N, months, over
+from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.revenue.ledger import months, over
 from pipeline.statistics.control_chart import laney_p_chart, laney_u_chart
 from pipeline.statistics.decomposition import mix_and_rate
 
@@ -138,7 +139,7 @@ def _expected_churn(mrr_ledger: pd.DataFrame, frozen: pd.Series) -> pd.Series:
     return expected
 
 
-def verdicts(charts: pd.DataFrame) -> pd.DataFrame:
+def signals(charts: pd.DataFrame) -> pd.DataFrame:
     """What the newest settled month of each chart says.
 
     Args:

@@ -8,28 +8,15 @@ never averaged.
 from __future__ import annotations
 
 import datetime as dt
-from typing import Protocol
 
 import pandas as pd
 
-from pipeline.analysis.revenue.ledger import MONEY_DIGITS, SMALLEST_N, over, rate_index
+from pipeline.analysis.reliability import MONTHS_PER_YEAR, SMALLEST_N
+from pipeline.analysis.revenue.ledger import MONEY_DIGITS, over, rate_index
+from pipeline.analysis.wording import Words
 from pipeline.statistics.proportions import wilson
 
-MONTHS_PER_YEAR = 12
 NOT_KNOWN = "not known"
-
-
-class Words(Protocol):
-    """How numbers are said; the notebook passes pipeline.reporting.words."""
-
-    def share(self, value: float) -> str:
-        """0.1234 as `12.3 %`."""
-
-    def counted(self, value: float, one: str) -> str:
-        """`1 month`, `12 months`."""
-
-    def month(self, period: str) -> str:
-        """`2026-10` as `October 2026`."""
 
 
 def cohorts(

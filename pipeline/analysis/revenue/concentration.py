@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.analysis.revenue.ledger import SMALLEST_N, year_pairs
+from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.revenue.ledger import year_pairs
 from pipeline.analysis.revenue.lifetime_value import CHAPTER
 from pipeline.analysis.revenue.retention import SMALLEST_EFFECTIVE_N
 from pipeline.statistics.proportions import wilson

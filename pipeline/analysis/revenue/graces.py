@@ -16,12 +16,9 @@ from numpy.typing import NDArray
 
 from pipeline.analysis.grace import UNKNOWN, cut_off_of, respelled
 from pipeline.analysis.levels import NOT_MEASURED
-from pipeline.analysis.revenue.compared import level_by_account
-from pipeline.analysis.revenue.ledger import SMALLEST_N
+from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.revenue.contrast import level_by_account
 from pipeline.statistics.proportions import wilson
-
-GRACES = (0, 14, 30, 60, 90)
-"""Days; the set that the annex looks at."""
 
 
 def grace_rates(

@@ -10,14 +10,13 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import checks
-from pipeline.analysis.revenue.compared import level_by_account
+from pipeline.analysis.revenue.contrast import level_by_account
 from pipeline.analysis.revenue.ledger import MONEY_DIGITS, months, year_pairs
 from pipeline.analysis.revenue.losses import UNKNOWN
 from pipeline.analysis.revenue.retention import LOW_EFFECTIVE_N, YEARLY
 from pipeline.statistics.ratios import linearised_ratio
 
 TO_THE_CENT = 0.5 * 10**-MONEY_DIGITS
-FEWEST_EVENTS = 5
 MONTHLY_RATIOS = ("gross_mrr_churn_rate", "gross_revenue_retention", "net_revenue_retention")
 BOOKS = {
     "bridge": ("mrr_start", "mrr_end", "revenue_churn_rate", "quick_ratio", *MONTHLY_RATIOS),
@@ -59,8 +58,7 @@ def headline_checks(
         for name in YEARLY:
             found[name].append(_carried_by(year["mrr_then"]))
     lost = int(month["mrr_end"].eq(0).sum())
-    enough = checks.events_per_parameter(lost, 1, FEWEST_EVENTS, penalised=True)
-    found["gross_account_churn_rate"].append(enough)
+    found["gross_account_churn_rate"].append(checks.enough_events(lost))
     return found
 
 

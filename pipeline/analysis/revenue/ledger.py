@@ -13,8 +13,6 @@ import pandas as pd
 
 MONEY_DIGITS = 4
 """Money is kept to four decimals, so that a bridge chains exactly in print."""
-SMALLEST_N = 10
-"""Below so many accounts a rate is written "k of n"; GLOSSARY, small numbers."""
 
 
 def observed(mrr_ledger: pd.DataFrame, observation_start: dt.date | None) -> pd.DataFrame:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 
 from pipeline.analysis import checks
 from pipeline.analysis.levels import levels_of
-from pipeline.analysis.reliability import SMALLEST_N
-from pipeline.analysis.revenue.lives import DAYS_PER_MONTH, LONGEST, Population, earlier, lives_of
+from pipeline.analysis.reliability import DAYS_PER_MONTH, DAYS_PER_YEAR, SMALLEST_N
+from pipeline.analysis.revenue.lives import LONGEST, Population, earlier, lives_of
 from pipeline.statistics.lifetime_value import (
     Lives,
     complete_case_value,
@@ -30,7 +30,6 @@ from pipeline.statistics.restricted_mean import Estimate
 
 CHAPTER = 2
 WHOLE_TASK, LEVEL_TASK = 1, 2
-DAYS_PER_YEAR = 365.25
 HORIZONS = {12: 366, 24: 731, 36: LONGEST}
 """Months to days: the longest possible anniversaries; GLOSSARY, month marks."""
 MONTH_DAYS = 31

@@ -14,9 +14,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipeline.analysis.reliability import DAYS_PER_MONTH
 from pipeline.statistics.lifetime_value import Lives
 
-DAYS_PER_MONTH = 30.4375
 LONGEST = 1096
 """36 months in days, the longest possible anniversary; GLOSSARY, month marks."""
 ADMINISTRATIVE = "administrative"

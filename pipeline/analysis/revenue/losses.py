@@ -13,7 +13,8 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.revenue.ledger import SMALLEST_N, over, shift, span
+from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.revenue.ledger import over, shift, span
 from pipeline.statistics.life_table import kaplan_meier
 from pipeline.statistics.proportions import wilson
 

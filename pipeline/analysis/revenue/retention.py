@@ -11,7 +11,8 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.revenue.ledger import SMALLEST_N, months, over, shift, year_pairs
+from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.revenue.ledger import months, over, shift, year_pairs
 from pipeline.statistics.proportions import wilson
 from pipeline.statistics.ratios import (
     RatioEstimate,

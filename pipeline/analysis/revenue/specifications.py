@@ -13,21 +13,23 @@ from collections.abc import Iterator
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.revenue.compared import (
+from pipeline.analysis import choices
+from pipeline.analysis.reliability import LARGEST_SHARE
+from pipeline.analysis.revenue.contrast import (
     MEASURES,
+    UNIT,
     WINDOW,
     Compared,
     compared,
+    contrast_name,
     level_by_account,
     starters,
 )
-from pipeline.analysis.revenue.graces import GRACES, grace_months
+from pipeline.analysis.revenue.graces import grace_months
 from pipeline.analysis.revenue.ledger import shift
 from pipeline.statistics.proportions import newcombe
 
 CHAPTER_NAME = "revenue"
-LARGEST_SHARE = 0.01
-"""The accounts left out as the largest."""
 
 
 def specifications(
@@ -56,12 +58,12 @@ def specifications(
         speaks of).
     """
     primary = starters(mrr_ledger, accounts, by)
-    tried = [("primary", f"grace {grace_days} days, every exit, mix of {by} held", primary)]
-    for grace in GRACES:
+    tried = [("primary", choices.primary(f"every exit, one mix of {by}"), primary)]
+    for grace in choices.GRACES_DAYS:
         if grace != grace_days:
             frames = (spells, returns, mrr_ledger, accounts)
             rows = grace_months(*frames, grace, grace_days, as_of, cut_off, by)
-            tried.append(("grace", f"grace {grace} days", rows))
+            tried.append(("grace", choices.days(grace), rows))
     tried += _samples(primary, mrr_ledger, account_months, accounts, by)
     table = [_row(*one, measure, confidence) for one in tried]
     other = next(name for name in MEASURES if name != measure)
@@ -69,7 +71,7 @@ def specifications(
     table.append(_independent(primary, confidence))
     found = pd.DataFrame(table)
     found.insert(0, "chapter", CHAPTER_NAME)
-    found.insert(1, "contrast", measure)
+    found.insert(1, "contrast", contrast_name(measure))
     return found.assign(is_primary=found["choice"] == "primary")
 
 
@@ -82,17 +84,17 @@ def _samples(
         is_type = primary["end_type"].eq(end_type) & (primary["is_lost"] > 0)
         kept = primary.assign(is_lost=primary["is_lost"].where(~is_type, 0.0),
                               mrr_lost=primary["mrr_lost"].where(~is_type, 0.0))  # fmt: skip
-        yield "event", f"{end_type} exits are no event", kept
-    yield "event", "dated on the notice", _by_notice(primary, account_months)
-    yield "mix", "mix as it was in each year", primary.assign(level="all")
+        yield "event", choices.without(end_type), kept
+    yield "event", choices.ON_NOTICE, _by_notice(primary, account_months)
+    yield "mix", "as it was in each year", primary.assign(level="all")
     largest = primary.groupby("account_id")["mrr_start"].max()
     below = largest[largest <= largest.quantile(1 - LARGEST_SHARE)].index
     small = primary[primary["account_id"].isin(below)]
-    yield "sample", f"without the {LARGEST_SHARE:.0%} largest accounts", small
-    yield "sample", "customers due for renewal only", primary[primary["is_due"]]
+    yield "sample", choices.WITHOUT_LARGEST, small
+    yield "sample", "those due for renewal only", primary[primary["is_due"]]
     yield (
         "sample",
-        "those that joined and left within a month added",
+        "with those that left in their first month",
         _with_brief(primary, mrr_ledger, accounts, by),
     )
 
@@ -111,14 +113,14 @@ def _told(
     choice: str, words: str, limits: tuple | list, found: Compared, note: str
 ) -> dict[str, object]:
     return {"choice": choice, "specification": words, "estimate": limits[0], "ci_low": limits[1],
-            "ci_high": limits[2], "unit": "share", "n": found.n, "n_events": found.n_events,
+            "ci_high": limits[2], "unit": UNIT, "n": found.n, "n_events": found.n_events,
             "note": note}  # fmt: skip
 
 
 def _independent(primary: pd.DataFrame, confidence: float) -> dict[str, object]:
     """Newcombe's interval, as if every account-month were another account."""
     found = compared(primary, "gross_account_churn_rate", confidence)
-    words = "months of one account taken as independent, mix as it was"
+    words = "months independent, mix as it was"
     if found.difference is None:
         return _told("interval", words, [np.nan] * 3, found, found.note)
     seen = primary[primary["period"] >= found.first]

@@ -12,19 +12,17 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.revenue.compared import starters
-from pipeline.analysis.revenue.ledger import SMALLEST_N, over, shift
+from pipeline.analysis.reliability import FEWEST_EVENTS, MONTHS_PER_YEAR, SMALLEST_N
+from pipeline.analysis.revenue.contrast import starters
+from pipeline.analysis.revenue.ledger import over, shift
 from pipeline.statistics.proportions import newcombe, wilson
 from pipeline.statistics.rates import Rate, poisson_rate, poisson_trend
 
 PER_DAYS = 1000.0
 POINTS = 100.0
 """Percentage points in a share of one."""
-MONTHS_PER_YEAR = 12
 LONG_WINDOW = 24
 """Months of the trend: two years, so that each season is in it twice."""
-SMALLEST_EVENTS = 5
-"""Under so many events a rate is written "k of n"; GLOSSARY, small numbers."""
 
 
 def standardised(
@@ -145,7 +143,7 @@ def _slopes(rows: pd.DataFrame, last: str, by: str, confidence: float) -> list[d
         )
         for part in (cells, whole)
     ]  # fmt: skip
-    if n_months < MONTHS_PER_YEAR or n_events < SMALLEST_EVENTS:
+    if n_months < MONTHS_PER_YEAR or n_events < FEWEST_EVENTS:
         return []
     note = f"{n_months} settled months to {last}"
     return [

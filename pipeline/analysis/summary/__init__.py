@@ -11,7 +11,7 @@ In the order of the story: `facts` (the three sentences), `coming` (what moved a
 `trust` (why, and how far it can be trusted), `claims` (which numbers an expert would sign).
 """
 
-from pipeline.analysis.summary.claims import claims, contrasts, doubtful, say_claims
+from pipeline.analysis.summary.claims import claims, contrasts, doubtful, questions, say_claims
 from pipeline.analysis.summary.coming import at_risk, coming, movements, still_pending
 from pipeline.analysis.summary.facts import SOURCE_PAIRS, TILES, sentences, verdict
 from pipeline.analysis.summary.trust import (
@@ -34,6 +34,7 @@ __all__ = [
     "data_quality",
     "doubtful",
     "movements",
+    "questions",
     "say_claims",
     "sentences",
     "shown",

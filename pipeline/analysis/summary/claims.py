@@ -12,15 +12,16 @@ from collections.abc import Collection
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.summary.wording import Words
+from pipeline.analysis.wording import Words
 from pipeline.statistics.multiplicity import holm
 
 SUPPORTED, FRAGILE, NOT_IDENTIFIED = "supported", "fragile", "not identified"
+CONTRAST = "contrast"
 NOT_SETTLED = "the month is not settled"
 """What a claim card says of a figure of the books in a provisional month."""
 CLAIM_COLUMNS = [
     "chapter", "kind", "name", "claim", "verdict", "failed", "estimate", "ci_low", "ci_high",
-    "unit", "n", "n_events", "p_value", "p_adjusted", "estimand", "population", "cut_off",
+    "unit", "null", "n", "n_events", "p_value", "p_adjusted", "estimand", "population", "cut_off",
 ]  # fmt: skip
 
 
@@ -29,7 +30,7 @@ def claims(cards: pd.DataFrame, family: Collection[str]) -> pd.DataFrame:
 
     Args:
         cards: chapter, kind (headline, contrast), name, statement, estimand, population, cut_off,
-            unit, estimate, ci_low, ci_high, p_value, n, n_events, verdict, reasons (list).
+            unit, null, estimate, ci_low, ci_high, p_value, n, n_events, verdict, reasons (list).
         family: chapters whose primary contrasts share one error rate.
 
     Returns:
@@ -38,9 +39,9 @@ def claims(cards: pd.DataFrame, family: Collection[str]) -> pd.DataFrame:
 
     Source: Holm (1979), Scand J Stat 6: 65.
     """
-    is_contrast = cards["kind"] == "contrast"
+    is_contrast = cards["kind"] == CONTRAST
     ordered = pd.concat([cards[is_contrast], cards[~is_contrast]], ignore_index=True)
-    is_member = (ordered["kind"] == "contrast") & ordered["chapter"].isin(set(family))
+    is_member = (ordered["kind"] == CONTRAST) & ordered["chapter"].isin(set(family))
     adjusted = np.full(len(ordered), np.nan)
     adjusted[is_member] = holm(ordered.loc[is_member, "p_value"])
     failed = ["; ".join(reasons) for reasons in ordered["reasons"]]
@@ -51,11 +52,16 @@ def claims(cards: pd.DataFrame, family: Collection[str]) -> pd.DataFrame:
 
 def contrasts(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     """The primary contrasts as a reader sees them: one row each, the reason where no number is."""
-    return _worded(table[table["kind"] == "contrast"], words, currency).assign(
-        p_adjusted=[
-            _p(value, words) for value in table.loc[table["kind"] == "contrast", "p_adjusted"]
-        ]
+    rows = table[table["kind"] == CONTRAST]
+    return _worded(rows, words, currency).assign(
+        no_difference=rows["null"].map(words.number, na_action="ignore").to_numpy(),
+        p_adjusted=[_p(value, words) for value in rows["p_adjusted"]],
     )
+
+
+def questions(table: pd.DataFrame) -> pd.DataFrame:
+    """What each primary contrast asks, and of whom: chapter, estimand, population."""
+    return table.loc[table["kind"] == CONTRAST, ["chapter", "estimand", "population"]]
 
 
 def doubtful(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
@@ -64,7 +70,7 @@ def doubtful(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     Those of a month that is only not settled yet are left to the sentence.
     """
     is_doubtful = (table["verdict"] != SUPPORTED) & (table["failed"] != NOT_SETTLED)
-    is_shown = (table["kind"] == "headline") & is_doubtful
+    is_shown = (table["kind"] != CONTRAST) & is_doubtful
     return _worded(table[is_shown], words, currency)
 
 
@@ -92,12 +98,13 @@ def _worded(rows: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
 
 
 def _say(row: dict[str, object], words: Words, currency: str) -> tuple[str, str]:
+    unit, limits = str(row["unit"]), (row["ci_low"], row["ci_high"])
     if pd.isna(row["estimate"]):
-        return "not identified", ""
-    unit = str(row["unit"])
-    limits = row["ci_low"], row["ci_high"]
+        is_answer = row["verdict"] != NOT_IDENTIFIED  # not reached, and how far it came
+        span = words.interval(*limits, unit, currency) if is_answer else ""
+        return ("not reached" if is_answer else NOT_IDENTIFIED), span
     has_interval = not all(pd.isna(limit) for limit in limits)
-    kind = words.kind_of(unit, row["estimate"], *limits) if row["kind"] == "contrast" else unit
+    kind = words.kind_of(unit, row["estimate"], *limits) if row["kind"] == CONTRAST else unit
     span = words.interval(*limits, kind, currency) if has_interval else ""
     return words.say(row["estimate"], kind, currency), span
 

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.summary.wording import Words
+from pipeline.analysis.wording import Words
 
 
 def movements(bridge: pd.DataFrame) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.summary.wording import Words
+from pipeline.analysis.wording import Words
 
 TILES = (
     "net_revenue_retention_12_months",

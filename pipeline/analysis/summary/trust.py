@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.analysis.summary.wording import Words
+from pipeline.analysis.wording import Words
 
 UNKNOWN = "unknown"
 PROBLEMS = ("quarantined", "excluded", "warning", "late", "merged")
@@ -84,16 +84,18 @@ def data_quality(quality: pd.DataFrame, n_shown: int = 8) -> pd.DataFrame:
 def badges(models: pd.DataFrame) -> pd.DataFrame:
     """Each model with what it was fitted on and whether its checks held.
 
-    Takes one row per model and check (chapter, name, n, n_events, converged, check, passed).
+    Takes one row per model and check (chapter, name, n, n_events, converged, check, passed, note).
     Gives one row per model: chapter, model, n, n_events, badge.
     """
     columns = ["chapter", "model", "n", "n_events", "badge"]
     rows = []
     for (chapter, name), checks in models.groupby(["chapter", "name"], sort=False):
         first = checks.iloc[0]
-        failed = checks.loc[~checks["passed"].astype(bool), "check"].tolist()
+        is_failed = ~checks["passed"].astype(bool)
+        failed = checks.loc[is_failed, "check"].tolist()
         if not first["converged"]:
-            badge = "no model: too little to fit"
+            reasons = [note for note in checks.loc[is_failed, "note"] if note]
+            badge = f"no model: {reasons[0] if reasons else 'too little to fit'}"
         elif failed:
             badge = f"read with care: {', '.join(failed)}"
         else:

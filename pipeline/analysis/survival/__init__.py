@@ -1,6 +1,6 @@
 """How long do customers stay, and how do they leave?
 
-Reads the snapshot tables spells and accounts (the sensitivity analyses: returns, account_months).
+Reads the snapshot tables spells and accounts (the specifications: returns, account_months).
 Makes survival.curves, levels, cumulative_incidence, tests, restricted_means,
 hazard_by_tenure_month, hazard_ratios, hazard_ratios_by_age, effects, censoring, bounds,
 every_spell, churns_per_account, diagnostics, left_out and the headlines.
@@ -12,13 +12,14 @@ this chapter; one that forgets this reads far too high.
 In the order of the story: `risk_set` (who), `readings` and `curves` (how long), `causes` (how),
 `censoring` (what is not seen), `comparisons` and `contrast` (do groups differ), `models`, `terms`,
 `ratios`, `effects` (all else equal), `diagnostics` (does it hold), `returning` (those who came
-back), `headline`, and for the annex `sensitivity` and `shortcuts`.
+back), `headline`, and for the annex `specifications` and `bias_ledger`.
 """
 
+from pipeline.analysis.survival.bias_ledger import bias_ledger
 from pipeline.analysis.survival.causes import cumulative_incidence, gone_by
 from pipeline.analysis.survival.censoring import bounds, censoring
 from pipeline.analysis.survival.comparisons import all_tests, restricted_means, tests
-from pipeline.analysis.survival.contrast import contrast
+from pipeline.analysis.survival.contrast import contrast, ratio_beside
 from pipeline.analysis.survival.curves import curves, hazard_by_tenure_month, levels, supported
 from pipeline.analysis.survival.diagnostics import (
     cox_snell_slope,
@@ -34,8 +35,8 @@ from pipeline.analysis.survival.ratios import (
     attenuation,
     hazard_ratios,
     hazard_ratios_by_age,
+    model_to_read,
     shown_ratios,
-    verdict,
 )
 from pipeline.analysis.survival.readings import (
     Reading,
@@ -51,8 +52,7 @@ from pipeline.analysis.survival.returning import (
     every_spell_at_risk,
 )
 from pipeline.analysis.survival.risk_set import left_out, spells_at_risk, usable_strata
-from pipeline.analysis.survival.sensitivity import specifications
-from pipeline.analysis.survival.shortcuts import bias_ledger
+from pipeline.analysis.survival.specifications import specifications
 
 __all__ = [
     "HEADLINES",
@@ -87,7 +87,9 @@ __all__ = [
     "levels",
     "median_lifetime",
     "model_checks",
+    "model_to_read",
     "proportional_hazards_tests",
+    "ratio_beside",
     "recent",
     "recut",
     "restricted_means",
@@ -98,5 +100,4 @@ __all__ = [
     "supported",
     "tests",
     "usable_strata",
-    "verdict",
 ]

@@ -12,8 +12,8 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.reliability import SMALLEST_N
-from pipeline.analysis.survival.readings import DAYS_PER_MONTH, days_to_anniversary, retention
+from pipeline.analysis.reliability import DAYS_PER_MONTH, SMALLEST_N
+from pipeline.analysis.survival.readings import days_to_anniversary, retention
 from pipeline.analysis.survival.risk_set import by_level
 from pipeline.statistics import life_table
 

@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pipeline.analysis.reliability import DAYS_PER_MONTH
 from pipeline.analysis.survival.readings import (
-    DAYS_PER_MONTH,
     at_risk_on,
     days_to_anniversary,
     needed,

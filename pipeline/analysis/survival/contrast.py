@@ -17,8 +17,6 @@ from pipeline.analysis.checks import Check
 from pipeline.analysis.survival.comparisons import mean_within, too_few_followed
 from pipeline.analysis.survival.readings import days_to_anniversary
 
-FEWEST_EVENTS = 5
-"""Fewer leavings in a group, and its mean says next to nothing; GLOSSARY, small numbers."""
 FOLLOW_UP = "followed to the mark"
 
 
@@ -26,7 +24,6 @@ def contrast(
     at_risk: pd.DataFrame,
     stratum: str,
     confidence: float,
-    ratios: pd.DataFrame | None = None,
     refused: Collection[str] = (),
     months: int = 12,
 ) -> dict[str, object]:
@@ -36,7 +33,6 @@ def contrast(
         at_risk: from `spells_at_risk`, with the stratum.
         stratum: the declared contrast; a column of `at_risk`.
         confidence: of the interval.
-        ratios: from `hazard_ratios`; the primary model's ratio is said beside.
         refused: strata that may not be compared, such as those that hold today's value.
         months: the horizon.
 
@@ -64,10 +60,33 @@ def contrast(
     found = months_kept(at_risk, stratum, pair, confidence, months)
     found.pop("note")
     looked_at = _contrast_checks(at_risk, stratum, pair, days_to_anniversary(months))
-    statement = f"{stratum.replace('_', ' ')}: {pair[1]} against {pair[0]}"
-    return card | found | {
-        "statement": statement + _ratio_beside(ratios, stratum, pair), "checks": looked_at
-    }  # fmt: skip
+    what = f"{stratum.replace('_', ' ')} {pair[1]} less {pair[0]}"
+    statement = f"mean months kept of the first {months}, {what}"
+    return card | found | {"statement": statement, "checks": looked_at}
+
+
+def ratio_beside(ratios: pd.DataFrame, at_risk: pd.DataFrame, stratum: str) -> dict[str, float]:
+    """The primary model's hazard ratio of the same two levels, to be said beside the contrast.
+
+    Args:
+        ratios: from `hazard_ratios`.
+        at_risk: from `spells_at_risk`, with the stratum.
+        stratum: the declared contrast.
+
+    Returns:
+        hazard_ratio, ci_low, ci_high; missing where the model gives none for this pair.
+    """
+    columns = ["hazard_ratio", "ci_low", "ci_high"]
+    pair = pair_of(at_risk, stratum)
+    if pair is None or ratios.empty:
+        return dict.fromkeys(columns, np.nan)
+    is_same = (ratios["term"] == stratum) & (ratios["level"] == pair[1])
+    own = ratios[is_same & (ratios["reference"] == pair[0]) & ratios["is_primary"].astype(bool)]
+    return (
+        own[columns].astype("float64").squeeze().to_dict()
+        if len(own) == 1
+        else (dict.fromkeys(columns, np.nan))
+    )
 
 
 def pair_of(at_risk: pd.DataFrame, stratum: str) -> tuple[str, str] | None:
@@ -115,21 +134,5 @@ def _contrast_checks(
     groups = [at_risk[at_risk[stratum] == level] for level in pair]
     note = too_few_followed(groups, day)
     left = [int((each["is_event"] & (each["duration_days"] <= day)).sum()) for each in groups]
-    enough = Check(
-        checks.EVENTS, min(left) >= FEWEST_EVENTS,
-        f"{min(left)} leavings in the group with fewer; {FEWEST_EVENTS} are asked for",
-    )  # fmt: skip
+    enough = checks.enough_events(min(left), what="leavings in the group with fewer")
     return [Check(FOLLOW_UP, not note, note, is_hard=True), enough]
-
-
-def _ratio_beside(ratios: pd.DataFrame | None, stratum: str, pair: tuple[str, str]) -> str:
-    """The primary model's ratio of the same pair, in words; blank when there is none."""
-    if ratios is None or ratios.empty:
-        return ""
-    is_same = (ratios["term"] == stratum) & (ratios["level"] == pair[1])
-    own = ratios[is_same & (ratios["reference"] == pair[0]) & ratios["is_primary"].astype(bool)]
-    if own.empty or own["hazard_ratio"].isna().all():
-        return ""
-    row = own.iloc[0]
-    limits = f"{row['ci_low']:.2f} to {row['ci_high']:.2f}"
-    return f" (hazard ratio beside: {row['hazard_ratio']:.2f}, {limits})"

@@ -2,7 +2,7 @@
 
 Tables made: survival.curves, survival.levels, survival.hazard_by_tenure_month. The subtle point: a
 curve that forgets how long older customers had stayed before they were observed reads far too high;
-every curve here is entered late.
+every curve here allows for delayed entry.
 """
 
 from __future__ import annotations
@@ -12,9 +12,8 @@ from itertools import pairwise
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.reliability import SMALLEST_N, fewest_at_risk
+from pipeline.analysis.reliability import DAYS_PER_MONTH, SMALLEST_N, fewest_at_risk
 from pipeline.analysis.survival.readings import (
-    DAYS_PER_MONTH,
     at_risk_on,
     curve_of,
     days_to_anniversary,

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.reliability import DAYS_PER_MONTH
 from pipeline.analysis.survival.models import Regression
 from pipeline.analysis.survival.readings import (
-    DAYS_PER_MONTH,
     at_risk_on,
     days_to_anniversary,
     needed,

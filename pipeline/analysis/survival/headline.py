@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.checks import Check
+from pipeline.analysis.reliability import MONTHS_PER_YEAR
 from pipeline.analysis.survival.censoring import ALL_LEFT, AS_USED, NONE_LEFT, bounds
 from pipeline.analysis.survival.readings import (
     Reading,
@@ -26,7 +27,6 @@ from pipeline.analysis.survival.readings import (
 )
 from pipeline.analysis.survival.risk_set import is_true
 
-MONTHS_PER_YEAR = 12
 KNOWN_AGE, MOVED = "known age", "administrative exits"
 MOST_OF_UNKNOWN_AGE = 0.05
 """Share of first relationships; beyond it those left out can move a curve visibly."""

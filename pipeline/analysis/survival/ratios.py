@@ -124,7 +124,7 @@ def attenuation(by_age: pd.DataFrame) -> str:
     )
 
 
-def verdict(fit: Regression, is_grouped: bool, is_proportional: bool) -> dict[str, str]:
+def model_to_read(fit: Regression, is_grouped: bool, is_proportional: bool) -> dict[str, str]:
     """What may be said of the ratios, in words.
 
     Args:
@@ -136,12 +136,16 @@ def verdict(fit: Regression, is_grouped: bool, is_proportional: bool) -> dict[st
         `model`: which to read, or why there is none. `ratios`: whether one ratio will do.
     """
     if not fit.is_fitted:
-        return {"model": f"No model: {fit.note}", "ratios": "are not estimated"}
+        return {"model": f"No model: {fit.note}", "ratios": "Ratios of leaving are not estimated"}
     primary = "the one on months of tenure" if is_grouped else "Cox on days of age"
     note = f" Left out: {fit.note}." if fit.note else ""
     return {
         "model": f"The model to read is {primary}; the other is its check.{note}",
-        "ratios": "hold at every age" if is_proportional else "change with age",
+        "ratios": (
+            "No sign that the ratios change with age"
+            if is_proportional
+            else "Ratios of leaving change with age"
+        ),
     }
 
 

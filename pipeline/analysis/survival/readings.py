@@ -12,11 +12,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.reliability import SMALLEST_N, fewest_at_risk
+from pipeline.analysis.reliability import DAYS_PER_MONTH, SMALLEST_N, fewest_at_risk
 from pipeline.statistics import life_table
-
-DAYS_PER_MONTH = 30.4375
-"""365.25 / 12; GLOSSARY, month mark."""
 
 
 @dataclass(frozen=True)

@@ -22,9 +22,8 @@ from numpy.typing import NDArray
 from scipy import stats
 
 from pipeline.analysis.levels import levels_of
-from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.reliability import SMALLEST_N, YEAR_DAYS
 from pipeline.analysis.time_to_value.covariates import coded
-from pipeline.analysis.time_to_value.starters import YEAR_DAYS
 
 GRACE_DAYS = 30
 """Both arms have so many days to show which of them an account follows."""

@@ -14,8 +14,6 @@ from pipeline.analysis.time_to_value.exposure import LANDMARK, LANDMARK_DAY
 from pipeline.analysis.time_to_value.leaving import LeavingModel
 from pipeline.statistics.e_value import e_value, e_value_of_limit
 
-FEWEST_VALUES = 5
-"""A share of fewer cases is said with care; GLOSSARY, small numbers."""
 POPULATION = (
     "Accounts first paid on or after the start of observation, first paid relationship, to the "
     "analysis cut-off"
@@ -36,9 +34,9 @@ def contrast(model: LeavingModel, primary_contrast: str) -> dict[str, object]:
     by_landmark = primary_contrast == LANDMARK
     name = f"value_by_day_{LANDMARK_DAY}" if by_landmark else "value_reached"
     statement = (
-        f"hazard of leaving after day {LANDMARK_DAY}, value by then against not by then"
+        f"ratio of the hazards of leaving after day {LANDMARK_DAY}, value by then against not"
         if by_landmark
-        else "hazard of leaving at the same age, value reached against not yet"
+        else "ratio of the hazards of leaving at the same age, value reached against not yet"
     )
     at = f"at day {LANDMARK_DAY}" if by_landmark else "at the same age"
     estimand = (
@@ -46,7 +44,8 @@ def contrast(model: LeavingModel, primary_contrast: str) -> dict[str, object]:
         "in what was known at signing; an association"
     )
     return {
-        "name": name, "statement": statement, "estimand": estimand,
+        "name": name, "statement": f"{statement}; below 1 goes with staying",
+        "estimand": estimand,
         "population": _population(by_landmark), "estimate": model.hazard_ratio,
         "ci_low": model.ci_low, "ci_high": model.ci_high, "unit": "ratio",
         "p_value": model.p_value, "n": model.n, "n_events": model.n_events,
@@ -61,7 +60,7 @@ def headline_checks(headline: pd.DataFrame) -> dict[str, list[Check]]:
         headline: name, n_events (accounts with value), one row per headline.
     """
     return {
-        row.name: [checks.events_per_parameter(row.n_events, 1, FEWEST_VALUES, penalised=True)]
+        row.name: [checks.enough_events(row.n_events, what="starters with value")]
         for row in headline[["name", "n_events"]].itertuples(index=False)
     }
 

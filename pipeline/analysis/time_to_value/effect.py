@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.reliability import SMALLEST_N, YEAR_DAYS
 from pipeline.analysis.time_to_value.clone_censor import clone_censor_weight
 from pipeline.analysis.time_to_value.exposure import (
     LANDMARK,
@@ -24,7 +24,6 @@ from pipeline.analysis.time_to_value.exposure import (
 )
 from pipeline.analysis.time_to_value.leaving import LeavingModel, leaving_model
 from pipeline.analysis.time_to_value.parts import difference_of
-from pipeline.analysis.time_to_value.starters import YEAR_DAYS
 from pipeline.statistics.life_table import kaplan_meier
 from pipeline.statistics.restricted_mean import restricted_mean_difference
 

@@ -14,11 +14,11 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.analysis import checks
+from pipeline.analysis.reliability import DAYS_PER_MONTH
 from pipeline.analysis.time_to_value.covariates import coded, independent
 from pipeline.analysis.time_to_value.leaving import LeavingModel, too_little
 from pipeline.statistics.grouped_hazard import fit
 
-MONTH_DAYS = 30.4375
 EVENTS_PER_BAND = 15
 """A month of age with fewer losses joins the next, or its level would run away."""
 
@@ -63,14 +63,14 @@ def grouped_model(
 def account_ages(starters: pd.DataFrame) -> pd.DataFrame:
     """One row per account and month of age: age (0, 1, …), event, has_value at its beginning."""
     followed = starters[starters["end_day"] > 0]
-    count = np.ceil(followed["end_day"] / MONTH_DAYS).astype("int64").to_numpy()
+    count = np.ceil(followed["end_day"] / DAYS_PER_MONTH).astype("int64").to_numpy()
     rows = followed.loc[followed.index.repeat(count)].reset_index(drop=True)
     age = np.concatenate([np.arange(each) for each in count]) if len(count) else np.zeros(0, int)
     is_last = age == np.repeat(count, count) - 1
     return rows.assign(
         age=age,
         event=rows["is_lost"] & is_last,
-        has_value=(rows["value_day"] <= age * MONTH_DAYS).astype("float64"),
+        has_value=(rows["value_day"] <= age * DAYS_PER_MONTH).astype("float64"),
     )
 
 

@@ -11,13 +11,12 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.reliability import SMALLEST_N, fewest_at_risk
+from pipeline.analysis.reliability import SMALLEST_N, YEAR_DAYS, fewest_at_risk
 from pipeline.analysis.time_to_value.parts import difference_of, proportion_of
 from pipeline.analysis.time_to_value.starters import (
     CHURN,
     START_QUARTER,
     VALUE,
-    YEAR_DAYS,
 )
 from pipeline.statistics.competing_risks import aalen_johansen
 

@@ -3,33 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
 
 from pipeline.analysis.time_to_value.incidence import MARK_DAYS
 from pipeline.analysis.time_to_value.leaving import LeavingModel
+from pipeline.analysis.wording import Words
 
 MEDIAN = "median_time_to_value_days"
 BY_LATE = f"value_by_day_{MARK_DAYS[-1]}_share"
 BY_EARLY = f"value_by_day_{MARK_DAYS[0]}_share"
-
-
-class Words(Protocol):
-    """How numbers are said; the notebook passes pipeline.reporting.words."""
-
-    def share(self, value: float) -> str:
-        """0.1234 as `12.3 %`."""
-
-    def number(self, value: float) -> str:
-        """2.1249 as `2.12`."""
-
-    def count(self, value: float) -> str:
-        """1234 as `1,234`."""
-
-    def interval(self, low: float, high: float, kind: str) -> str:
-        """`12.1 % to 13.0 %`."""
 
 
 def answer(headline: pd.DataFrame, words: Words) -> str:

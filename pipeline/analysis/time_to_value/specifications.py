@@ -13,8 +13,10 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis import choices
 from pipeline.analysis.grace import cut_off_of, respelled
 from pipeline.analysis.levels import NOT_MEASURED, levels_of
+from pipeline.analysis.reliability import LARGEST_SHARE
 from pipeline.analysis.time_to_value.exposure import (
     LANDMARK,
     LANDMARK_DAY,
@@ -28,9 +30,7 @@ from pipeline.analysis.time_to_value.leaving import LeavingModel, leaving_model
 from pipeline.analysis.time_to_value.starters import starters
 
 CHAPTER = "time_to_value"
-GRACES = (0, 60, 90)
 FIRST_DAYS = 30
-LARGEST_SHARE = 0.01
 MORE_COVARIATES = ("acquisition_channel", "billing_interval")
 USE = "use_before"
 COLUMNS = [
@@ -114,7 +114,8 @@ def specifications(
         *_graces(base),
         *_samples(base, rows),
     ]
-    first = _row(base, "primary", _words(primary_contrast), base.primary(rows), True)
+    said = choices.primary(_words(primary_contrast))
+    first = _row(base, "primary", said, base.primary(rows), True)
     others = [_row(base, choice, words, fitted(), False) for choice, words, fitted in specs]
     return pd.DataFrame([first, *others], columns=COLUMNS)
 
@@ -144,7 +145,7 @@ def _models(base: _Slice, rows: pd.DataFrame, landmark_days: list[int]) -> Itera
             yield "model", _words(LANDMARK, day), lambda day=day: _at(base, rows, day, adjust)
     yield (
         "model",
-        "time-varying, complementary log-log on months of age",
+        "time-varying, cloglog on months",
         lambda: grouped_model(rows, adjust, confidence),
     )
 
@@ -159,9 +160,9 @@ def _covariates(base: _Slice, rows: pd.DataFrame) -> Iterator[Spec]:
     if more:
         words = " and ".join(name.replace("_", " ") for name in more)
         names = [*base.adjust_for, *more]
-        yield "covariates", f"adjusted for {words} as well", lambda: base.primary(rows, names)
+        yield "covariates", f"and {words}", lambda: base.primary(rows, names)
     with_use = use_before(rows, base.account_months, LANDMARK_DAY)
-    words = f"{_words(LANDMARK)}, adjusted for use before it as well"
+    words = f"{_words(LANDMARK)}, and use before it"
     yield (
         "covariates",
         words,
@@ -170,9 +171,9 @@ def _covariates(base: _Slice, rows: pd.DataFrame) -> Iterator[Spec]:
 
 
 def _graces(base: _Slice) -> Iterator[Spec]:
-    for days in GRACES:
+    for days in choices.GRACES_DAYS:
         if days != base.grace_days:
-            yield "grace", f"grace of {days} days", lambda days=days: _under_grace(base, days)
+            yield "grace", choices.days(days), lambda days=days: _under_grace(base, days)
 
 
 def _under_grace(base: _Slice, days: int) -> LeavingModel:
@@ -184,23 +185,22 @@ def _under_grace(base: _Slice, days: int) -> LeavingModel:
 def _samples(base: _Slice, rows: pd.DataFrame) -> Iterator[Spec]:
     is_voluntary = rows["is_lost"] & (rows["end_type"] == "voluntary")
     voluntary = rows.assign(is_lost=is_voluntary)
-    yield "end type", "voluntary losses only", lambda: base.primary(voluntary)
+    yield "event", choices.VOLUNTARY_ONLY, lambda: base.primary(voluntary)
     noticed = dated_on_notice(rows, base.account_months)
-    words = "losses dated on the first month begun in notice"
-    yield "date of a loss", words, lambda: base.primary(noticed)
+    yield "event", choices.ON_NOTICE, lambda: base.primary(noticed)
     if base.primary_contrast != LANDMARK:
         yield (
             "sample",
-            f"without the first {FIRST_DAYS} days",
+            choices.without_first(FIRST_DAYS),
             lambda: _after(start_stop(rows), FIRST_DAYS, base),
         )
     limit = rows["mrr_last"].quantile(1 - LARGEST_SHARE)
     small = rows[~(rows["mrr_last"] > limit)]
-    yield "sample", "without the largest hundredth by MRR", lambda: base.primary(small)
+    yield "sample", choices.WITHOUT_LARGEST, lambda: base.primary(small)
     years = rows["first_paid_date"].dt.year
     for year in sorted(years.unique()):
         kept = rows[years != year]
-        words = f"without those who started in {year}"
+        words = choices.without_starters_of(year)
         yield "sample", words, lambda kept=kept: base.primary(kept)
 
 

@@ -22,8 +22,6 @@ KNOWN_LATER = frozenset(
     ("first_value_date", "is_customer", "mrr", "is_in_notice", "notice_date", "term_ends_on")
 )
 """Columns of accounts on what came after signing: as covariates they would hold the future."""
-YEAR_DAYS = 366
-"""The month mark of 12 months; GLOSSARY, month mark."""
 
 
 def has_milestones(accounts: pd.DataFrame, account_months: pd.DataFrame) -> bool:

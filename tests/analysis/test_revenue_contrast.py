@@ -8,7 +8,7 @@ import pytest
 
 from pipeline.analysis import revenue
 from pipeline.analysis.checks import stopped_by
-from pipeline.analysis.revenue.compared import compared, starters
+from pipeline.analysis.revenue.contrast import compared, starters
 from tests.analysis.books import FIRST, books, random_books
 
 RATE = "gross_account_churn_rate"
@@ -22,7 +22,8 @@ def test_the_contrast_is_the_newest_settled_year_less_the_one_before_at_one_mix(
     rates = rows.groupby(["level", rows["period"] > "2025-10"])["is_lost"].mean().unstack()
     mix = rows["level"].value_counts(normalize=True)
     assert found["estimate"] == pytest.approx(((rates[True] - rates[False]) * mix).sum())
-    assert (found["unit"], found["null"], found["name"]) == ("share", 0.0, RATE)
+    assert (found["unit"], found["null"]) == ("difference of shares", 0.0)
+    assert found["name"] == f"{RATE}, year on year"
     assert found["n_events"] == int(rows["is_lost"].sum())
     assert found["n"] == rows["account_id"].nunique()
     assert "to 2026-10 less the 12 to 2025-10" in found["statement"]
@@ -174,7 +175,7 @@ def test_few_losses_and_a_giant_leave_a_headline_without_support():
     calm = books([0] * 40, [999] * 38 + [35] * 2, [10.0] * 39 + [9000.0])
     found = revenue.headline_checks(calm.ledger, calm.accounts, "2026-10", "segment")
     failed = {name: [c.name for c in checks if not c.passed] for name, checks in found.items()}
-    assert failed["gross_account_churn_rate"] == ["events per parameter"]
+    assert failed["gross_account_churn_rate"] == ["enough events"]
     assert failed["net_revenue_retention"] == ["effective sample size"]
     assert failed["mrr_end"] == []
 

@@ -15,7 +15,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis import grace
+from pipeline.analysis import choices, grace
+from pipeline.analysis.reliability import LARGEST_SHARE
 from pipeline.analysis.survival.contrast import months_kept, pair_of
 from pipeline.analysis.survival.models import Regression, cox, grouped_time, is_time_grouped
 from pipeline.analysis.survival.readings import recent
@@ -23,10 +24,8 @@ from pipeline.analysis.survival.returning import SPELL_NUMBER, every_spell_at_ri
 from pipeline.analysis.survival.risk_set import is_true, spells_at_risk
 
 CHAPTER = "survival"
-MONTHS_KEPT, HAZARD_RATIO = "months kept within 12 months", "hazard ratio"
-GRACES_DAYS = (0, 14, 30, 60, 90)
+HAZARD_RATIO = "hazard ratio"
 FIRST_DAYS = 30
-LARGE_SHARE = 0.01
 START_YEAR = "start_year"
 SPECIFICATION_COLUMNS = [
     "chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit", "n",
@@ -90,21 +89,21 @@ def specifications(
     samples = _samples(at_risk, every, account_months, chosen)
     samples += _graces(spells, accounts, returns, chosen)
     rows = [
-        {"choice": choice, "specification": said} | _kept(sample, pair, chosen)
-        for choice, said, sample in samples
+        {"choice": choice, "specification": said} | _kept(sample, pair, chosen, *told)
+        for choice, said, sample, *told in samples
     ]
-    kept = pd.DataFrame(rows).assign(contrast=MONTHS_KEPT, unit="months")
+    kept = pd.DataFrame(rows).assign(contrast=stratum, unit="months")
     fits = _fits(at_risk, every, account_months, chosen)
     ratios = pd.DataFrame([
         {"choice": choice, "specification": said} | _ratio(fit(), pair, chosen)
         for choice, said, fit in fits
-    ]).assign(contrast=HAZARD_RATIO, unit="ratio")  # fmt: skip
+    ]).assign(contrast=f"{stratum}, {HAZARD_RATIO}", unit="ratio")  # fmt: skip
     blocks = [block.assign(is_primary=block.index == 0) for block in (kept, ratios)]
     stacked = pd.concat(blocks, ignore_index=True).assign(chapter=CHAPTER)
     return stacked[SPECIFICATION_COLUMNS]
 
 
-Sample = tuple[str, str, pd.DataFrame | str]
+Sample = tuple[str, str, pd.DataFrame | str] | tuple[str, str, pd.DataFrame | str, str]
 
 
 def _samples(
@@ -116,17 +115,17 @@ def _samples(
     chosen_to_leave = at_risk["is_event"] & (at_risk["cause"] != "involuntary")
     by_choice = at_risk["cause"].eq("voluntary") & at_risk["is_event"]
     return [
-        ("primary", "first spells, every cause, all time", at_risk),
-        ("event", "involuntary exits censored", at_risk.assign(is_event=chosen_to_leave)),
-        ("event", "voluntary exits only", at_risk.assign(is_event=by_choice)),
-        ("event", "administrative exits counted as leaving",
+        ("primary", choices.primary("first relationships, every exit"), at_risk),
+        ("event", choices.without("involuntary"), at_risk.assign(is_event=chosen_to_leave)),
+        ("event", choices.VOLUNTARY_ONLY, at_risk.assign(is_event=by_choice)),
+        ("event", "with administrative exits",
          at_risk.assign(is_event=at_risk["is_event"] | at_risk["is_administrative"])),
-        ("event date", "day of notice, to the month", at_notice(at_risk, account_months)),
-        ("sample", f"first {FIRST_DAYS} days left out", later),
-        ("sample", "largest 1 % by first MRR left out",
+        ("event", choices.ON_NOTICE, at_notice(at_risk, account_months)),
+        ("sample", choices.without_first(FIRST_DAYS), later),
+        ("sample", choices.WITHOUT_LARGEST,
          at_risk[~at_risk["account_id"].isin(largest(account_months))]),
-        ("sample", "every spell, each on its own clock", every),
-        ("time", "the last 12 months only (period life table)", recent(at_risk, chosen.cut_off)),
+        ("sample", "every paid relationship", every),
+        ("time", choices.LAST_YEAR_ONLY, recent(at_risk, chosen.cut_off)),
     ]  # fmt: skip
 
 
@@ -135,13 +134,13 @@ def _graces(
 ) -> list[Sample]:
     """The same spells under other graces, each with its own cut-off."""
     rows: list[Sample] = []
-    for days in GRACES_DAYS:
+    for days in choices.GRACES_DAYS:
         if days == chosen.grace_days:
             continue
         until = grace.cut_off_of(days, chosen.grace_days, chosen.as_of, chosen.cut_off)
         joined = grace.respelled(spells, returns, days, until)
-        words = f"{days} days, to {until.isoformat()}"
-        rows.append(("grace", words, spells_at_risk(joined, accounts, [chosen.stratum])))
+        at_risk = spells_at_risk(joined, accounts, [chosen.stratum])
+        rows.append(("grace", choices.days(days), at_risk, f"to {until.isoformat()}"))
     return rows
 
 
@@ -160,16 +159,16 @@ def _fits(
     }
     first, second = reversed(models) if is_time_grouped(at_risk) else models
     return [
-        ("primary", first, models[first]),
+        ("primary", choices.primary(first), models[first]),
         ("model", second, models[second]),
-        ("covariates", "none but the contrast",
+        ("covariates", "the contrast alone",
          lambda: cox(at_risk, [chosen.stratum], None, level)),
         ("time", "a baseline for each start year", lambda: cox(dated, names, START_YEAR, level)),
-        ("time", "the last 12 months only", lambda: cox(last_year, names, None, level)),
-        ("sample", "every spell, gap time by spell number",
+        ("time", choices.LAST_YEAR_ONLY, lambda: cox(last_year, names, None, level)),
+        ("sample", "every paid relationship, by its number",
          lambda: cox(every, names, SPELL_NUMBER, level, is_clustered=True)),
-        ("sample", "largest 1 % by first MRR left out", lambda: cox(common, names, None, level)),
-        ("event", "involuntary exits censored", lambda: cox(forced, names, None, level)),
+        ("sample", choices.WITHOUT_LARGEST, lambda: cox(common, names, None, level)),
+        ("event", choices.without("involuntary"), lambda: cox(forced, names, None, level)),
     ]  # fmt: skip
 
 
@@ -207,16 +206,19 @@ def at_notice(at_risk: pd.DataFrame, account_months: pd.DataFrame) -> pd.DataFra
 def largest(account_months: pd.DataFrame) -> pd.Index:
     """Accounts whose first recorded MRR is among the largest 1 %."""
     first = account_months.sort_values("period").groupby("account_id")["mrr"].first().astype(float)
-    return first.index[first > first.quantile(1 - LARGE_SHARE)]
+    return first.index[first > first.quantile(1 - LARGEST_SHARE)]
 
 
-def _kept(sample: pd.DataFrame | str, pair: tuple[str, str], chosen: Choices) -> dict[str, object]:
+def _kept(
+    sample: pd.DataFrame | str, pair: tuple[str, str], chosen: Choices, note: str = ""
+) -> dict[str, object]:
+    """The contrast in one sample; `note` says what it speaks of."""
     if isinstance(sample, str):
         return {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "n": 0, "n_events": 0,
                 "note": sample}  # fmt: skip
     found = months_kept(sample, chosen.stratum, pair, chosen.confidence)
     found.pop("p_value")
-    return found
+    return found | {"note": found["note"] or note}
 
 
 def _ratio(fit: Regression, pair: tuple[str, str], chosen: Choices) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """How wrong would the usual shortcuts have been on these customers?
 
 Each row puts a shortcut beside the right number, on the same spells. The subtle point: the errors
-do not cancel. Forgetting late entry reads retention too high; counting only those who have left
+do not cancel. Forgetting delayed entry reads retention too high; counting only those who have left
 reads it far too low.
 """
 
@@ -12,9 +12,8 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.reliability import DAYS_PER_MONTH, SMALLEST_N
 from pipeline.analysis.survival.readings import (
-    DAYS_PER_MONTH,
     Reading,
     days_to_anniversary,
     recent,
@@ -28,7 +27,7 @@ LEDGER_COLUMNS = [
     "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
     "right_ci_high", "unit", "n", "note",
 ]  # fmt: skip
-RETENTION = "12-month retention, Kaplan–Meier with late entry"
+RETENTION = "12-month retention, Kaplan–Meier with delayed entry"
 AT_LAST_YEARS_RATES = "12-month retention at last year's rates"
 
 
@@ -52,7 +51,7 @@ def bias_ledger(at_risk: pd.DataFrame, *, cut_off: dt.date, confidence: float) -
     without_entry = retention(at_risk.assign(entry_days=0), year, confidence)
     gone = at_risk[at_risk["is_event"]]
     rows = [
-        ("late entry ignored: older customers counted as watched from day one", RETENTION,
+        ("delayed entry ignored: older customers counted as watched from day one", RETENTION,
          without_entry.estimate, right),
         ("only those who have left are counted", RETENTION,
          (gone["duration_days"] > year).mean() if len(gone) else np.nan, right),

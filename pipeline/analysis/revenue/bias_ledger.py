@@ -12,18 +12,16 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.reliability import MONTHS_PER_YEAR, SMALLEST_N, YEAR_DAYS
 from pipeline.analysis.revenue.cohorts import cohorts
-from pipeline.analysis.revenue.compared import starters
-from pipeline.analysis.revenue.ledger import SMALLEST_N, shift
+from pipeline.analysis.revenue.contrast import starters
+from pipeline.analysis.revenue.ledger import shift
 from pipeline.analysis.revenue.lifetime_value import Terms, lifetime_headline, revenue_over_churn
 from pipeline.analysis.revenue.retention import headline, rates
 from pipeline.statistics.life_table import kaplan_meier
 from pipeline.statistics.proportions import wilson
 
 CHAPTER_NAME = "revenue"
-MONTHS_PER_YEAR = 12
-YEAR_DAYS = 366
-"""A year on the day clock, the longest possible anniversary; GLOSSARY, month marks."""
 SMALL_CELLS = "acquisition_channel"
 """The smallest level of this column is the cell whose interval is shown both ways."""
 COLUMNS = [

@@ -14,6 +14,7 @@ import pandas as pd
 
 from pipeline.analysis import checks
 from pipeline.analysis.levels import NOT_MEASURED, levels_of
+from pipeline.analysis.reliability import EVENTS_PER_PARAMETER
 from pipeline.analysis.revenue.ledger import shift
 from pipeline.statistics.direct_standardisation import Difference, standardised_difference
 from pipeline.statistics.rates import TOLERATED_DISPERSION, Rate, dispersion
@@ -26,6 +27,10 @@ MEASURES = {
     "gross_mrr_churn_rate": ("mrr_lost", "mrr_start", "share of MRR lost per month"),
 }
 """Measure → what is counted, out of what, in words."""
+UNIT = "difference of shares"
+TWO_YEARS, SPREAD = "two settled years", "spread of months"
+FEWEST_LOST = 2 * EVENTS_PER_PARAMETER
+"""Two rates, each with as many losses as a parameter of a model needs."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +130,7 @@ def contrast(
     middle = shift(found.last, -WINDOW) if found.last else ""
     numbers = found.difference
     return {
-        "name": measure,
+        "name": contrast_name(measure),
         "statement": f"{what}, the 12 settled months to {found.last} less the 12 to {middle}, at "
                      f"one mix of {by}",
         "estimand": f"Difference of the {what} between the two years, had both had the "
@@ -135,7 +140,7 @@ def contrast(
         "estimate": numbers.estimate if numbers else np.nan,
         "ci_low": numbers.ci_low if numbers else np.nan,
         "ci_high": numbers.ci_high if numbers else np.nan,
-        "unit": "share",
+        "unit": UNIT,
         "p_value": numbers.p_value if numbers else np.nan,
         "n": found.n,
         "n_events": found.n_events,
@@ -144,19 +149,24 @@ def contrast(
     }  # fmt: skip
 
 
+def contrast_name(measure: str) -> str:
+    """What the contrast of a measure is called: not as the headline of the newest month."""
+    return f"{measure}, year on year"
+
+
 def contrast_checks(found: Compared) -> list[checks.Check]:
     """Months enough, events enough, accounts enough, and months that differ by chance alone."""
     if found.difference is None:
-        return [checks.Check(checks.EVENTS, False, found.note, is_hard=True)]
+        return [checks.Check(TWO_YEARS, False, found.note, is_hard=True)]
     spread = (
         f"months differ {found.spread:.2f} times as much as chance alone; "
         "the interval is widened by its root above 1.2"
     )
     is_chance = not found.spread_low > 1
     return [
-        checks.events_per_parameter(found.n_events, 2),
+        checks.enough_events(found.n_events, FEWEST_LOST, "losses", is_hard=True),
         checks.effective_sample_size(found.difference.effective_n, SMALLEST_EFFECTIVE_N),
-        checks.Check(f"{checks.CALIBRATION}: spread of months", is_chance, spread),
+        checks.Check(SPREAD, is_chance, spread),
     ]
 
 

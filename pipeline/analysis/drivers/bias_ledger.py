@@ -47,7 +47,7 @@ def bias_ledger(
     enough = known["is_churn"].sum() >= max(events_per_parameter * len(recipe.terms), 1)
     if not enough or recipe.terms.empty:
         return pd.DataFrame(columns=LEDGER_COLUMNS)
-    adjusted = Choice("primary", "as published", known, tuple(candidates))
+    adjusted = Choice("primary", "", known, tuple(candidates))
     shared = (recipe, events_per_parameter, confidence)
     table = [_errors(known, recipe, confidence)]
     if driver in set(recipe.terms["driver"]):

@@ -1,7 +1,7 @@
-"""How are numbers said? The part of a writer of numbers that page one needs; it is passed in.
+"""How are numbers said? The part of a writer of numbers that sentences need; it is passed in.
 
-The subtle point: analysis knows no wording of its own, so a sentence is put together here and each
-number in it is said by whoever shows it.
+Works on nothing. The subtle point: analysis knows no wording of its own, so a sentence is put
+together there, and each number in it is said by whoever shows it.
 """
 
 from __future__ import annotations
@@ -15,10 +15,13 @@ class Words(Protocol):
     def share(self, value: float, decimals: int = 1) -> str:
         """0.1234 as `12.3 %`."""
 
+    def number(self, value: float) -> str:
+        """2.1249 as `2.12`."""
+
     def count(self, value: float) -> str:
         """1234 as `1,234`."""
 
-    def counted(self, value: float, one: str) -> str:
+    def counted(self, value: float, one: str, many: str = "") -> str:
         """`1 customer`, `1,234 customers`."""
 
     def money(self, value: float, currency: str) -> str:
@@ -29,6 +32,9 @@ class Words(Protocol):
 
     def say(self, value: float, kind: str, currency: str = "") -> str:
         """A number in the words of its unit."""
+
+    def change(self, value: float, kind: str, currency: str = "", *, arrow: bool = True) -> str:
+        """A difference in words: `up 1.2 points`."""
 
     def kind_of(self, unit: str, *values: float) -> str:
         """How finely numbers of a unit are said."""

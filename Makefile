@@ -55,7 +55,8 @@ fix: $(READY) ## repair what can be repaired by itself: format, lint, notebook o
 bench: $(READY) ## measure times and memory
 	@$(BIN)/python -m tests.bench
 
-verify: $(READY) ## run the slow tests: simulation studies and large recoveries
+verify: $(READY) ## draw the simulation study, write docs/verification.md, run the slow tests
+	@$(BIN)/python -m tests.verification
 	@$(BIN)/pytest -m slow tests
 
 lock: $(READY) ## choose every version anew and write requirements.lock

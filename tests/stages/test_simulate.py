@@ -20,7 +20,7 @@ from pipeline.data.schema import RAW
 from pipeline.stages import simulate as stage
 from pipeline.stages.simulate import activity, scenario, truth
 from pipeline.stages.simulate.months import month_grid
-from pipeline.stages.simulate.world import draw_world
+from pipeline.stages.simulate.world import draw_world, drawn_month_shocks
 
 SEED = 20260115
 EXTRACT = "2026-10-31"
@@ -263,6 +263,41 @@ def test_a_large_company_hands_over_its_usage_as_parquet(tmp_path, monkeypatch):
 def test_an_unknown_scenario_is_refused_with_the_list_of_known_ones(tmp_path):
     with pytest.raises(ValueError, match=r"'smaple', which is none of .*sample"):
         made(tmp_path, scenario="smaple")
+
+
+def test_a_shock_moves_the_hazard_of_every_account_of_its_month_alike():
+    grid, numbers = month_grid("2023-11-01", 2), np.arange(1, 201)
+    shocks = drawn_month_shocks(scenario.SCENARIOS["shock"], grid, np.random.default_rng(SEED))
+    assert 0.1 < shocks.std() < 0.3
+    calm, shaken = (
+        draw_world(
+            scenario.CORE, grid, numbers, np.zeros(25), np.random.default_rng(SEED),
+            is_immortal=True, month_shocks=given,
+        ).months
+        for given in (None, shocks)
+    )  # fmt: skip
+    risk = calm.at_risk
+    ratio = shaken.hazard[risk] / calm.hazard[risk]
+    expected = np.broadcast_to(np.exp(shocks), risk.shape)[risk]
+    np.testing.assert_allclose(ratio, expected, rtol=1e-12)
+
+
+def test_no_enterprise_account_leaves_in_no_lapse_and_others_do(tmp_path):
+    folder = made(tmp_path, scenario="no_lapse")
+    profile = good_rows(folder, "accounts").set_index("account_id")["segment"]
+    rows = current_subscriptions(folder)
+    ended = rows.loc[rows["end"] < "2200", "account_id"].map(profile)
+    assert (profile == "enterprise").sum() > 20
+    assert (ended == "smb").sum() > 20
+    assert (ended != "enterprise").all()
+
+
+def test_csm_effect_has_forty_managers_and_the_others_twenty_four(tmp_path):
+    for name, highest in (("csm_effect", 40), ("core", 24)):
+        rows = good_rows(made(tmp_path / name, scenario=name), "accounts")
+        assert rows["csm_id"].max() == "pool"
+        numbers = rows["csm_id"].str.extract(r"csm-(\d+)")[0].dropna().astype(int)
+        assert highest - 4 < numbers.max() <= highest
 
 
 def account_months(name: str, n_candidates: int) -> pd.DataFrame:

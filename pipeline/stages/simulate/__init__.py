@@ -20,12 +20,17 @@ import pyarrow as pa
 
 from pipeline.data import store
 from pipeline.stages.simulate import activity, billing, blemishes, company, customers
-from pipeline.stages.simulate.accounts import CSM_POOL
 from pipeline.stages.simulate.months import MonthGrid, month_grid
 from pipeline.stages.simulate.scenario import SCENARIOS, Scenario, scenario_named
 from pipeline.stages.simulate.surveys import surveys
 from pipeline.stages.simulate.truth import Truth, true_values
-from pipeline.stages.simulate.world import World, draw_world, present
+from pipeline.stages.simulate.world import (
+    World,
+    draw_world,
+    drawn_csm_effects,
+    drawn_month_shocks,
+    present,
+)
 
 __all__ = ["SCENARIOS", "Scenario", "SimulateSettings", "Truth", "scenario_named", "simulate"]
 
@@ -54,13 +59,15 @@ def simulate(settings: SimulateSettings, folder: Path, currency: str = "USD") ->
     company_seed, truth_seed, *block_seeds = np.random.SeedSequence(settings.seed).spawn(
         2 + n_blocks
     )
-    csm_effects = _csm_effects(scenario, np.random.default_rng(company_seed))
+    company_generator = np.random.default_rng(company_seed)
+    csm_effects = drawn_csm_effects(scenario, company_generator)
+    shocks = drawn_month_shocks(scenario, grid, company_generator)
     mrr_cents, planted, n_accounts = np.zeros(grid.simulated, np.int64), [], 0
     with contextlib.ExitStack() as files:
         append: dict[str, Callable[[pa.Table], None]] = {}
         for block, seed in enumerate(block_seeds):
             numbers = 1 + np.arange(block * BLOCK, min((block + 1) * BLOCK, candidates))
-            world, tables = _block(scenario, grid, numbers, csm_effects, seed, currency)
+            world, tables = _block(scenario, grid, numbers, csm_effects, shocks, seed, currency)
             if block == 0 and scenario.has_bad_rows:
                 tables, planted = blemishes.with_bad_rows(tables)
             for name, rows in tables.items():
@@ -84,12 +91,14 @@ def _block(
     grid: MonthGrid,
     numbers: np.ndarray,
     csm_effects: np.ndarray,
+    shocks: np.ndarray,
     seed: np.random.SeedSequence,
     currency: str,
 ) -> tuple[World, dict[str, pa.Table]]:
     """Return one block of candidates and its tables; each table has a generator of its own."""
     streams = [np.random.default_rng(child) for child in seed.spawn(14)]
-    world = present(draw_world(scenario, grid, numbers, csm_effects, streams[0]), grid)
+    drawn = draw_world(scenario, grid, numbers, csm_effects, streams[0], month_shocks=shocks)
+    world = present(drawn, grid)
     ids = customers.account_ids(world)
     plays = activity.draw_plays(world, grid, streams[1])
     profile = customers.accounts(world, grid, ids, streams[2])
@@ -116,11 +125,6 @@ def _block(
 def _file_name(table: str, n_accounts: int) -> str:
     is_large = table == "usage" and n_accounts > LARGE_COMPANY
     return f"{table}.parquet" if is_large else f"{table}.csv"
-
-
-def _csm_effects(scenario: Scenario, generator: np.random.Generator) -> np.ndarray:
-    """Return the log hazard ratio of each manager; the pool, position 0, is the reference."""
-    return np.append(0.0, scenario.csm_effect_sd * generator.normal(size=CSM_POOL))
 
 
 def _described(

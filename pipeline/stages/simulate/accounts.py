@@ -21,7 +21,6 @@ TRIAL_DAYS = (14, 30)
 PROGRAMME_MONTHS = (9, 12)
 KICKOFF_SHARES = (0.15, 0.45, 0.70)  # by touch model
 SEATS_MEDIAN = (8, 40, 180)
-CSM_POOL = 24
 FIRST_CHANGE = 2  # months after the start: no account changes hands before it has begun
 
 
@@ -64,7 +63,7 @@ def draw_accounts(
     trial_days = np.where(has_trial, generator.choice(TRIAL_DAYS, count), 0)
     kickoff = generator.random(count) < np.take(KICKOFF_SHARES, touch)
     touch_later, touch_change = _touch_changes(scenario, grid, touch, start, generator)
-    csm = _csm_of(touch, generator)
+    csm = _csm_of(scenario, touch, generator)
     changed = generator.random(count) < scenario.csm_change_share
     csm_month = generator.integers(4, grid.end, count)
     changed &= csm_month >= grid.position(start) + FIRST_CHANGE
@@ -78,7 +77,7 @@ def draw_accounts(
         touch_later=touch_later,
         touch_change=touch_change,
         csm=csm,
-        csm_later=_csm_of(touch_later, generator),
+        csm_later=_csm_of(scenario, touch_later, generator),
         csm_change=np.where(changed, csm_month, grid.simulated),
         start=start,
         trial_days=trial_days,
@@ -146,8 +145,8 @@ def _touch_changes(
     return later, np.where(later != touch, month, grid.simulated)
 
 
-def _csm_of(touch: np.ndarray, generator: np.random.Generator) -> np.ndarray:
-    managers = generator.integers(1, CSM_POOL + 1, touch.size)
+def _csm_of(scenario: Scenario, touch: np.ndarray, generator: np.random.Generator) -> np.ndarray:
+    managers = generator.integers(1, scenario.n_csms + 1, touch.size)
     return np.where(touch == 0, 0, managers)
 
 

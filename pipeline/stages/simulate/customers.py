@@ -289,7 +289,8 @@ def _contact_ids(world: World, account: np.ndarray, position: np.ndarray) -> pa.
 
 
 def _csm_ids(csm: np.ndarray) -> pa.Array:
-    return text.codes(csm, ["pool", *(f"csm-{number:02d}" for number in range(1, 25))])
+    highest = int(csm.max(initial=0))
+    return text.codes(csm, ["pool", *(f"csm-{number:02d}" for number in range(1, highest + 1))])
 
 
 def _champion_ends(who, role, since, account, left) -> np.ndarray:

@@ -38,6 +38,8 @@ class Effects:
 
 
 NO_EFFECTS = Effects(*([0.0] * 13))
+NO_HAZARD = -30.0
+"""A log hazard ratio with which nobody ever leaves."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,8 @@ class Scenario:
     baseline_bands: tuple[tuple[int, float], ...] = BASELINE_BANDS
     frailty_variance: float = 0.0
     csm_effect_sd: float = 0.0
+    n_csms: int = 24
+    month_shock_sd: float = 0.0  # of the log hazard that all accounts share in a month
     involuntary_hazard: float = 0.0
     administrative_hazard: float = 0.0
     # contracts
@@ -148,7 +152,9 @@ SCENARIOS = {
         replace(CORE, name="null_value", effects=replace(CORE.effects, value=0.0)),
         replace(CORE, name="null_play", effects=replace(CORE.effects, play=0.0)),
         replace(CORE, name="frailty_half", frailty_variance=0.5),
-        replace(CORE, name="csm_effect", csm_effect_sd=0.35),
+        replace(CORE, name="csm_effect", csm_effect_sd=0.35, n_csms=40),
+        replace(CORE, name="shock", month_shock_sd=0.2),
+        replace(CORE, name="no_lapse", effects=replace(CORE.effects, enterprise=NO_HAZARD)),
     )
 }
 

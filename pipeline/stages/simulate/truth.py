@@ -49,7 +49,7 @@ def true_values(
         generator = np.random.default_rng(child)
         numbers = np.arange(BLOCK)
         world = draw_world(scenario, grid, numbers, csm_effects, generator, is_immortal=True)
-        curve = _survival_paths(scenario, grid, world)
+        curve = survival_paths(scenario, grid, world)
         paid = ~world.accounts.never_paid
         kept.append(curve[paid])
         age.append((world.accounts.value_day - world.accounts.start)[paid])
@@ -80,7 +80,7 @@ def true_values(
     )
 
 
-def _survival_paths(scenario: Scenario, grid: MonthGrid, world: World) -> np.ndarray:
+def survival_paths(scenario: Scenario, grid: MonthGrid, world: World) -> np.ndarray:
     """Return S after 0 to 36 billing days of each path; one row per account."""
     begin = grid.position(world.accounts.start)
     at = begin[:, None] + 1 + np.arange(HORIZON_MONTHS)

@@ -118,8 +118,14 @@ def draw_world(
     generator: np.random.Generator,
     *,
     is_immortal: bool = False,
+    month_shocks: np.ndarray | None = None,
 ) -> World:
-    """Return the world of these candidate numbers; an immortal one has hazards but no lapses."""
+    """Return the world of these candidate numbers; an immortal one has hazards but no lapses.
+
+    ``csm_effects`` and ``month_shocks`` are log hazard ratios, by manager and by month of the grid;
+    the company's accounts share them.
+    """
+    shocks = np.zeros(grid.simulated) if month_shocks is None else month_shocks
     accounts = draw_accounts(scenario, grid, numbers.size, generator)
     months = _empty_months(numbers.size, grid.simulated)
     state = _first_state(accounts, generator)
@@ -128,7 +134,8 @@ def draw_world(
     for month in range(grid.simulated):
         terms.append(_come_back(state, grid.first[month]))
         _settle_covariates(scenario, grid, accounts, state, months, month, generator)
-        _settle_hazard(scenario, grid, accounts, state, months, month, csm_effects)
+        shared = csm_effects[csm_in(accounts, month)] + shocks[month]
+        _settle_hazard(scenario, grid, accounts, state, months, month, shared)
         if not is_immortal:
             lapses.append(_lapse(scenario, grid, accounts, state, months, month, generator))
             terms.append(_change_terms(scenario, grid, accounts, state, months, month, generator))
@@ -140,6 +147,18 @@ def draw_world(
         Lapses(*_joined(lapses, len(fields(Lapses)))),
         Terms(*_joined(terms, len(fields(Terms)))),
     )
+
+
+def drawn_csm_effects(scenario: Scenario, generator: np.random.Generator) -> np.ndarray:
+    """Return the log hazard ratio of each manager; the pool, position 0, is the reference."""
+    return np.append(0.0, scenario.csm_effect_sd * generator.normal(size=scenario.n_csms))
+
+
+def drawn_month_shocks(
+    scenario: Scenario, grid: MonthGrid, generator: np.random.Generator
+) -> np.ndarray:
+    """Return the log hazard ratio that all accounts share in each month of the grid."""
+    return scenario.month_shock_sd * generator.normal(size=grid.simulated)
 
 
 def play_chance(usage: np.ndarray, tickets: np.ndarray) -> np.ndarray:
@@ -269,7 +288,7 @@ def _completed(grid: MonthGrid, start: np.ndarray, month: int) -> np.ndarray:
     return month - grid.position(start) - (grid.anchor(start) > 1)
 
 
-def _settle_hazard(scenario, grid, accounts, state, months, month, csm_effects) -> None:
+def _settle_hazard(scenario, grid, accounts, state, months, month, shared) -> None:
     effects, now = (
         scenario.effects,
         {f.name: getattr(months, f.name)[:, month] for f in fields(Months)},
@@ -289,7 +308,7 @@ def _settle_hazard(scenario, grid, accounts, state, months, month, csm_effects) 
         + effects.price_rise * (0 <= since_rise < PRICE_MONTHS)
         + effects.season * (grid.month_of_year[month] in (12, 1))
         + effects.satisfaction * now["satisfaction"]
-        + csm_effects[csm_in(accounts, month)]
+        + shared
     )
     spell_months = month - grid.position(state.spell_start)
     base = _base_hazard(scenario, accounts.billing, now["completed"], spell_months)

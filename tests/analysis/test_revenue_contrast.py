@@ -107,6 +107,20 @@ def test_lost_revenue_is_compared_out_of_revenue():
     assert found["estimate"] == pytest.approx(((rates[True] - rates[False]) * mix).sum())
 
 
+def test_one_giant_account_leaves_the_year_on_year_change_of_revenue_without_limits():
+    made = random_books(12)
+    months = made.ledger.groupby("account_id").size()
+    is_giant = made.ledger["account_id"] == months.idxmax()
+    scale = np.where(is_giant, 1e6, 1.0)
+    money = {name: made.ledger[name] * scale for name in ("mrr_start", "mrr_end")}
+    ledger = made.ledger.assign(**money)
+    found = revenue.contrast(ledger, made.accounts, "gross_mrr_churn_rate", "segment", 0.95)
+    assert np.isfinite(found["estimate"])
+    assert np.isnan([found["ci_low"], found["ci_high"], found["p_value"]]).all()
+    told = compared(starters(ledger, made.accounts, "segment"), "gross_mrr_churn_rate", 0.95)
+    assert told.note == "interval withheld: effective sample size 1"
+
+
 def test_standardised_churn_is_the_crude_one_where_the_mix_stands_still():
     made = books(
         [0] * 200, np.r_[np.arange(100) % 30 + 1, np.full(100, 99)], [10.0] * 200, n_months=31
@@ -117,6 +131,16 @@ def test_standardised_churn_is_the_crude_one_where_the_mix_stands_still():
     assert table["standardised"].tolist() == pytest.approx(table["crude"].tolist())
     assert (table["ci_low"] <= table["standardised"]).all()
     assert (table["standardised"] <= table["ci_high"]).all()
+
+
+def test_before_a_settled_month_began_with_a_customer_there_is_no_standardised_churn():
+    made = books([0] * 20, [9] * 20, [10.0] * 20, n_months=1)
+    table = revenue.standardised(made.ledger, made.accounts, "segment", 0.95)
+    assert table.empty
+    assert {"period", "crude", "standardised"} <= set(table.columns)
+    assert revenue.trend(
+        made.ledger, pd.DataFrame(), made.accounts, "segment", made.as_of, 0.95
+    ).empty
 
 
 def test_lapses_are_counted_against_days_at_risk_with_those_that_joined_in_the_month():

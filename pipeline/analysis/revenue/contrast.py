@@ -7,7 +7,7 @@ account are no independent witnesses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -35,7 +35,7 @@ FEWEST_LOST = 2 * EVENTS_PER_PARAMETER
 
 @dataclass(frozen=True)
 class Compared:
-    """The two years of a contrast: its numbers, accounts and events, or why there are none."""
+    """The two years of a contrast: its numbers, accounts and events, and why some are missing."""
 
     difference: Difference | None
     n: int
@@ -105,7 +105,8 @@ def compared(rows: pd.DataFrame, measure: str, confidence: float) -> Compared:
         seen["account_id"], is_second, seen["level"], seen[above], seen[below], confidence, widened
     )
     n, n_events = seen["account_id"].nunique(), int((seen[above] > 0).sum())
-    return Compared(found, n, n_events, spread.estimate, spread.ci_low, first, last)
+    told, note = _believable(found)
+    return Compared(told, n, n_events, spread.estimate, spread.ci_low, first, last, note)
 
 
 def contrast(
@@ -123,7 +124,8 @@ def contrast(
     Returns:
         name, statement, estimand, population, estimate (difference of two monthly shares; negative:
         less is lost than before), ci_low, ci_high, unit, p_value, n, n_events, checks, null.
-        The estimate is missing, with the reason in a hard check, before 24 settled months.
+        The estimate is missing, with the reason in a hard check, before 24 settled months; its
+        limits under an effective size of SMALLEST_EFFECTIVE_N.
     """
     found = compared(starters(mrr_ledger, accounts, by), measure, confidence)
     what = MEASURES[measure][2]
@@ -168,6 +170,14 @@ def contrast_checks(found: Compared) -> list[checks.Check]:
         checks.effective_sample_size(found.difference.effective_n, SMALLEST_EFFECTIVE_N),
         checks.Check(SPREAD, is_chance, spread),
     ]
+
+
+def _believable(found: Difference) -> tuple[Difference, str]:
+    """The difference without limits where a few accounts decide it, and why it has none."""
+    if found.effective_n < SMALLEST_EFFECTIVE_N:
+        blank = replace(found, std_err=np.nan, ci_low=np.nan, ci_high=np.nan, p_value=np.nan)
+        return blank, f"interval withheld: effective sample size {found.effective_n:.0f}"
+    return found, "" if np.isfinite(found.std_err) else "no interval: accounts do not differ"
 
 
 def _spread(seen: pd.DataFrame, is_second: np.ndarray, confidence: float) -> Rate:

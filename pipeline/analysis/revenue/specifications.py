@@ -105,7 +105,8 @@ def _row(
     found = compared(rows, measure, confidence)
     numbers = found.difference
     limits = (numbers.estimate, numbers.ci_low, numbers.ci_high) if numbers else [np.nan] * 3
-    note = found.note or f"to {found.last}"
+    parts = (f"to {found.last}" if numbers else "", found.note)
+    note = "; ".join(part for part in parts if part)
     return _told(choice, words, limits, found, note)
 
 

@@ -23,6 +23,9 @@ POINTS = 100.0
 """Percentage points in a share of one."""
 LONG_WINDOW = 24
 """Months of the trend: two years, so that each season is in it twice."""
+STANDARDISED_COLUMNS = (
+    "period", "n", "n_lost", "crude", "standardised", "ci_low", "ci_high",
+)  # fmt: skip
 
 
 def standardised(
@@ -39,9 +42,11 @@ def standardised(
     Returns:
         one row per settled month: period, n, n_lost, crude, standardised, ci_low, ci_high. Shares
         are missing in a month of fewer than SMALLEST_N customers; the standardised one also where
-        a level of the mix is empty.
+        a level of the mix is empty. No rows while no settled month began with a customer.
     """
     rows = starters(mrr_ledger, accounts, by)
+    if rows.empty:
+        return pd.DataFrame(columns=list(STANDARDISED_COLUMNS))
     counted = rows.groupby(["period", "level"])[["is_lost", "n"]].sum().unstack(fill_value=0.0)
     lost, base = counted["is_lost"], counted["n"]
     mix = base.sum() / base.to_numpy().sum()

@@ -77,21 +77,23 @@ def fit(
     model = GLM(y, X, family=Binomial(link=LINKS[link]()), var_weights=weights)
     clusters = None if groups is None else pd.factorize(np.asarray(groups))[0]
     errors = {} if clusters is None else {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
         for problem in (ConvergenceWarning, DomainWarning, HessianInversionWarning):
             warnings.simplefilter("ignore", problem)  # what they say is returned as `converged`
         warnings.simplefilter("ignore", PerfectSeparationWarning)
         result = model.fit(
             start, maxiter=ITERATIONS, tol=TOLERANCE, tol_criterion="params", **errors
         )
-    is_settled = bool(result.converged) and not _is_separated(result.params, X, y)
+        log_likelihood = float(result.llf)
+    is_known = np.isfinite(result.params).all() and np.isfinite(result.cov_params()).all()
+    is_settled = bool(result.converged and is_known) and not _is_separated(result.params, X, y)
     return GroupedHazardFit(
         params=pd.Series(result.params, design.columns),
         cov=pd.DataFrame(result.cov_params(), design.columns, design.columns),
         n=len(y),
         n_events=int(y.sum()),
         converged=is_settled,
-        log_likelihood=float(result.llf),
+        log_likelihood=log_likelihood,
         n_groups=len(y) if clusters is None else int(clusters.max()) + 1,
         link=link,
     )

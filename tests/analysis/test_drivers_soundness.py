@@ -358,3 +358,15 @@ def test_each_movement_against_staying_agrees_with_the_multinomial_regression():
         assert own["relative_risk_ratio"] == pytest.approx(expected, rel=0.03)
     rare = drivers.movements(settled, ledger.assign(movement="retained"), ["usage_days"], 10, 0.95)
     assert rare["note"].str.startswith("too few: 0").all()
+
+
+def test_a_movement_that_a_driver_decides_alone_has_a_reason_and_no_number():
+    settled = drivers.settled(world(1200, 8, 20261127))
+    is_heavy = settled["usage_days"] > settled["usage_days"].median()
+    movement = np.where(is_heavy, "expansion", "retained")
+    ledger = settled[["period", "account_id"]].assign(movement=movement)
+    found = drivers.movements(settled, ledger, ["usage_days"], 10, 0.95)
+    own = found[found["movement"] == "expansion"]
+    assert own["note"].eq("the coefficients did not settle").all()
+    numbers = ["relative_risk_ratio", "ci_low", "ci_high", "p_value", "q_value"]
+    assert own[numbers].isna().all(axis=None)

@@ -298,6 +298,17 @@ def test_a_few_giants_withhold_the_interval_and_never_the_value():
     assert told["note"].startswith("interval withheld; effective sample size 1")
 
 
+def test_a_month_in_which_nobody_pays_less_claims_no_certainty():
+    rows = many("2026-10", 60, 10, 10, "retained", "a")
+    told = revenue.headline(ledger(*rows), "2026-10", 0.95).set_index("name")
+    for name in ("gross_mrr_churn_rate", "gross_revenue_retention", "net_revenue_retention"):
+        assert told.at[name, "estimate"] in (0.0, 1.0)
+        assert told.loc[name, ["ci_low", "ci_high"]].isna().all()
+        assert told.at[name, "note"].startswith("no interval: accounts agree")
+    alone = revenue.headline(ledger(rows[0]), "2026-10", 0.95)
+    assert not alone["note"].str.contains("nan").any()
+
+
 def test_a_retention_of_all_but_everything_keeps_its_interval_below_one():
     rows = many("2026-10", 199, 10, 10, "retained", "a") + many(
         "2026-10", 1, 10, 9, "contraction", "b"

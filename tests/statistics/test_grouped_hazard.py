@@ -152,6 +152,15 @@ def test_a_level_without_an_event_is_reported_as_not_converged():
     assert not fitted.converged
 
 
+@pytest.mark.parametrize("link", ["cloglog", "logit"])
+def test_a_level_at_which_everybody_leaves_is_not_converged_and_says_nothing_beside(link):
+    rows = sample_rows(200, seed=6)
+    every = (rows["event"] == 1) & (rows["x"] > 0.5)
+    design = design_of(rows).assign(every=every).astype(float)
+    fitted = fit(rows["event"], design, rows["account"], link=link)  # warnings are errors
+    assert not fitted.converged
+
+
 def test_columns_that_follow_from_others_and_missing_values_are_refused():
     rows = sample_rows(50, seed=7)
     with pytest.raises(ValueError, match=r"1 columns of the design are 0 or follow .*empty"):

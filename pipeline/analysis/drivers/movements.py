@@ -42,7 +42,7 @@ def movements(
 
     Returns:
         One row per movement, driver and level: the columns of drivers.movements; one row with the
-        reason where a movement is too rare.
+        reason where a movement is too rare, and no number where the model did not settle.
 
     Source: Begg and Gray (1984), Biometrika 71: 11.
     """
@@ -78,6 +78,8 @@ def _table(
     terms = recipe.terms[recipe.terms["level"] != NOT_MEASURED]
     params = fitted.params[terms["column"]].to_numpy()
     errors = np.sqrt(np.diag(fitted.cov.loc[terms["column"], terms["column"]]))
+    if not fitted.converged:
+        params, errors = np.full((2, len(terms)), np.nan)
     reach = stats.norm.ppf(0.5 + confidence / 2) * errors
     return terms.assign(
         **counts,

@@ -186,6 +186,8 @@ def _ratio_row(name: str, then: pd.Series, now: pd.Series, confidence: float) ->
     note = _concentration(numerator, then.to_numpy(), ratio)
     if ratio.effective_n < SMALLEST_EFFECTIVE_N:
         return _row(name, ratio.estimate, len(then), "fragile", f"interval withheld; {note}")
+    if not ratio.std_err > 0:  # it would claim to be certain
+        return _row(name, ratio.estimate, len(then), "ok", f"no interval: accounts agree; {note}")
     ceiling = np.inf if name.startswith("net_") else 1.0
     low, high = np.clip([ratio.ci_low, ratio.ci_high], 0.0, ceiling)
     return _row(name, ratio.estimate, len(then), "ok", note, (low, high))
@@ -201,10 +203,10 @@ def _numerator(name: str, then: pd.Series, now: pd.Series) -> np.ndarray:
 def _concentration(numerator: np.ndarray, then: np.ndarray, ratio: RatioEstimate) -> str:
     low, high = leave_one_out_range(numerator, then)
     reliability = ", low reliability" if ratio.effective_n < LOW_EFFECTIVE_N else ""
+    span = f"; without any one account {100 * low:.1f} % to {100 * high:.1f} %"
     return (
         f"effective sample size {ratio.effective_n:.0f}{reliability}; five largest accounts hold "
-        f"{100 * top_share(then, 5):.1f} %; without any one account {100 * low:.1f} % to "
-        f"{100 * high:.1f} %"
+        f"{100 * top_share(then, 5):.1f} %{span if np.isfinite(low) else ''}"
     )
 
 

@@ -23,11 +23,10 @@ TILES = (
     "retention_12_months_recent",
     "ltv_36_months",
     "ltv_to_cac",
-    "cac_payback_months",
     "median_time_to_value_days_recent",
-    "value_by_day_90_share_recent",
 )
-"""Page one in the order in which it is read: revenue first, then staying, then value."""
+"""Page one in the order in which it is read: revenue first, then staying, then value; two rows on a
+desk, so that verdict and tiles stand on the first screen."""
 SOURCE_PAIRS = (
     ("account_churn_rate", "gross_account_churn_rate"),
     ("revenue_churn_rate", "gross_mrr_churn_rate"),

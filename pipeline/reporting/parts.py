@@ -186,11 +186,14 @@ def _tile(row: Mapping[str, Any], currency: str, is_final: bool) -> str:
 
 
 def _doubt(row: Mapping[str, Any], note: str) -> str:
-    """The verdict where a number is not supported, for reasons that the tile does not say yet."""
+    """The verdict where a number is not supported and the tile does not say so yet.
+
+    Why stands in the table of claims: a tile has one line for it.
+    """
     said = {note, *UNSETTLED}
     reasons = row.get("reasons")
     left = [reason for reason in reasons if reason not in said] if reasons else []
-    return f"{row['verdict']}: {'; '.join(left)}" if left else ""
+    return str(row["verdict"]) if left else ""
 
 
 def _changes(row: Mapping[str, Any], currency: str, is_final: bool) -> list[str]:

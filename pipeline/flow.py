@@ -2,45 +2,64 @@
 
 Reads dvc.yaml, dvc.lock and what DVC answers; makes whatever the stages make. The subtle points:
 DVC turns every failure into exit 255, so a stage leaves its own exit code and message in a file;
-and children hold the run's lock, so that nothing starts beside an orphan.
+and a child leads a process group, is bound to the run and holds its lock, so that it can be ended
+whole, dies with the run, and nothing starts beside one that did not.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.children import as_runner
 from pipeline.data import store
-from pipeline.lock import FAILURE_VARIABLE
+from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, FAILED, NOT_NOW
+from pipeline.lock import FAILURE_VARIABLE, is_quiet
+from pipeline.redaction import FOR_THE_RUNNER_ALONE
 from pipeline.settings import ANNEX, CHAPTERS, SUMMARY, ConfigurationError
 
 RUNNING_STAGE = re.compile(r"Running stage '([^']+)'")
-SOFTWARE_ERROR = 70
 POLL_SECONDS = 0.05
 STOP_SECONDS = 10
-LAID_OUT = (
-    "dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock", "notebooks", "pipeline",
-)  # fmt: skip
-"""What a root without its own flow gets from the project."""
-MARKER = "laid-out.json"
+BACK_OFF_SECONDS = 2.0
+"""Wait before the second attempt; each further one waits twice as long."""
+TRANSIENT = {"kernel_start": 10, "kernel_died": 1, "busy": 10, "io": 10}
+"""Kinds of failure that may pass by themselves → most further attempts, within `run.retries`.
+
+A kernel that died may have met a moment without memory, or want more than there is: once."""
+DVC_IS_BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
+"""Words of DVC when another one works in this folder; dvc/lock.py and dvc/rwlock.py."""
+DISK_IS_FULL = ("No space left on device", "database or disk is full")
+"""Words of DVC on a full disk: the system's, and those of SQLite, in which DVC keeps its notes."""
 
 
 class StageFailedError(Exception):
-    """A stage or chapter failed; `code` is the exit code it left."""
+    """A stage or chapter failed; `code` is the exit code it left, `error_class` its kind."""
 
-    def __init__(self, message: str, code: int = SOFTWARE_ERROR) -> None:
+    def __init__(self, message: str, code: int = FAILED, error_class: str = "stage_failed") -> None:
         super().__init__(message)
         self.code = code
+        self.error_class = error_class
+
+
+class RunTimeoutError(Exception):
+    """The run took longer than `run.run_timeout_hours` allows (exit code 70)."""
+
+    code = FAILED
+    error_class = "run_timeout"
 
 
 @dataclass(frozen=True)
@@ -58,12 +77,29 @@ class Task:
 
 @dataclass(frozen=True)
 class Ended:
-    """How a task ended: exit code 0, or another one and the message."""
+    """How a task ended: exit code 0, or another one, its kind, its place and the message."""
 
     task: Task
     code: int
     message: str
     seconds: float
+    error_class: str = ""
+    notebook: str | None = None
+    cell: str | None = None
+    log: Path | None = None
+    attempts: int = 1
+    peak_memory_mb: float | None = None
+    warnings: tuple[Any, ...] = ()
+
+
+@dataclass
+class Attempt:
+    """A task that waits for its turn, or for its next one."""
+
+    task: Task
+    number: int = 1
+    not_before: float = 0.0
+    began: float = 0.0
 
 
 @dataclass
@@ -72,7 +108,10 @@ class Flow:
 
     root: Path
     held: tuple[int, ...] = ()
+    retries: int = 0
     _children: list[subprocess.Popen[str]] = field(default_factory=list)
+    _clock: threading.Timer | None = None
+    _is_out_of_time: bool = False
 
     @property
     def log(self) -> Path:
@@ -97,46 +136,119 @@ class Flow:
             self._dvc(["commit", "--force", *names])
 
     def run_side_by_side(self, tasks: Sequence[Task], jobs: int) -> Iterator[Ended]:
-        """Run tasks in fresh processes, at most `jobs` at a time; one result as each ends."""
-        waiting, running = list(tasks), {}
+        """Run tasks in fresh processes, at most `jobs` at a time; one result as each ends.
+
+        A failure that may pass by itself is tried again, up to `retries` times, each time later.
+        """
+        waiting = [Attempt(task) for task in tasks]
+        running: list[tuple[Attempt, subprocess.Popen[str]]] = []
         try:
             while waiting or running:
-                while waiting and len(running) < jobs:
-                    task = waiting.pop(0)
-                    running[task] = (self._start(task), time.monotonic())
-                for task, (child, began) in list(running.items()):
-                    if child.poll() is not None:
-                        del running[task]
-                        yield self._ended(task, child, time.monotonic() - began)
+                for attempt in _ready(waiting, jobs - len(running)):
+                    waiting.remove(attempt)
+                    attempt.began = time.monotonic()
+                    running.append((attempt, self._start(attempt.task)))
+                for attempt, child in [pair for pair in running if pair[1].poll() is not None]:
+                    running.remove((attempt, child))
+                    self._children.remove(child)
+                    self._check_time()
+                    ended = self._ended(attempt, child)
+                    if again := self._again(attempt, ended):
+                        waiting.append(again)
+                    else:
+                        yield ended
+                self._check_time()
                 time.sleep(POLL_SECONDS)
         finally:
             self.stop()
 
+    def _again(self, attempt: Attempt, ended: Ended) -> Attempt | None:
+        """The next attempt at a task whose failure may pass; None when there is none."""
+        most = min(self.retries, TRANSIENT.get(ended.error_class, 0))
+        if not ended.code or attempt.number > most:
+            return None
+        wait = BACK_OFF_SECONDS * 2 ** (attempt.number - 1)
+        return Attempt(attempt.task, attempt.number + 1, time.monotonic() + wait)
+
+    # Ending children.
+
+    def end_after(self, seconds: float) -> None:
+        """End all children when this much time has passed; what waits for them then fails."""
+        self._clock = threading.Timer(seconds, self._out_of_time)
+        self._clock.daemon = True
+        self._clock.start()
+
+    def _out_of_time(self) -> None:
+        self._is_out_of_time = True
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            for child in list(self._children):
+                _signal_group(child, sign)
+            time.sleep(STOP_SECONDS)
+
+    def _check_time(self) -> None:
+        if self._is_out_of_time:
+            raise RunTimeoutError(
+                "The run took longer than run.run_timeout_hours of params.yaml allows and was "
+                "ended. Finished chapters stay; the next run goes on from there."
+            )
+
+    def close(self) -> None:
+        """End what still runs, and the clock."""
+        if self._clock:
+            self._clock.cancel()
+        self.stop()
+
     def stop(self) -> None:
-        """End the children that still run."""
-        for child in self._children:
-            if child.poll() is None:
-                child.terminate()
-        for child in self._children:
-            try:
-                child.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
-                child.wait()
-        self._children.clear()
+        """End the children that still run, and what they started; then nothing writes any more."""
+        self._end(self._children)
+
+    def _end(self, children: Sequence[subprocess.Popen[str]]) -> None:
+        left = [child for child in children if child.poll() != 0]  # the dead may leave orphans
+        self._children = [child for child in self._children if child not in children]
+        for child in left:
+            _signal_group(child, signal.SIGTERM)
+        until = time.monotonic() + STOP_SECONDS
+        for child in left:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.wait(max(until - time.monotonic(), 0))
+        if left:
+            is_quiet(self.root, max(until - time.monotonic(), 0))
+        for child in left:
+            _signal_group(child, signal.SIGKILL)
+            child.wait()
+
+    # Starting children.
 
     def _start(self, task: Task) -> subprocess.Popen[str]:
         words = ["-m", "pipeline.cli", "chapter", task.chapter, task.period]
         with self._log_of(task).open("w", encoding="utf-8") as log:
             return self._child(words, self._failure_of(task), stdout=log, stderr=log)
 
-    def _ended(self, task: Task, child: subprocess.Popen[str], seconds: float) -> Ended:
-        if child.returncode == 0:
-            return Ended(task, 0, "", seconds)
-        failure = _read_failure(self._failure_of(task))
+    def _ended(self, attempt: Attempt, child: subprocess.Popen[str]) -> Ended:
+        task, failure = attempt.task, _read_left(self._failure_of(attempt.task))
+        facts = _read_left(_facts_of(self._failure_of(task)))
         standard = f"{task.stage} stopped with code {child.returncode}; see {self._log_of(task)}."
-        code = failure.get("code", SOFTWARE_ERROR)
-        return Ended(task, code, failure.get("message", standard), seconds)
+        ended = Ended(
+            task,
+            0,
+            "",
+            time.monotonic() - attempt.began,
+            attempts=attempt.number,
+            peak_memory_mb=facts.get("peak_memory_mb"),
+            warnings=tuple(facts.get("warnings", ())),
+        )
+        if child.returncode == 0:
+            return ended
+        has_said = child.returncode in (CANNOT_CREATE, CANNOT_WRITE)  # and could leave no file
+        return replace(
+            ended,
+            code=failure.get("code", child.returncode if has_said else FAILED),
+            message=failure.get("message", standard),
+            error_class=failure.get("error_class", "process_died"),
+            notebook=failure.get("notebook"),
+            cell=failure.get("cell"),
+            log=self._log_of(task),
+        )
 
     def _log_of(self, task: Task) -> Path:
         return self.log / f"{task.chapter}-{task.period}.log"
@@ -149,7 +261,10 @@ class Flow:
         failure = self.log / "stage.failure.json"
         said = []
         child = self._child(
-            ["-m", "dvc", *words], failure, stdout=subprocess.PIPE, stderr=subprocess.STDOUT
+            ["-m", "pipeline.children", "dvc", *words],
+            failure,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
         )
         assert child.stdout is not None
         try:
@@ -163,18 +278,22 @@ class Flow:
             code = child.wait()
         finally:
             child.stdout.close()
-            self.stop()
+            self._end([child])
+        self._check_time()
         if code:
             raise _stage_failure(words[0], failure, said)
         return "".join(said)
 
     def _child(self, words: list[str], failure: Path, **streams: Any) -> subprocess.Popen[str]:
+        """Start a child that leads a process group of its own and is bound to this process."""
         failure.unlink(missing_ok=True)
+        _facts_of(failure).unlink(missing_ok=True)
         own = Path(sys.executable).parent
         child = subprocess.Popen(
             [sys.executable, *words],
             cwd=self.root,
-            env=os.environ
+            env=_without_addresses(os.environ)
+            | as_runner()
             | {
                 "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}",
                 "PYTHONPATH": str(self.root),
@@ -187,75 +306,64 @@ class Flow:
             encoding="utf-8",
             errors="replace",
             pass_fds=self.held,
+            process_group=0,
             **streams,
         )
         self._children.append(child)
         return child
 
 
-def leave_failure(code: int, message: str, path: Path) -> None:
-    """Say how this process fails to the runner that started it."""
-    store.write_json({"code": code, "message": message}, path)
+def _without_addresses(environment: Mapping[str, str]) -> dict[str, str]:
+    return {name: text for name, text in environment.items() if name not in FOR_THE_RUNNER_ALONE}
 
 
-def _read_failure(path: Path) -> dict[str, Any]:
-    return store.read_json(path) if path.is_file() else {}
+def _ready(waiting: Sequence[Attempt], places: int) -> list[Attempt]:
+    now = time.monotonic()
+    return [attempt for attempt in waiting if attempt.not_before <= now][: max(places, 0)]
+
+
+def _signal_group(leader: subprocess.Popen[str], sign: signal.Signals) -> None:
+    """Signal a child and all it started; a group that is gone is as wanted."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader.pid, sign)
+
+
+def leave_failure(code: int, message: str, path: Path, **where: Any) -> None:
+    """Say how this process fails to the runner that started it.
+
+    `where` may hold `error_class`, `notebook` and `cell`.
+    """
+    store.write_json({"code": code, "message": message} | where, path)
+
+
+def _facts_of(failure: Path) -> Path:
+    """Where a chapter leaves what it took: seconds, memory, warnings."""
+    return failure.with_suffix(".facts.json")
+
+
+def _read_left(path: Path) -> dict[str, Any]:
+    """What a child left; nothing when it left none, or died while it wrote."""
+    with contextlib.suppress(store.MissingDataError, store.CorruptDataError):
+        left = store.read_json(path)
+        return left if isinstance(left, dict) else {}
+    return {}
 
 
 def _stage_failure(verb: str, failure: Path, said: Sequence[str]) -> StageFailedError:
-    left = _read_failure(failure)
+    left = _read_left(failure)
     if left:
-        return StageFailedError(left["message"], left["code"])
+        kind = left.get("error_class", "stage_failed")
+        return StageFailedError(left["message"], left["code"], kind)
     errors = [line.strip() for line in said if line.startswith("ERROR")] or list(said[-3:])
-    return StageFailedError(f"dvc {verb} failed: {' '.join(errors).strip() or 'no message'}")
+    text = f"dvc {verb} failed: {' '.join(errors).strip() or 'no message'}"
+    if any(word in text for word in DVC_IS_BUSY):
+        return StageFailedError(text, NOT_NOW, "busy")
+    if any(word in text for word in DISK_IS_FULL):
+        return StageFailedError(text, CANNOT_WRITE, "disk_full")
+    return StageFailedError(text)
 
 
-# The root.
-
-
-def lay_out(root: Path, project: Path) -> None:
-    """Give a root that has no flow of its own what the flow needs, and keep it up to date."""
-    marker = root / "build" / MARKER
-    if root == project or ((root / "dvc.yaml").is_file() and not marker.is_file()):
-        return
-    if not (root / ".dvc").is_dir():
-        words = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
-        subprocess.run(words, cwd=root, check=True, capture_output=True)
-    before = store.read_json(marker).get("files", {}) if marker.is_file() else {}
-    store.write_json({"files": _copied(project, root, before)}, marker)
-
-
-def _copied(project: Path, root: Path, before: dict[str, str]) -> dict[str, str]:
-    """Copy what the flow needs; files changed or added by hand in the root stay as they are.
-
-    `before` and the result: the hash of each file that a lay-out wrote.
-    """
-    wanted = {path.relative_to(project).as_posix(): path for path in _needed(project)}
-    for name in before.keys() - wanted.keys():
-        if _stands_as(root / name, before[name]):
-            (root / name).unlink()
-    written = {}
-    for name, path in sorted(wanted.items()):
-        place = root / name
-        if not place.is_file() or (name in before and _stands_as(place, before[name])):
-            store.write_bytes(path.read_bytes(), place)
-        if _stands_as(place, current := store.sha256(path)):
-            written[name] = current
-        elif name in before:
-            written[name] = before[name]
-    return written
-
-
-def _needed(project: Path) -> Iterator[Path]:
-    for name in LAID_OUT:
-        place = project / name
-        for path in [place] if place.is_file() else sorted(place.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
-                yield path
-
-
-def _stands_as(path: Path, sha256: str) -> bool:
-    return path.is_file() and store.sha256(path) == sha256
+# What DVC is to run.
 
 
 def named_parameters(root: Path) -> list[str]:

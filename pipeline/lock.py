@@ -1,46 +1,189 @@
 """Is another run under way? One lock per root, taken before anything slow is loaded.
 
-The lock belongs to an open file, so it ends with the last process that holds the file: a child that
-outlives its run keeps the lock, and nothing starts beside it.
+The lock belongs to an open file, so it ends with the last process that holds the file, whatever
+the file says: text left by a dead process is harmless. DVC passes no open file on to the stages it
+starts, so everything that writes for a stage also holds a second file, shared; a run begins only
+when nobody holds that one. A process is known by number, start time and boot, never by number
+alone, because numbers come back.
 """
 
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import fcntl
+import functools
+import json
 import os
+import socket
+import time
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 FAILURE_VARIABLE = "LODESTAR_FAILURE"
 """Names the file in which a child of a run leaves its exit code and message."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+START_FIELD = 22
+"""Start time in /proc/<pid>/stat, in clock ticks since boot; proc(5)."""
+PATIENCE_SECONDS = 0.6
+"""How long a run waits for children of a killed one to be gone."""
 
 
 class BusyError(Exception):
     """Another run holds this root (exit code 75)."""
 
+    error_class = "busy"
+
+
+@dataclass(frozen=True)
+class Process:
+    """One process of one machine since one boot."""
+
+    pid: int
+    process_start: int | None
+    boot_id: str
+    host: str
+
+    @classmethod
+    def of(cls, pid: int) -> Process:
+        """The process that has this number on this machine now."""
+        return cls(pid, start_of(pid), boot_id(), socket.gethostname())
+
+    @property
+    def is_here(self) -> bool:
+        """True when its machine is this one."""
+        return self.host == socket.gethostname()
+
+    def is_alive(self) -> bool:
+        """True while it runs; one on another machine is taken to run, for nobody here can tell."""
+        if not self.is_here:
+            return True
+        started = start_of(self.pid)
+        return started is not None and (started, boot_id()) == (self.process_start, self.boot_id)
+
+
+def start_of(pid: int) -> int | None:
+    """When a process of this machine began, in clock ticks since boot; None when there is none.
+
+    Without /proc a living process has start 0: its number must do.
+    """
+    try:
+        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        if BOOT_ID.exists():
+            return None
+        with contextlib.suppress(OSError):
+            os.kill(pid, 0)
+            return 0
+        return None
+    fields = words.rpartition(")")[2].split()  # a name may hold blanks and brackets
+    is_dead = fields[0] in ("Z", "X")
+    return None if is_dead else int(fields[START_FIELD - 3])
+
+
+@functools.cache
+def boot_id() -> str:
+    """A name for this start of the machine; empty where the system has none."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
+
+
+# The lock of a run.
+
+
+def lock_file(root: Path) -> Path:
+    """Where the lock of a root is, and who took it last."""
+    return root / "build" / "lock"
+
 
 @contextlib.contextmanager
 def locked(root: Path) -> Iterator[int]:
     """Hold the root's lock, as an open file to pass on; BusyError names who holds it."""
-    path = root / "build" / "lock"
+    path = lock_file(root)
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        _take(handle)
+        _take(handle, path)
+        if not is_quiet(root, PATIENCE_SECONDS):
+            raise BusyError(
+                "A stage or chapter still writes here: of a run that was killed, or started by "
+                "hand. Wait for it, then try again."
+            )
+        now = dt.datetime.now(dt.UTC).replace(microsecond=0)
+        holder = asdict(Process.of(os.getpid())) | {"started_at": now.isoformat()}
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {os.uname().nodename}".encode(), 0)
+        os.pwrite(handle, json.dumps(holder, sort_keys=True).encode(), 0)
         yield handle
+        os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 
 
-def _take(handle: int) -> None:
+def last_holder(root: Path) -> tuple[Process, str] | None:
+    """The process that the lock's text names, and since when; None when it names nobody."""
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        said = json.loads(lock_file(root).read_text(encoding="utf-8"))
+        since = said.pop("started_at")
+        return Process(**said), since
+    return None
+
+
+def _is_taken(handle: int, kind: int) -> bool:
     try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
-        holder = os.read(handle, 1000).decode("utf-8", "replace").strip()
-        raise BusyError(
-            f"Another run is under way here ({holder or 'it just began'}). "
-            "Wait for it, then try again."
-        ) from None
+        return False
+    return True
+
+
+def _take(handle: int, path: Path) -> None:
+    if _is_taken(handle, fcntl.LOCK_EX):
+        return
+    found = last_holder(path.parents[1])
+    if found is None:
+        raise BusyError("Another run is under way here (it just began). Wait, then try again.")
+    holder, since = found
+    who = f"process {holder.pid} on {holder.host}, since {since}"
+    if holder.is_alive():
+        raise BusyError(f"Another run is under way here ({who}). Wait for it, then try again.")
+    raise BusyError(
+        f"A child of a run that is gone still works here ({who}). Wait for it, or find it with "
+        f"`fuser {path}` and end it, then try again."
+    )
+
+
+# What writes for a stage.
+
+
+@contextlib.contextmanager
+def writing(root: Path) -> Iterator[None]:
+    """Say that this process writes for a stage; no run begins until it is done."""
+    handle = _open_writers(root)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(handle)
+
+
+def is_quiet(root: Path, seconds: float) -> bool:
+    """Wait until no stage or chapter writes here; False when one still does after `seconds`."""
+    handle = _open_writers(root)
+    try:
+        until = time.monotonic() + seconds
+        while not _is_taken(handle, fcntl.LOCK_EX):
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        return True
+    finally:
+        os.close(handle)
+
+
+def _open_writers(root: Path) -> int:
+    path = root / "build" / "writers"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return os.open(path, os.O_RDWR | os.O_CREAT, 0o644)

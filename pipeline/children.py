@@ -1,0 +1,76 @@
+"""Does a child outlive its run? It must not: an orphan would write beside the next run.
+
+A run tells its children who it is by an environment variable. Each child asks the kernel for a
+signal when its parent dies, and looks every half second whether the run lives, because between the
+run and a stage stand DVC and a shell. As a program, `python -m pipeline.children dvc …` is DVC
+bound in this way.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from dataclasses import asdict
+
+from pipeline.lock import Process
+
+RUNNER_VARIABLE = "LODESTAR_RUNNER"
+"""Names the process of the run to everything that it starts."""
+STAGE_VARIABLE = "DVC_STAGE"
+"""DVC names the stage by it to the command that it starts."""
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that a process gets when its parent dies."""
+LOOK_SECONDS = 0.5
+
+
+def as_runner() -> dict[str, str]:
+    """The environment variable by which children know this process as their run."""
+    return {RUNNER_VARIABLE: json.dumps(asdict(Process.of(os.getpid())))}
+
+
+def bind() -> None:
+    """End this process as soon as the run, or the DVC, that started it is gone."""
+    if RUNNER_VARIABLE not in os.environ and STAGE_VARIABLE not in os.environ:
+        return
+    _die_with_parent()
+    said = os.environ.get(RUNNER_VARIABLE)
+    if not said:
+        return
+    runner = Process(**json.loads(said))
+    if not runner.is_alive():
+        _end()
+    threading.Thread(target=_watch, args=(runner,), daemon=True, name="runner-watch").start()
+
+
+def _watch(runner: Process) -> None:
+    while runner.is_alive():
+        time.sleep(LOOK_SECONDS)
+    _end()
+
+
+def _end() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _die_with_parent() -> None:
+    """Ask Linux for SIGKILL at the parent's death; elsewhere the watch alone must do."""
+    with contextlib.suppress(OSError, AttributeError):
+        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def main() -> None:
+    """Run DVC with the words given, bound to the run."""
+    bind()
+    from dvc.cli import main as dvc  # after the binding: it loads for a second
+
+    sys.exit(dvc(sys.argv[2:]))
+
+
+if __name__ == "__main__":
+    main()

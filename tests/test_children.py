@@ -1,0 +1,148 @@
+"""A child never outlives its run: not when it is killed, stopped, or runs out of time."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from pipeline.flow import Flow, RunTimeoutError, StageFailedError, Task
+from pipeline.lock import locked
+from tests import toy_root
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return toy_root.make(tmp_path / "root")
+
+
+@pytest.mark.parametrize(
+    ("way", "name"),
+    [("chapter", "tick"), ("chapter", "stubborn"), ("stage", "tick"), ("stage", "behind_a_shell")],
+)
+def test_nothing_writes_after_the_run_was_killed(root: Path, way: str, name: str) -> None:
+    runner = toy_root.start_runner(root, way, name)
+    assert toy_root.is_ticking(root)
+    runner.kill()
+    runner.wait()
+    time.sleep(1)
+    assert not toy_root.is_ticking(root)
+    with locked(root) as held:
+        assert held > 0
+
+
+@pytest.mark.parametrize(("way", "name"), [("chapter", "tick"), ("stage", "behind_a_shell")])
+def test_nothing_writes_after_the_run_was_stopped(root: Path, way: str, name: str) -> None:
+    runner = toy_root.start_runner(root, way, name)
+    runner.send_signal(signal.SIGINT)
+    assert runner.wait(30) != 0
+    assert not toy_root.is_ticking(root)
+
+
+def test_asking_dvc_in_between_ends_no_chapter_that_runs(root: Path) -> None:
+    flow = Flow(root)
+    results = flow.run_side_by_side([Task("tick", "2026-10"), Task("quick", "2026-10")], 2)
+    assert next(results).task.chapter == "quick"
+    toy_root.wait_for(lambda: (root / "ticks").is_file())
+    assert "tick" in flow.stale()
+    assert toy_root.is_ticking(root)
+    results.close()
+    assert not toy_root.is_ticking(root)
+
+
+def test_nothing_writes_after_a_dvc_started_by_hand_was_killed(root: Path) -> None:
+    variables = os.environ | {
+        "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
+        "PYTHONPATH": str(root),
+        "LODESTAR_FAILURE": str(root / "failure.json"),
+    }
+    words = [sys.executable, "-m", "dvc", "repro", "tick"]
+    by_hand = subprocess.Popen(words, cwd=root, env=variables, stdout=subprocess.DEVNULL)
+    toy_root.wait_for(lambda: (root / "ticks").is_file())
+    by_hand.kill()
+    by_hand.wait()
+    time.sleep(0.5)
+    assert not toy_root.is_ticking(root)
+
+
+def test_a_run_that_takes_too_long_is_ended_with_all_it_started(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.flow.STOP_SECONDS", 1)
+    flow = Flow(root)
+    flow.end_after(6)
+    began = time.monotonic()
+    with pytest.raises(RunTimeoutError, match="run_timeout_hours") as caught:
+        flow.reproduce(["tick"], lambda _: None)
+    assert (caught.value.code, caught.value.error_class) == (70, "run_timeout")
+    assert time.monotonic() - began < 20
+    assert not toy_root.is_ticking(root)
+    flow.close()
+
+
+def test_a_chapter_that_ignores_the_end_of_the_run_is_killed(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.flow.STOP_SECONDS", 1)
+    flow = Flow(root)
+    flow.end_after(3)
+    with pytest.raises(RunTimeoutError):
+        list(flow.run_side_by_side([Task("stubborn", "2026-10")], 1))
+    assert not toy_root.is_ticking(root)
+    flow.close()
+
+
+# Second attempts.
+
+
+@pytest.fixture
+def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pipeline.flow.BACK_OFF_SECONDS", 0.01)
+
+
+@pytest.mark.usefixtures("_no_wait")
+@pytest.mark.parametrize(
+    ("error_class", "retries", "attempts", "code"),
+    [
+        ("kernel_start", 2, 3, 0),
+        ("kernel_start", 1, 2, 65),
+        ("io", 5, 3, 0),
+        ("kernel_died", 5, 2, 65),
+        ("cell_error", 5, 1, 65),
+        ("timeout", 5, 1, 65),
+    ],
+)
+def test_only_what_may_pass_by_itself_is_tried_again(
+    root: Path, error_class: str, retries: int, attempts: int, code: int
+) -> None:
+    flow = Flow(root, retries=retries)
+    (ended,) = flow.run_side_by_side([Task("flaky", error_class)], 1)
+    assert (ended.attempts, ended.code) == (attempts, code)
+    assert (root / "tries-flaky").read_text() == "." * attempts
+
+
+def test_further_attempts_wait_longer_each_time(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pipeline.flow.BACK_OFF_SECONDS", 0.5)
+    began = time.monotonic()
+    list(Flow(root, retries=2).run_side_by_side([Task("flaky", "io")], 1))
+    assert time.monotonic() - began > 0.5 + 1.0
+
+
+def test_a_failed_chapter_brings_its_kind_place_and_facts(root: Path) -> None:
+    (ended,) = Flow(root).run_side_by_side([Task("bad", "cell_error")], 1)
+    assert (ended.code, ended.message) == (65, "2 rows cannot be used")
+    assert (ended.error_class, ended.notebook, ended.cell) == ("cell_error", "03.ipynb", "answer")
+    assert (ended.peak_memory_mb, ended.attempts) == (12.5, 1)
+
+
+def test_a_failed_stage_keeps_its_code_and_kind_behind_dvc(root: Path) -> None:
+    with pytest.raises(StageFailedError, match="2 rows cannot be used") as caught:
+        Flow(root).reproduce(["bad"], lambda _: None)
+    assert (caught.value.code, caught.value.error_class) == (65, "data")

@@ -29,6 +29,7 @@ from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, plain
 from pipeline.settings import (
     ANNEX,
     CHAPTERS,
+    KEY_VARIABLE,
     ROOT_VARIABLE,
     SUMMARY,
     ParameterError,
@@ -47,7 +48,6 @@ WITHHELD = {
 }
 """A picture, its title and its words would say what the table hides."""
 PSEUDONYM_LENGTH = 10
-KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
 
 
 class UnfinishedChapterError(Exception):

@@ -54,6 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
         temporary.replace(path)
+        _flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 
@@ -214,7 +215,11 @@ def replace_folder(finished: Path, place: Path) -> None:
     if place.exists():
         shutil.rmtree(old, ignore_errors=True)
         place.rename(old)
-    finished.rename(place)
+    try:
+        finished.rename(place)
+    except BaseException:
+        recover_folder(place)
+        raise
     _flush_folder(place.parent)
     shutil.rmtree(old, ignore_errors=True)
 
@@ -240,8 +245,12 @@ def _flush_folder(folder: Path) -> None:
 
 def sha256(path: Path) -> str:
     """Hash of a file's bytes."""
-    digest = hashlib.sha256()
+    return digest(path, hashlib.sha256())
+
+
+def digest(path: Path, hashing: Any) -> str:
+    """Hash of a file's bytes by a hashlib object."""
     with path.open("rb") as content:
         while block := content.read(HASH_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+            hashing.update(block)
+    return str(hashing.hexdigest())

@@ -1,8 +1,7 @@
-"""What does a reader open? Executed notebooks as pages, and the index over all periods.
+"""What does a reader open? Executed notebooks as pages.
 
-Reads an executed notebook or the content of report.json files. The pages hold no script and ask
-for nothing over the network. Only outputs that `parts` made enter as markup; anything else a cell
-printed is shown as text.
+Reads an executed notebook. The pages hold no script and ask for nothing over the network. Only
+outputs that `parts` made enter as markup; anything else a cell printed is shown as text.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from pipeline.reporting import claims, parts, tables, words
+from pipeline.reporting import parts, tables, words
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -29,20 +28,6 @@ POLICY = (
 )
 CHECKED, PUBLISH, NOT_ON_PAGE = "checked", "publish", "not-on-page"
 """Tags of cells; what stands before a cell of the first two that shows nothing goes with it."""
-INDEX_TILES = (
-    "customers_end", "mrr_end", "gross_account_churn_rate", "net_revenue_retention_12_months",
-    "retention_12_months_recent", "median_time_to_value_days_recent",
-)  # fmt: skip
-INDEX_COLUMNS = (
-    "customers_end", "mrr_end", "gross_account_churn_rate", "net_revenue_retention_12_months",
-    "retention_12_months_recent",
-)  # fmt: skip
-SPARK_HEADS = ("Headline", "Course", "Newest")
-ANNEX_PAGE = "annex.html"
-OLDER_CODE = ' <span class="older">built by older code</span>'
-REDEFINED = ' <span class="older">definitions changed</span>'
-BROKEN = "; definitions changed in between, see the months below"
-SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 32, 4
 
 
 @dataclass(frozen=True)
@@ -113,30 +98,6 @@ def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page
     return f"{body.strip()}\n"
 
 
-def render_index(reports: Sequence[Mapping[str, Any]]) -> str:
-    """The page over all periods, newest first, from the content of their report.json files."""
-    newest_first = sorted(reports, key=lambda report: report["period"], reverse=True)
-    company = _company(newest_first[0]) if newest_first else ""
-    title = f"{company}: customer success reports" if company else "Customer success reports"
-    body = [
-        _document_start(title),
-        f'<main id="content" tabindex="-1"><h1>{parts.text(title)}</h1>',
-    ]
-    if newest_first:
-        body += [
-            _side_by_side(newest_first),
-            _sparks(newest_first),
-            "<h2>All months</h2>",
-            _periods_table(newest_first),
-        ]
-    else:
-        body.append(
-            "<p>No report has been published yet. <code>make report</code> builds them.</p>"
-        )
-    body.append(f"</main>\n<footer><p>{FOOTER_WORDS}</p></footer>\n</body>\n</html>\n")
-    return "\n".join(body)
-
-
 FOOTER_WORDS = (
     "Made by Lodestar. Shares are rounded here; report.json and the tables hold every digit."
 )
@@ -203,7 +164,8 @@ def _markdown(source: str) -> str:
     ).render(source)
 
 
-def _document_start(title: str) -> str:
+def document_start(title: str) -> str:
+    """Everything of a page before its content: head, style, the link that skips to it."""
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -218,7 +180,7 @@ def _document_start(title: str) -> str:
 def _head(page: Page) -> str:
     title = f"{page.title} · {words.month(page.period)} · {page.company_name}"
     return (
-        f"{_document_start(title)}\n<header><div class='identity'>"
+        f"{document_start(title)}\n<header><div class='identity'>"
         f'<p class="company">{parts.text(page.company_name)} · {words.month(page.period)}</p>'
         f"{_period_links(page)}</div>{_facts(page)}</header>\n{_chapter_links(page)}\n"
         f'<main id="content" class="{escape(page.chapter)}" tabindex="-1">{_redefined(page)}'
@@ -232,10 +194,12 @@ def _facts(page: Page) -> str:
         "Revision": str(page.revision),
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{what}</dd></div>" for name, what in facts.items())
-    return f'<dl class="facts"><div><dt>Status</dt><dd>{_status(page.status)}</dd></div>{rows}</dl>'
+    status = f"<div><dt>Status</dt><dd>{status_mark(page.status)}</dd></div>"
+    return f'<dl class="facts">{status}{rows}</dl>'
 
 
-def _status(status: str) -> str:
+def status_mark(status: str) -> str:
+    """Provisional, final or revised, as a mark."""
     return f'<span class="status {escape(status)}">{parts.text(status)}</span>'
 
 
@@ -370,132 +334,3 @@ def _foot(page: Page) -> str:
     )
     made = f'<h2 id="provenance">How this was made</h2><dl>{rows}</dl>' if rows else ""
     return f"<footer>{made}<p>{FOOTER_WORDS}</p></footer>\n</body>\n</html>"
-
-
-# The index.
-
-
-def _company(report: Mapping[str, Any]) -> str:
-    company = report.get("company_name") or report.get("company", "")
-    if isinstance(company, Mapping):
-        return str(company.get("name", company.get("slug", "")))
-    return str(company)
-
-
-def _href(report: Mapping[str, Any]) -> str:
-    return f"{escape(str(report['period']))}/index.html"
-
-
-def _headlines(report: Mapping[str, Any]) -> pd.DataFrame:
-    """Headlines with their verdicts; a report of an older schema has no claim cards."""
-    rows = claims.with_verdicts(report.get("headline", []), report.get("claims", []))
-    return pd.DataFrame(rows)
-
-
-def _side_by_side(newest_first: Sequence[Mapping[str, Any]]) -> str:
-    """The newest settled month and, where there is one, the first look at a later month."""
-    settled = [report for report in newest_first if report["status"] != "provisional"]
-    looks = [
-        report
-        for report in newest_first[:1]
-        if report["status"] == "provisional" and report not in settled
-    ]
-    boxes = [("Latest settled", report) for report in settled[:1]]
-    boxes += [("First look", report) for report in looks]
-    sections = []
-    for name, report in boxes:
-        frame = _headlines(report)
-        shown = parts.tiles(
-            frame, INDEX_TILES, str(report.get("currency", "")), report["status"] != "provisional"
-        ) if len(frame) else ""  # fmt: skip
-        sections.append(
-            f'<section><h2>{name}: <a href="{_href(report)}">{words.month(report["period"])}</a> '
-            f"{_status(report['status'])}</h2>{shown}</section>"
-        )
-    return f'<div class="side-by-side">{"".join(sections)}</div>'
-
-
-def _sparks(newest_first: Sequence[Mapping[str, Any]]) -> str:
-    """One small line per headline over all published months, each beside its newest value."""
-    rows = []
-    for name in INDEX_COLUMNS:
-        found = [_headline_of(report, name) for report in reversed(newest_first)]
-        values = [row["estimate"] for row in found if row and row["estimate"] is not None]
-        if len(values) < 3:
-            continue
-        newest = next(row for row in reversed(found) if row and row["estimate"] is not None)
-        said = parts.value(newest, str(newest_first[0].get("currency", "")))
-        rows.append(
-            f"<tr><th scope='row' class='gt_row gt_left gt_stub'>{parts.text(_label(name))}</th>"
-            f"<td>{_spark(values)}</td><td class='gt_right'>{parts.text(said)}</td></tr>"
-        )
-    if not rows:
-        return ""
-    heads = "".join(f'<th scope="col" class="gt_left">{head}</th>' for head in SPARK_HEADS)
-    is_broken = any(report.get("definition_changes") for report in newest_first)
-    caption = "As published, month by month" + (BROKEN if is_broken else "")
-    table = (
-        f'<table class="gt_table"><caption>{caption}</caption>'
-        f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
-    )
-    return parts.scroll(table, caption)
-
-
-def _spark(values: Sequence[float]) -> str:
-    low, high = min(values), max(values)
-    spread = (high - low) or 1.0
-    step = (SPARK_WIDTH - 2 * SPARK_EDGE) / (len(values) - 1)
-    points = [
-        (
-            SPARK_EDGE + place * step,
-            SPARK_HEIGHT - SPARK_EDGE - (value - low) / spread * (SPARK_HEIGHT - 2 * SPARK_EDGE),
-        )
-        for place, value in enumerate(values)
-    ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    x, y = points[-1]
-    return (
-        f'<svg class="spark" width="{SPARK_WIDTH}" height="{SPARK_HEIGHT}" aria-hidden="true">'
-        f'<polyline points="{line}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/></svg>'
-    )
-
-
-def _periods_table(newest_first: Sequence[Mapping[str, Any]]) -> str:
-    heads = ["Period", "Status", "Revision", "As of", "Cut-off", *map(_label, INDEX_COLUMNS)]
-    head = "".join(f'<th scope="col" class="gt_left">{parts.text(name)}</th>' for name in heads)
-    rows = "".join(_period_row(report) for report in newest_first)
-    table = (
-        '<table class="gt_table periods"><caption>Reports, newest first</caption>'
-        f"<thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
-    )
-    return parts.scroll(table, "Reports, newest first")
-
-
-def _period_row(report: Mapping[str, Any]) -> str:
-    period = escape(str(report["period"]))
-    marks = (OLDER_CODE if report.get("is_older_code") else "") + (
-        REDEFINED if report.get("definition_changes") else ""
-    )
-    cells = [
-        _status(str(report["status"])) + marks,
-        parts.text(report.get("revision", "")),
-        words.day(report["as_of"]),
-        words.day(report["analysis_cut_off"]),
-    ]
-    row = "".join(f"<td>{cell}</td>" for cell in cells)
-    for name in INDEX_COLUMNS:
-        found = _headline_of(report, name)
-        said = parts.value(found, str(report.get("currency", ""))) if found else tables.NOTHING
-        row += f'<td class="gt_right">{parts.text(said)}</td>'
-    link = f'<a href="{_href(report)}">{words.month(period)}</a>'
-    if ANNEX_PAGE in report.get("provenance", {}).get("files", {}):
-        link += f' <a href="{period}/{ANNEX_PAGE}">annex</a>'
-    return f'<tr id="{period}"><th scope="row" class="gt_left gt_stub">{link}</th>{row}</tr>'
-
-
-def _headline_of(report: Mapping[str, Any], name: str) -> Mapping[str, Any] | None:
-    return next((row for row in report.get("headline", []) if row["name"] == name), None)
-
-
-def _label(name: str) -> str:
-    return parts.HEADLINES[name].label

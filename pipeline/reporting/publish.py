@@ -21,7 +21,8 @@ from urllib.parse import unquote, urlsplit
 
 from pipeline.data import slice as slices
 from pipeline.data import store
-from pipeline.reporting import execute, html, record, words
+from pipeline.redaction import own_secrets
+from pipeline.reporting import execute, html, index, record, words
 from pipeline.reporting.record import FILE_NAME, HISTORY, Report
 from pipeline.settings import ANNEX, SLUG_FORMAT, SUMMARY, Paths, Period, Settings
 
@@ -31,6 +32,8 @@ FIRST_PUBLISHED = "mrr_end_first_published"
 OTHER_COMPANIES = ".other"
 INDEX = "index.html"
 FOLDERS = ("tables", "figures")
+BUILDING = ".building"
+"""Ends the name of a folder in which a report is being built."""
 LINKS = {"a": "href", "img": "src", "link": "href", "script": "src"}
 
 
@@ -70,7 +73,7 @@ def publish(
     standing = _standing(place, settings.company)
     if standing and not force and _is_in_force(standing, period, paths):
         return _publication(standing, is_new=False)
-    building = place.with_name(f"{period}.building")
+    building = place.with_name(f"{period}{BUILDING}")
     shutil.rmtree(building, ignore_errors=True)
     try:
         report = _build(building, period, settings, paths, now or dt.datetime.now(dt.UTC))
@@ -98,6 +101,13 @@ def _standing(place: Path, company: str) -> Report | None:
 def is_intact(period: Period, paths: Paths) -> bool:
     """True when the report in place is complete and nobody altered it."""
     return _standing(paths.report(period), paths.company) is not None
+
+
+def is_settled(period: Period, paths: Paths) -> bool:
+    """True when a final report is in place, unaltered, and its facts have not changed since."""
+    standing = _standing(paths.report(period), paths.company)
+    is_there = (paths.snapshot(period) / slices.FILE_NAME).is_file()
+    return standing is not None and is_there and _is_in_force(standing, period, paths)
 
 
 def _is_in_force(report: Report, period: Period, paths: Paths) -> bool:
@@ -298,6 +308,7 @@ def verify(folder: Path, report: Report) -> None:
         raise UnsoundReportError("A file changed while the report was built.")
     pages = [page_name(name) for name in report["chapters"]]
     pages += [path.name for path in sorted(folder.glob("*.html")) if path.name not in pages]
+    _refuse_secrets(folder, report["period"])
     absent = [name for name in pages if not (folder / name).is_file()]
     broken = [problem for name in pages if name not in absent for problem in _broken(folder, name)]
     if absent or broken:
@@ -308,10 +319,24 @@ def verify(folder: Path, report: Report) -> None:
         )
 
 
+def _refuse_secrets(folder: Path, period: str) -> None:
+    """A report is read by many: nothing that only this machine may know stands in it."""
+    known = [(name, value.encode("utf-8")) for name, value in own_secrets()]
+    for path in sorted(folder.rglob("*")) if known else ():
+        content = path.read_bytes() if path.is_file() else b""
+        for name, value in known:
+            if value in content:
+                raise UnsoundReportError(
+                    f"The report of {period} is not fit to be published: "
+                    f"{path.relative_to(folder).as_posix()} holds what {name} holds. Find the cell "
+                    "that prints it, or choose a value that is no word. The last report stays."
+                )
+
+
 def _broken(folder: Path, page: str) -> Iterator[str]:
     reader = _Links()
     reader.feed((folder / page).read_text(encoding="utf-8"))
-    index = (folder.parent / INDEX).resolve()
+    overview = (folder.parent / INDEX).resolve()
     for link in reader.links:
         target = urlsplit(link)
         if target.scheme == "data":
@@ -320,7 +345,7 @@ def _broken(folder: Path, page: str) -> Iterator[str]:
             yield f"{page}: {link} leaves the report"
             continue
         file = (folder / unquote(target.path)).resolve() if target.path else folder / page
-        if file == index:
+        if file == overview:
             continue
         is_own = file == folder.resolve() / page
         if not file.is_file() or (is_own and target.fragment not in {"", *reader.anchors}):
@@ -349,7 +374,7 @@ class _Links(HTMLParser):
 def make_room(company: str, paths: Paths) -> None:
     """Move other companies' reports aside and bring this company's own back."""
     others = paths.reports / OTHER_COMPANIES
-    for path in sorted(paths.reports.glob(f"*/{FILE_NAME}")):
+    for path in record.places(paths):
         owner = _owner(path)
         if owner not in (None, company):
             _move(path.parent, others / owner / path.parent.name)
@@ -377,21 +402,25 @@ def _move(folder: Path, target: Path) -> None:
 
 
 def all_reports(paths: Paths) -> list[Report]:
-    """The records of this company's reports, newest period first."""
-    found = [record.read(path) for path in paths.reports.glob(f"*/{FILE_NAME}")]
+    """The records of this company's reports, newest period first; a month has one record."""
+    found = [record.read(path) for path in record.places(paths)]
     own = [report for report in found if report and report["company"] == paths.company]
-    return sorted(own, key=lambda report: report["period"], reverse=True)
+    return sorted(own, key=lambda report: (report["period"], report["revision"]), reverse=True)
 
 
 def write_index(paths: Paths) -> bool:
-    """Write reports/index.html from the report.json files; say whether it changed."""
+    """Write reports/index.html from report.json files and manifests; say whether it changed."""
     current = record.code_hash(paths.root)
     reports: list[dict[str, Any]] = [
         report | {"is_older_code": report["provenance"]["code_sha256"] != current}
         for report in all_reports(paths)
     ]
-    text, path = html.render_index(reports), paths.reports / INDEX
-    if path.is_file() and path.read_text(encoding="utf-8") == text:
+    text, path = index.render(reports, index.attempts(paths)), paths.reports / INDEX
+    if _stands_there(path, text):
         return False
     store.write_text(text, path)
     return True
+
+
+def _stands_there(path: Path, text: str) -> bool:
+    return path.is_file() and path.read_bytes() == text.encode("utf-8")

@@ -22,7 +22,7 @@ from pipeline.data import store, targets
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.published import SCHEMA_VERSION
 from pipeline.reporting import plan, tables, words
-from pipeline.settings import Paths, Period, Settings
+from pipeline.settings import PERIOD_FORMAT, Paths, Period, Settings
 
 FILE_NAME = "report.json"
 HEADLINE_FILE = "headline.json"
@@ -126,7 +126,7 @@ def plain(value: Any) -> Any:
 def _provenance(period: Period, settings: Settings, paths: Paths, now: dt.datetime) -> Report:
     commit, is_dirty = _commit(paths.root)
     inputs = inputs_of(period, paths)
-    choices = settings.model_dump_json(exclude={"periods"})
+    choices = settings.model_dump_json(exclude={"periods", "run"})
     return {
         "inputs": inputs,
         "slice_sha256": slice_hash(inputs),
@@ -254,6 +254,15 @@ def publications(folder: Path, company: str) -> list[Report]:
     return [found[revision] for revision in sorted(found)]
 
 
+def places(paths: Paths) -> list[Path]:
+    """Where the records in force are, by period; folders built or set aside are none of them."""
+    return sorted(
+        path
+        for path in paths.reports.glob(f"*/{FILE_NAME}")
+        if PERIOD_FORMAT.fullmatch(path.parent.name)
+    )
+
+
 def read(path: Path) -> Report | None:
     """A record that is there, can be read and was not altered; else None."""
     try:
@@ -288,7 +297,7 @@ def definition_changes(report: Report, paths: Paths) -> list[Report]:
 
     A report that kept no plan says nothing.
     """
-    earlier = [read(path) for path in paths.reports.glob(f"*/{FILE_NAME}")]
+    earlier = [read(path) for path in places(paths)]
     before = [
         one
         for one in earlier

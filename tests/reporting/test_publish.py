@@ -1,8 +1,12 @@
 """Publishing: a month appears whole or not at all, and what was said before is kept."""
 
 import datetime as dt
+import errno
 import json
-from collections.abc import Sequence
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import ibis
@@ -12,6 +16,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from pipeline import settings as configuration
+from pipeline.cli import exit_code_of
 from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.data.schema import SNAPSHOT
@@ -323,6 +328,139 @@ def test_a_crash_between_the_two_renames_is_mended_by_the_next_run(august: Month
     august.place.rename(store.set_aside(august.place))
     assert not august.publish().is_new
     assert august.bytes() == before
+
+
+def full_after(count: int) -> Callable[[bytes, Path], None]:
+    """`store.write_bytes` on a disk that is full after this many files."""
+    write, written = store.write_bytes, []
+
+    def write_bytes(content: bytes, path: Path) -> None:
+        written.append(path)
+        if len(written) > count:
+            raise OSError(errno.ENOSPC, "No space left on device", str(path))
+        write(content, path)
+
+    return write_bytes
+
+
+@pytest.mark.parametrize("count", [0, 1, 5, 9])
+def test_f129_a_disk_that_fills_up_while_a_report_is_built_loses_nothing(
+    october: Month, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    october.publish()
+    publish.write_index(october.paths)
+    before = october.bytes()
+    october.chapter("revenue", {"2026-10": 5.0})
+    monkeypatch.setattr(store, "write_bytes", full_after(count))
+    with pytest.raises(OSError, match="No space left") as raised:
+        october.publish()
+    assert exit_code_of(raised.value) == 74
+    assert october.bytes() == before
+    names = sorted(path.name for path in october.paths.reports.iterdir())
+    assert names == ["2026-10", "index.html"]
+
+
+def test_f130_a_folder_that_cannot_be_written_loses_nothing(
+    october: Month, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    october.publish()
+    before = october.bytes()
+    october.chapter("revenue", {"2026-10": 5.0})
+    rename = Path.rename
+
+    def refuse(self: Path, target: Path) -> Path:
+        if self.name.endswith(publish.BUILDING):
+            raise OSError(errno.EROFS, "Read-only file system", str(self))
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", refuse)
+    with pytest.raises(OSError, match="Read-only") as raised:
+        october.publish()
+    assert exit_code_of(raised.value) == 73
+    assert october.bytes() == before
+
+
+def test_f129_a_small_full_file_system_loses_nothing(small_disk: Path) -> None:
+    month = Month(small_disk, OCTOBER)
+    month.publish()
+    before = month.bytes()
+    month.chapter("revenue", {"2026-10": 5.0})
+    free = os.statvfs(small_disk)
+    (small_disk / "filler").write_bytes(bytes((free.f_bavail - 4) * free.f_frsize))
+    with pytest.raises(OSError, match="No space left") as raised:
+        month.publish()
+    assert exit_code_of(raised.value) == 74
+    assert month.bytes() == before
+    (small_disk / "filler").unlink()
+    assert month.publish().revision == 2
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of its own of 2 MB."""
+    words = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tmp_path)]
+    if os.geteuid() != 0 or subprocess.run(words, capture_output=True, check=False).returncode:
+        pytest.skip("a small file system needs root and mount here")
+    try:
+        yield tmp_path
+    finally:
+        subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_f141_a_report_deleted_by_hand_leaves_the_index_and_is_built_again(august: Month) -> None:
+    august.publish()
+    publish.write_index(august.paths)
+    before = august.bytes()
+    shutil.rmtree(august.place)
+    assert not publish.is_intact(AUGUST, august.paths)
+    assert publish.write_index(august.paths)
+    assert "2026-08/" not in (august.paths.reports / "index.html").read_text(encoding="utf-8")
+    assert august.publish() == publish.Publication(AUGUST, "final", 1, True)
+    assert august.bytes() == before
+
+
+def test_f139_a_crash_between_report_and_index_is_put_right_from_the_records(
+    august: Month, tmp_path: Path
+) -> None:
+    august.publish()
+    publish.write_index(august.paths)
+    Month(tmp_path, OCTOBER).publish()
+    assert publish.write_index(august.paths)
+    page = (august.paths.reports / "index.html").read_text(encoding="utf-8")
+    assert 'href="2026-10/index.html"' in page
+    assert not publish.write_index(august.paths)
+
+
+def test_a_report_half_built_or_set_aside_is_no_report(august: Month) -> None:
+    august.publish()
+    for name in ("2026-08.building", ".2026-08.old", ".2026-07.old"):
+        shutil.copytree(august.place, august.paths.reports / name)
+    assert [one["period"] for one in publish.all_reports(august.paths)] == ["2026-08"]
+
+
+def test_f140_the_index_does_not_depend_on_the_times_of_files(
+    august: Month, tmp_path: Path
+) -> None:
+    august.publish()
+    Month(tmp_path, OCTOBER).publish()
+    publish.write_index(august.paths)
+    for path in [august.place, *august.place.rglob("*")]:
+        os.utime(path, (4e9, 4e9))
+    assert not publish.write_index(august.paths)
+
+
+def test_a_report_that_holds_a_secret_of_ours_is_not_published(
+    october: Month, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LODESTAR_PSEUDONYM_KEY", "canary-7f3e9b")
+    october.publish()
+    before = october.bytes()
+    october.chapter("revenue", {"2026-10": 5.0})
+    monkeypatch.setattr(html, "render_chapter", lambda *_: "<p>canary-7f3e9b</p>")
+    with pytest.raises(UnsoundReportError, match="holds what LODESTAR_PSEUDONYM_KEY holds") as said:
+        october.publish()
+    assert "canary" not in str(said.value)
+    assert october.bytes() == before
 
 
 # What was first published.

@@ -6,48 +6,34 @@ needs stands in build/log/.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
-import errno
+import io
 import os
 import shutil
 import signal
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
 
 import typer
 
-from pipeline import lock
+from pipeline import children, lock
 from pipeline import settings as configuration
+from pipeline.exits import (
+    BAD_PARAMETER,
+    DONE,
+    INTERRUPTED,
+    error_class_of,
+    exit_code_of,
+    is_foreseen,
+)
+from pipeline.redaction import redacted
 from pipeline.settings import ANNEX, CHAPTERS, ParameterError, Paths, Period, Settings
 
-DONE, BAD_PARAMETER, BAD_DATA, MISSING, FAILED = 0, 64, 65, 66, 70
-CANNOT_CREATE, CANNOT_WRITE, NOT_NOW, CONFIGURATION = 73, 74, 75, 78
-INTERRUPTED = 130
-EXIT_CODES = {
-    "ConfigurationError": CONFIGURATION,
-    "MissingKernelError": CONFIGURATION,
-    "ParameterError": BAD_PARAMETER,
-    "MissingDataError": MISSING,
-    "CorruptDataError": BAD_DATA,
-    "DataError": BAD_DATA,
-    "NotDueError": NOT_NOW,
-    "BusyError": NOT_NOW,
-    "ChapterFailedError": FAILED,
-    "UnfinishedChapterError": FAILED,
-    "UnsoundReportError": FAILED,
-    "PermissionError": CANNOT_CREATE,
-}
-"""Class of an error → exit code; by name, so that no command loads what it does not need."""
-WRITE_ERRORS = {
-    errno.ENOSPC: CANNOT_WRITE,
-    errno.EDQUOT: CANNOT_WRITE,
-    errno.EIO: CANNOT_WRITE,
-    errno.EROFS: CANNOT_CREATE,
-}
 STAGES = ("simulate", "ingest", "usage", "snapshot")
 EXAMPLES = 5
 
@@ -95,27 +81,106 @@ def run(
     period: Annotated[str | None, typer.Option(help="This month only, YYYY-MM.")] = None,
     force: Annotated[bool, typer.Option(help="Publish final reports again too.")] = False,
     jobs: Annotated[int | None, typer.Option(help="Chapters at a time; else one per core.")] = None,
+    chapters: Annotated[
+        str | None, typer.Option(help="These only, with commas; nothing is published.")
+    ] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
 ) -> None:
-    """Build every report that is due and out of date."""
+    """Build every report that is due and not final, or out of date."""
     chosen = Period(period).name if period is not None else None
-    if jobs is not None and jobs < 1:
-        raise ParameterError(f"--jobs {jobs}: give a number of 1 or more.")
+    only = [name.strip() for name in chapters.split(",")] if chapters is not None else None
     root = PLACE.folder()
-    configuration.load(root)
-    with lock.locked(root) as held:
+    with _locked(root, jobs) as held:
+        if dry_run:
+            _preview(chosen, force, only)
+            return
         from pipeline import run as runner  # after the lock: it loads for seconds
 
-        runner.run(root, chosen, force=force, jobs=jobs, held=(held,))
+        runner.run(root, chosen, force=force, jobs=jobs, chapters=only, held=(held,))
+
+
+def _preview(period: str | None, force: bool, chapters: list[str] | None) -> None:
+    from pipeline.run import Wanted
+    from pipeline.run import status as standing
+
+    settings, paths = PLACE.load()
+    periods = (period,) if period else None
+    wanted = Wanted(periods, force, tuple(chapters) if chapters else None)
+    for line in standing.preview_lines(settings, paths, wanted):
+        typer.echo(line)
+
+
+@contextlib.contextmanager
+def _locked(root: Path, jobs: int | None) -> Iterator[int]:
+    """The root's lock, for a command that builds."""
+    if jobs is not None and jobs < 1:
+        raise ParameterError(f"--jobs {jobs}: give a number of 1 or more.")
+    if not (root / "params.yaml").is_file():
+        raise configuration.ConfigurationError(f"params.yaml is missing in {root}.")
+    with lock.locked(root) as held:
+        yield held
+
+
+@app.command()
+def backfill(
+    first: Annotated[str, typer.Argument(metavar="FROM", help="YYYY-MM")],
+    last: Annotated[str, typer.Argument(metavar="TO", help="YYYY-MM")],
+    mode: Annotated[
+        str, typer.Option(help="missing, failed (and missing), or all (finals too).")
+    ] = "missing",
+    jobs: Annotated[int | None, typer.Option(help="Chapters at a time; else one per core.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+) -> None:
+    """Build many months; go on after a failure, and name those that failed at the end."""
+    Period(first), Period(last)
+    root = PLACE.folder()
+    if dry_run:
+        from pipeline.run import backfill as filling
+
+        for line in filling.preview(root, first, last, mode=mode):
+            typer.echo(line)
+        return
+    with _locked(root, jobs) as held:
+        from pipeline.run import backfill as filling  # after the lock: it loads for seconds
+
+        filling.backfill(root, first, last, mode=mode, jobs=jobs, held=(held,))
 
 
 @app.command()
 def status() -> None:
-    """Say which periods are due, published and up to date."""
+    """Say how the last run went and which periods are due and published, from files alone."""
     from pipeline import run as runner
 
     settings, paths = PLACE.load()
     for line in runner.status_lines(settings, paths):
         typer.echo(line)
+
+
+@app.command()
+def doctor() -> None:
+    """Look whether a run can go well here, more thoroughly than a run does; mend nothing."""
+    from pipeline.run import doctor as examining
+
+    settings, paths = PLACE.load()
+    findings = examining.examine(paths, settings, is_thorough=True)
+    for line in examining.lines(findings):
+        typer.echo(line)
+    if bad := examining.fatal(findings):
+        raise typer.Exit(bad[0].code)
+
+
+@app.command()
+def prune(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would go.")] = False,
+) -> None:
+    """Remove old run folders, leftovers and cache objects; never a report nor raw data."""
+    settings, paths = PLACE.load()
+    with lock.locked(paths.root):
+        from pipeline.run import prune as pruning
+
+        items = pruning.prune(paths, settings, dry_run=dry_run)
+        for line in pruning.lines(items, dry_run=dry_run):
+            typer.echo(line)
 
 
 @app.command()
@@ -169,7 +234,13 @@ def stage(name: Annotated[str, typer.Argument(help=", ".join(STAGES))]) -> None:
     """Run one stage as it stands in dvc.yaml."""
     if name not in STAGES:
         raise ParameterError(f"{name!r} is no stage; there are {', '.join(STAGES)}.")
+    children.bind()
     settings, paths = PLACE.load()
+    with lock.writing(paths.root):
+        _run_stage(name, settings, paths)
+
+
+def _run_stage(name: str, settings: Settings, paths: Paths) -> None:
     if name == "simulate":
         from pipeline.stages.simulate import simulate
 
@@ -189,21 +260,25 @@ def chapter(
     if name not in (*CHAPTERS, ANNEX):
         raise ParameterError(f"{name!r} is no chapter; there are {', '.join((*CHAPTERS, ANNEX))}.")
     month = Period(period)
+    children.bind()
     settings, paths = PLACE.load()
-    from pipeline.reporting import execute
+    with lock.writing(paths.root):
+        from pipeline.reporting import execute
 
-    execute.run_chapter(name, month, settings, paths)
+        execute.run_chapter(name, month, settings, paths)
 
 
 @app.command()
 def report(period: Annotated[str, typer.Argument(help="YYYY-MM")]) -> None:
     """Publish one period as it stands in dvc.yaml, from chapters that have run."""
     month = Period(period)
+    children.bind()
     settings, paths = PLACE.load()
-    from pipeline.reporting import publish
+    with lock.writing(paths.root):
+        from pipeline.reporting import publish
 
-    result = publish.publish(month, settings, paths)
-    publish.write_index(paths)
+        result = publish.publish(month, settings, paths)
+        publish.write_index(paths)
     typer.echo(f"{month}: {result.status}, revision {result.revision}")
 
 
@@ -246,26 +321,14 @@ class ElsewherePaths(Paths):
 # How a command ends.
 
 
-def exit_code_of(error: BaseException) -> int:
-    """The exit code of an error; 70 when nobody foresaw it."""
-    if isinstance(code := getattr(error, "code", None), int):
-        return code
-    if isinstance(error, OSError) and error.errno in WRITE_ERRORS:
-        return WRITE_ERRORS[error.errno]
-    for kind in type(error).__mro__:
-        if kind.__name__ in EXIT_CODES:
-            return EXIT_CODES[kind.__name__]
-    return FAILED
-
-
-def is_foreseen(error: BaseException) -> bool:
-    """True when the message alone tells a reader what to do."""
-    return hasattr(error, "code") or any(k.__name__ in EXIT_CODES for k in type(error).__mro__)
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Run a command and end the process with its exit code."""
-    signal.signal(signal.SIGTERM, _terminated)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a name in another alphabet must not end a run
+            stream.reconfigure(errors="backslashreplace")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
+            signal.signal(number, _terminated)
     sys.exit(_ended(lambda: app(args=arguments, prog_name="lodestar", standalone_mode=False)))
 
 
@@ -290,7 +353,7 @@ def _ended(command: Callable[[], object]) -> int:
 def _failed(error: Exception) -> int:
     """Say what went wrong on stderr and to the runner; keep the traceback in a file."""
     code = exit_code_of(error)
-    message = str(error).strip() or type(error).__name__
+    message = redacted(str(error).strip() or type(error).__name__)
     if not is_foreseen(error):
         message = f"{type(error).__name__}: {message}"
     typer.echo(f"lodestar: {message}", err=True)
@@ -299,7 +362,10 @@ def _failed(error: Exception) -> int:
     if path := os.environ.get(lock.FAILURE_VARIABLE):
         from pipeline import flow
 
-        flow.leave_failure(code, message, Path(path))
+        where = {name: getattr(error, name, None) for name in ("notebook", "cell")}
+        where["error_class"] = error_class_of(error)
+        with contextlib.suppress(OSError):  # a full disk; the exit code says it too
+            flow.leave_failure(code, message, Path(path), **where)
     return code
 
 
@@ -307,13 +373,16 @@ def _keep_traceback(error: Exception) -> Path | None:
     try:
         path = PLACE.folder() / "build" / "log" / "traceback.txt"
         path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text("".join(traceback.format_exception(error)), encoding="utf-8")
+        words = "".join(traceback.format_exception(error))
+        path.write_text(redacted(words), encoding="utf-8")
     except (OSError, configuration.ConfigurationError):
         return None
     return path
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
+    """Stop as after Ctrl-C; a second signal must not break off the tidying up."""
+    signal.signal(number, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

@@ -24,6 +24,8 @@ NAME_FORMAT = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
 LARGEST_PARAMS_BYTES = 1_000_000
 ROOT_VARIABLE = "LODESTAR_ROOT"
 """Environment variable that names the project's folder to a notebook."""
+KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
+"""Environment variable that holds the secret behind pseudonyms."""
 SUMMARY = "summary"
 CHAPTERS = (SUMMARY, "population", "revenue", "survival", "drivers", "time_to_value")
 ANNEX = "annex"
@@ -176,6 +178,17 @@ class Target(Block):
     owner: str | None = None
 
 
+class Run(Block):
+    """When an unattended run gives up, tries again and tidies up; no number depends on it."""
+
+    cell_timeout_minutes: Annotated[float, Field(gt=0)] = 30.0
+    notebook_timeout_minutes: Annotated[float, Field(gt=0)] = 60.0
+    run_timeout_hours: Annotated[float, Field(gt=0)] = 12.0
+    retries: Annotated[int, Field(ge=0, le=10)] = 2
+    keep_runs: Annotated[int, Field(ge=1)] = 24
+    free_disk_mb: Annotated[int, Field(ge=0)] = 500
+
+
 class Simulate(Block):
     """The sample company."""
 
@@ -299,6 +312,7 @@ class Settings(Block):
     source: Source = Source()
     quarantine: Quarantine = Quarantine()
     reports: Reports = Reports()
+    run: Run = Run()
     simulate: Simulate = Simulate()
     usage: Usage = Usage()
     population: Population = Population()

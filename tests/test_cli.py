@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import cli
+from pipeline.data import store
 from pipeline.data.reading import DataError
 from pipeline.data.slice import NotDueError
 from pipeline.data.store import CorruptDataError, MissingDataError
@@ -27,11 +28,15 @@ from pipeline.settings import ConfigurationError, ParameterError
 ROOT = Path(__file__).parents[1]
 
 
+STOPPING = (signal.SIGTERM, signal.SIGHUP)
+
+
 @pytest.fixture(autouse=True)
 def _same_signals() -> Iterator[None]:
-    before = signal.getsignal(signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in STOPPING}
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture
@@ -80,6 +85,10 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
         (["run", "--period", "../../evil"], 64, "is not a period"),
         (["run", "--period="], 64, "is not a period"),
         (["run", "--jobs", "0"], 64, "--jobs 0"),
+        (["backfill", "2026-09", "2026-13"], 64, "is not a period"),
+        (["backfill", "2026-09", "2026-08"], 64, "2026-09 comes after 2026-08"),
+        (["backfill", "2026-08", "2026-09", "--mode", "most"], 64, "is no mode"),
+        (["backfill", "2026-08", "2026-09", "--jobs", "0"], 64, "--jobs 0"),
         (["chapter", "survivals", "2026-10"], 64, "is no chapter"),
         (["chapter", "survival", "2026-10"], 66, "03_survival.ipynb is missing"),
         (["stage", "cook"], 64, "is no stage"),
@@ -116,6 +125,35 @@ def test_a_wrong_setting_is_named(root: Path, capsys: pytest.CaptureFixture[str]
     assert "grace: no such setting; it is now called grace_days" in capsys.readouterr().err
 
 
+def test_a_child_of_a_run_leaves_code_kind_and_place_of_its_failure(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    failure = root / "failure.json"
+    monkeypatch.setenv("LODESTAR_FAILURE", str(failure))
+    assert lodestar(root, "chapter", "survival", "2026-10") == 66
+    left = store.read_json(failure)
+    assert (left["code"], left["error_class"]) == (66, "missing_data")
+    assert "03_survival.ipynb is missing" in left["message"]
+    assert {"notebook", "cell"} < set(left)
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (BusyError("x"), "busy"),
+        (CorruptDataError("x"), "corrupt_data"),
+        (MissingKernelError("x"), "missing_kernel"),
+        (OSError(errno.ENOSPC, "x"), "disk_full"),
+        (OSError(errno.EIO, "x"), "io"),
+        (OSError(errno.EROFS, "x"), "cannot_write"),
+        (ZeroDivisionError(), "zero_division"),
+        (StageFailedError("x", 65, "data"), "data"),
+    ],
+)
+def test_every_error_has_a_kind(error: Exception, kind: str) -> None:
+    assert cli.error_class_of(error) == kind
+
+
 def test_an_error_nobody_foresaw_leaves_its_traceback_in_a_file(
     root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -139,12 +177,19 @@ def test_a_second_run_ends_at_once_with_busy_and_loads_nothing_slow(root: Path) 
     assert "Another run is under way here (process" in done.stderr
 
 
-def test_an_interrupted_command_ends_with_130(
-    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("number", STOPPING)
+def test_an_interrupted_command_ends_with_130_and_a_second_signal_changes_nothing(
+    root: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    number: signal.Signals,
 ) -> None:
     def terminate(_: object) -> None:
-        os.kill(os.getpid(), signal.SIGTERM)
-        time.sleep(5)
+        try:
+            os.kill(os.getpid(), number)
+            time.sleep(5)
+        finally:
+            os.kill(os.getpid(), number)
 
     monkeypatch.setattr(cli.Place, "load", terminate)
     assert lodestar(root, "status") == 130
@@ -154,7 +199,8 @@ def test_an_interrupted_command_ends_with_130(
 def test_help_tells_every_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lodestar(root, "--help") == 0
     said = capsys.readouterr().out
-    for name in ("run", "status", "check", "explain", "who", "stage", "chapter", "report"):
+    names = ("run", "backfill", "status", "doctor", "check", "explain", "who", "prune", "stage")
+    for name in (*names, "chapter", "report"):
         assert f"  {name} " in said
 
 
@@ -196,5 +242,6 @@ def test_who_finds_the_account_behind_a_pseudonym(
 def test_status_lists_each_period(test_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lodestar(test_root, "status") == 0
     said = capsys.readouterr().out
-    assert "2026-08  final, revision 1; current" in said
-    assert "2026-10  provisional, revision 1; current" in said
+    assert "2026-08  final, revision 1, built 20" in said
+    assert "2026-10  provisional, revision 1, built 20" in said
+    assert "not updated" not in said

@@ -1,28 +1,28 @@
 """Unattended runs: what is due is built once, a failure costs its own period only."""
 
 import datetime as dt
-import fcntl
 import io
 import json
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.console import Console
 
 from pipeline import flow as flows
+from pipeline import root as roots
 from pipeline import run as runner
 from pipeline import settings as configuration
 from pipeline.data import store
 from pipeline.data.slice import NotDueError
 from pipeline.flow import Ended, Flow, Task
-from pipeline.lock import BusyError, locked
 from pipeline.reporting import publish
-from pipeline.run import FailedPeriodsError, Progress, Run
+from pipeline.run import FailedPeriodsError, Progress, Run, manifest
+from pipeline.run.build import Wanted
 from pipeline.settings import ConfigurationError, Paths, Period
 
 ROOT = Path(__file__).parents[1]
@@ -38,40 +38,6 @@ def root(tmp_path: Path) -> Path:
     extract = {"extract_date": OCTOBER_END.isoformat()}
     store.write_json(extract, tmp_path / "data" / "processed" / "ingest" / "extract.json")
     return tmp_path
-
-
-# One run at a time.
-
-
-def test_a_second_run_is_refused_at_once_and_names_the_holder(root: Path) -> None:
-    with locked(root):
-        began = time.monotonic()
-        with pytest.raises(BusyError, match=r"process \d+ on "), locked(root):
-            pass
-        assert time.monotonic() - began < 1
-
-
-def test_the_lock_is_free_after_a_run_that_failed(root: Path) -> None:
-    with pytest.raises(RuntimeError), locked(root):
-        raise RuntimeError
-    with locked(root) as handle:
-        assert handle > 0
-
-
-def test_a_child_that_outlives_its_run_keeps_the_lock(root: Path) -> None:
-    with locked(root) as handle:
-        child = subprocess.Popen(
-            [sys.executable, "-c", "import time; time.sleep(60)"], pass_fds=[handle]
-        )
-    try:
-        with pytest.raises(BusyError), locked(root):
-            pass
-    finally:
-        child.kill()
-        child.wait()
-    with (root / "build" / "lock").open() as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        assert not lock.closed
 
 
 # Which periods.
@@ -174,11 +140,26 @@ class PlayedFlow(Flow):
         for task in tasks:
             is_bad = task.stage in self.failing
             self.asked.append(task.stage)
-            yield Ended(task, 70 if is_bad else 0, "cell 'answer' failed: KeyError" * is_bad, 1.0)
+            if not is_bad:
+                yield Ended(task, 0, "", 1.0)
+                continue
+            said = "cell 'answer' failed: KeyError\nand a second line"
+            log = self.log / f"{task.chapter}-{task.period}.log"
+            where = {"notebook": f"03_{task.chapter}.ipynb", "cell": "answer", "log": log}
+            yield Ended(task, 70, said, 1.0, error_class="cell_error", **where)
 
 
 @pytest.fixture
-def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def settled() -> set[str]:
+    """Periods with a final report whose slice still holds."""
+    return set()
+
+
+REPORT = {"status": "final", "revision": 1, "currency": "USD", "headline": []}
+
+
+@pytest.fixture
+def published(monkeypatch: pytest.MonkeyPatch, settled: set[str]) -> list[str]:
     """Periods that a run published; nothing is built."""
     found: list[str] = []
 
@@ -188,16 +169,21 @@ def published(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     monkeypatch.setattr(publish, "publish", note)
     monkeypatch.setattr(publish, "is_intact", lambda *_: True)
+    monkeypatch.setattr(publish, "is_settled", lambda period, _: str(period) in settled)
+    standing = [REPORT | {"period": name} for name in settled]
+    monkeypatch.setattr(publish, "all_reports", lambda _: standing)
     monkeypatch.setattr(publish, "write_index", lambda *_: False)
     return found
 
 
-def build(flow: PlayedFlow, period: str | None = None, force: bool = False) -> str:
+def build(flow: PlayedFlow, *periods: str, **choices: Any) -> str:
     said = io.StringIO()
     progress = Progress(Console(file=said, width=200, soft_wrap=True, highlight=False))
-    this = Run(flow, configuration.load(flow.root), progress, 2)
+    settings = configuration.load(flow.root)
+    flow.record_of_run = manifest.begin(Paths(flow.root, settings.company), ["lodestar"])
+    this = Run(flow, settings, progress, 2, flow.record_of_run)
     try:
-        this.build(Period(period) if period else None, force)
+        this.build(Wanted(periods or None, **choices))
     finally:
         flow.said = said.getvalue()
     return flow.said
@@ -207,6 +193,7 @@ def test_nothing_out_of_date_means_nothing_is_run(root: Path, published: list[st
     flow = PlayedFlow(root, [])
     said = build(flow)
     assert (flow.asked, published) == ([], [])
+    assert "Nothing to do" in said
     assert said.splitlines()[-1].startswith(f"{root}/reports/index.html: ")
     assert (root / "params.yaml").read_text(encoding="utf-8") == SHIPPED
 
@@ -273,6 +260,62 @@ def test_one_period_asked_for_is_the_only_one_built(root: Path, published: list[
     assert published == ["2026-09"]
 
 
+@pytest.mark.parametrize("settled", [{"2026-08", "2026-09"}])
+def test_a_final_report_is_left_alone_whatever_happened_to_the_code(
+    root: Path, published: list[str]
+) -> None:
+    flow = PlayedFlow(root, [f"{name}@2026-09" for name in ("survival", "summary", "report")])
+    build(flow)
+    assert (flow.asked, published) == ([], [])
+    states = {row["period"]: row["state"] for row in flow.record_of_run.content["periods"]}
+    assert states == {"2026-08": "in_force", "2026-09": "in_force"}
+
+
+@pytest.mark.parametrize("settled", [{"2026-08", "2026-09"}])
+def test_force_builds_a_final_report_again(root: Path, published: list[str]) -> None:
+    flow = PlayedFlow(root, ["survival@2026-09"])
+    build(flow, "2026-09", force=True)
+    assert flow.asked == ["survival@2026-09", "commit survival@2026-09", "commit report@2026-09"]
+    assert published == ["2026-09"]
+
+
+def test_chosen_chapters_run_alone_and_publish_nothing(root: Path, published: list[str]) -> None:
+    stale = [f"{name}@2026-10" for name in ("survival", "revenue", "summary", "report")]
+    flow = PlayedFlow(root, stale)
+    said = build(flow, chapters=("survival",))
+    assert (flow.asked, published) == (["survival@2026-10", "commit survival@2026-10"], [])
+    assert "nothing is published" in said
+
+
+def test_the_manifest_names_the_failed_cell_of_a_period_and_the_published_ones(
+    root: Path, published: list[str]
+) -> None:
+    stale = ["survival@2026-09", "report@2026-09", "report@2026-10"]
+    flow = PlayedFlow(root, stale, failing=["survival@2026-09"])
+    with pytest.raises(FailedPeriodsError):
+        build(flow)
+    run = store.read_json(flow.record_of_run.folder / "run.json")
+    rows = {row["period"]: row for row in run["periods"]}
+    assert rows["2026-10"]["state"] == "published"
+    assert rows["2026-09"]["state"] == "failed"
+    assert rows["2026-09"]["error"] == {
+        "class": "cell_error", "code": 70, "notebook": "03_survival.ipynb", "cell": "answer",
+        "message": "cell 'answer' failed: KeyError", "log": "build/log/survival-2026-09.log",
+    }  # fmt: skip
+    assert [task["stage"] for task in run["tasks"]] == ["survival@2026-09"]
+
+
+def test_a_span_skips_the_months_that_the_data_do_not_reach(
+    root: Path, published: list[str]
+) -> None:
+    flow = PlayedFlow(root, ["report@2026-10"])
+    said = build(flow, "2026-10", "2026-11", skips_not_due=True)
+    assert published == ["2026-10"]
+    assert "Skipped: 2026-11 is not due" in said
+    with pytest.raises(NotDueError):
+        build(PlayedFlow(root, []), "2026-11", skips_not_due=True)
+
+
 def test_force_publishes_what_is_up_to_date(root: Path, published: list[str]) -> None:
     build(PlayedFlow(root, []), "2026-08", force=True)
     assert published == ["2026-08"]
@@ -311,7 +354,7 @@ def test_a_flow_without_stages_is_a_configuration_error(tmp_path: Path) -> None:
 
 
 def test_a_root_with_a_flow_of_its_own_is_left_as_it_is(root: Path) -> None:
-    flows.lay_out(root, ROOT)
+    roots.lay_out(root, ROOT)
     assert not (root / "pipeline").exists()
 
 
@@ -322,10 +365,10 @@ def test_a_root_that_was_laid_out_follows_the_project(tmp_path: Path) -> None:
     store.write_text("1", project / "pipeline" / "run.py")
     store.write_text("1", project / "notebooks" / "03_survival.ipynb")
     (root / ".dvc").mkdir(parents=True)
-    flows.lay_out(root, project)
+    roots.lay_out(root, project)
     store.write_text("2", project / "pipeline" / "run.py")
     (project / "notebooks" / "03_survival.ipynb").unlink()
-    flows.lay_out(root, project)
+    roots.lay_out(root, project)
     assert (root / "pipeline" / "run.py").read_text() == "2"
     assert list((root / "notebooks").iterdir()) == []
 
@@ -338,11 +381,11 @@ def test_what_a_person_wrote_in_a_laid_out_root_stays(tmp_path: Path) -> None:
     store.write_text("1", project / "notebooks" / "03_survival.ipynb")
     store.write_text("mine", root / "notebooks" / "mine.ipynb")
     (root / ".dvc").mkdir(parents=True)
-    flows.lay_out(root, project)
+    roots.lay_out(root, project)
     store.write_text("edited", root / "notebooks" / "03_survival.ipynb")
     store.write_text("2", project / "notebooks" / "03_survival.ipynb")
-    flows.lay_out(root, project)
-    flows.lay_out(root, project)
+    roots.lay_out(root, project)
+    roots.lay_out(root, project)
     assert (root / "notebooks" / "mine.ipynb").read_text() == "mine"
     assert (root / "notebooks" / "03_survival.ipynb").read_text() == "edited"
     assert (root / "pipeline" / "run.py").read_text() == "1"

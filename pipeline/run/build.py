@@ -1,0 +1,306 @@
+"""In what order is a month built? Stages, chapters side by side, summaries, reports.
+
+Reads what DVC says is out of date and the extract date that `ingest` found. The subtle point: which
+periods are due follows from the data, never from the clock; a chapter that fails costs its own
+period only, and the last report of that period stays; a final report is left alone while its facts
+have not changed.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pipeline.data.slice import NotDueError
+from pipeline.exits import FAILED
+from pipeline.flow import Ended, Flow, StageFailedError, Task, chapter_tasks
+from pipeline.reporting import publish, words
+from pipeline.reporting.gate import ChapterFailedError
+from pipeline.run import manifest
+from pipeline.run.manifest import Manifest
+from pipeline.run.periods import (
+    add_periods,
+    due_and_not,
+    extract_date,
+    is_extract_known,
+    newly_due,
+)
+from pipeline.run.progress import Progress
+from pipeline.settings import SUMMARY, Paths, Period, Settings
+
+SAMPLE = "sample"
+SAMPLE_STAGE = "simulate"
+BASE_STAGES = ("ingest", "usage")
+SNAPSHOT = "snapshot"
+RECORD_SECONDS = 60
+"""How often finished chapters are recorded: what a killed run has to do again at most."""
+FIGURES_SAID = (
+    "net_revenue_retention_12_months", "gross_account_churn_rate", "mrr_end", "customers_end",
+)  # fmt: skip
+"""Headlines that the last line of a run says; the first of the report where it has none of them."""
+MOST_FIGURES_SAID = 3
+
+
+class FailedPeriodsError(Exception):
+    """Some periods could not be built; the others were (its `code` is the exit code)."""
+
+    def __init__(self, message: str, code: int, first: dict[str, Any] | None = None) -> None:
+        super().__init__(message)
+        self.code = code
+        self.first = first
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What a run was asked for.
+
+    `periods` None: every period due; else these only. `chapters` None: all, and the reports.
+    """
+
+    periods: tuple[str, ...] | None = None
+    force: bool = False
+    chapters: tuple[str, ...] | None = None
+    skips_not_due: bool = False
+
+
+@dataclass
+class Run:
+    """One run: its settings may gain periods, its failures are collected."""
+
+    flow: Flow
+    settings: Settings
+    progress: Progress
+    jobs: int
+    record: Manifest
+    failures: dict[str, Ended] = field(default_factory=dict)
+
+    @property
+    def paths(self) -> Paths:
+        """Paths of this root and company."""
+        return Paths(self.flow.root, self.settings.company)
+
+    def build(self, wanted: Wanted) -> Path:
+        """Stages, chapters, summaries, reports, index; FailedPeriodsError at the end if any."""
+        self.progress.doing("looking for what is out of date")
+        stale = self._stages(self.flow.stale(), wanted)
+        periods = self._due(wanted)
+        self._build_periods(stale, self._unsettled(periods, wanted.force), wanted)
+        return self._finish(periods)
+
+    def _build_periods(self, stale: set[str], periods: Sequence[str], wanted: Wanted) -> None:
+        chosen = wanted.chapters
+        tasks = chapter_tasks(stale, periods)
+        if chosen is not None:
+            tasks = [task for task in tasks if task.chapter in chosen]
+        stale = self._chapters(stale, tasks, "chapters")
+        summaries = [Task(SUMMARY, name) for name in periods if f"{SUMMARY}@{name}" in stale]
+        if chosen is None or SUMMARY in chosen:
+            whole = [task for task in summaries if task.period not in self.failures]
+            stale = self._chapters(stale, whole, "summaries")
+        if chosen is None:
+            self._reports(stale, periods, wanted.force)
+        else:
+            self.progress.say(f"Only {words.listing(list(chosen))}: nothing is published.")
+
+    # Stages.
+
+    def _stages(self, stale: set[str], wanted: Wanted) -> set[str]:
+        """Bring the stages up to date and `periods` to what is due; what is stale after that."""
+        base = [SAMPLE_STAGE, *BASE_STAGES] if self.settings.company == SAMPLE else [*BASE_STAGES]
+        has_run = bool(stale & set(base)) or not is_extract_known(self.paths)
+        if has_run:
+            self._reproduce(base)
+        self.record.note(extract_date=extract_date(self.paths).isoformat())
+        added = self._add_periods(wanted)
+        if has_run or added or SNAPSHOT in stale:
+            self._reproduce([SNAPSHOT])
+            return self.flow.stale()
+        return stale
+
+    def _reproduce(self, stages: list[str]) -> None:
+        self.progress.doing(f"stages: {', '.join(stages)}")
+        began = time.monotonic()
+        seen: list[tuple[str, float]] = []
+
+        def note(stage: str) -> None:
+            seen.append((stage, time.monotonic()))
+            self.progress.doing(f"stage {stage}")
+
+        code = FAILED
+        try:
+            self.flow.reproduce(stages, note)
+            code = 0
+        except StageFailedError as error:
+            code = error.code
+            raise
+        finally:
+            ends = [start for _, start in seen[1:]] + [time.monotonic()]
+            for (stage, start), end in zip(seen, ends, strict=False):
+                is_last = stage == seen[-1][0]
+                self.record.stage(stage, end - start, code if is_last else 0)
+        self.progress.done(f"stages up to date: {', '.join(stages)}", time.monotonic() - began)
+
+    def _add_periods(self, wanted: Wanted) -> bool:
+        extract = extract_date(self.paths)
+        if wanted.periods is None:
+            new = newly_due(self.settings.periods, extract)
+        else:
+            new, not_due = due_and_not(wanted.periods, extract, self.settings)
+            if not_due and not (new and wanted.skips_not_due):
+                raise NotDueError(next(iter(not_due.values())))
+        new = [name for name in new if name not in self.settings.periods]
+        if new:
+            self.settings = add_periods(self.flow.root, new)
+            self.progress.say(f"params.yaml: added {words.listing(new)} to periods.")
+        return bool(new)
+
+    def _due(self, wanted: Wanted) -> list[str]:
+        """The periods to build, oldest first; those not due are named and skipped."""
+        extract = extract_date(self.paths)
+        names = self.settings.periods if wanted.periods is None else sorted(wanted.periods)
+        due, not_due = due_and_not(names, extract, self.settings)
+        for name, reason in not_due.items():
+            self.progress.say(f"Skipped: {reason}")
+            self.record.period(name, manifest.SKIPPED)
+        if not due and names:
+            raise NotDueError(f"No period of params.yaml is due: the data end on {extract}.")
+        return due
+
+    def _unsettled(self, periods: Sequence[str], force: bool) -> list[str]:
+        """The periods without a final report whose slice still holds; all of them when forced."""
+        reports = {report["period"]: report for report in publish.all_reports(self.paths)}
+        left = []
+        for name in periods:
+            if force or not publish.is_settled(Period(name), self.paths):
+                left.append(name)
+                continue
+            facts = reports[name]
+            self.record.period(
+                name, manifest.IN_FORCE, status=facts["status"], revision=facts["revision"]
+            )
+        return left
+
+    # Chapters.
+
+    def _chapters(self, stale: set[str], tasks: Sequence[Task], what: str) -> set[str]:
+        """Run chapters side by side and record those that passed; what is stale after that."""
+        if not tasks:
+            return stale
+        passed, left, recorded = [], len(tasks), time.monotonic()
+        self.progress.doing(f"{left} {what}")
+        for ended in self.flow.run_side_by_side(tasks, self.jobs):
+            left -= 1
+            self.record.task(ended)
+            if ended.code:
+                self._fail(ended)
+            else:
+                passed.append(ended.task.stage)
+                self.progress.done(f"{ended.task.chapter} {ended.task.period}", ended.seconds)
+            if time.monotonic() - recorded > RECORD_SECONDS:
+                self.flow.record(passed)
+                passed, recorded = [], time.monotonic()
+            self.progress.doing(f"{left} {what} to go")
+        self.flow.record(passed)
+        return self.flow.stale()
+
+    def _fail(self, ended: Ended) -> None:
+        """A failure is said, and the first of a period is the period's."""
+        first = self.failures.setdefault(ended.task.period, ended)
+        if first is ended:
+            error = self._error_of(ended)
+            self.record.period(ended.task.period, manifest.FAILED, error=error)
+        self.progress.say(f"FAILED  {ended.task.stage}: {ended.message}")
+
+    def _error_of(self, ended: Ended) -> dict[str, Any]:
+        return self.record.failure(
+            ended.error_class,
+            ended.code,
+            ended.message,
+            log=ended.log,
+            notebook=ended.notebook,
+            cell=ended.cell,
+        )
+
+    # Reports.
+
+    def _reports(self, stale: set[str], periods: Sequence[str], force: bool) -> None:
+        """Publish what is out of date, altered or forced, oldest first."""
+        built = []
+        for name in periods:
+            period = Period(name)
+            is_due = force or f"report@{name}" in stale or not publish.is_intact(period, self.paths)
+            if name in self.failures:
+                continue
+            if not is_due:
+                self._note_standing(name)
+                continue
+            self.progress.doing(f"report {name}")
+            if self._report(period, force):
+                built.append(f"report@{name}")
+        self.flow.record(built)
+
+    def _note_standing(self, name: str) -> None:
+        for report in publish.all_reports(self.paths):
+            if report["period"] == name:
+                facts = {key: report[key] for key in ("status", "revision")}
+                self.record.period(name, manifest.IN_FORCE, **facts)
+
+    def _report(self, period: Period, force: bool) -> bool:
+        began = time.monotonic()
+        task = Task("report", str(period))
+        try:
+            result = publish.publish(period, self.settings, self.paths, force=force)
+        except (publish.UnsoundReportError, ChapterFailedError) as error:
+            kind = getattr(error, "error_class", "unsound_report")
+            self._fail(Ended(task, FAILED, str(error), 0, error_class=kind))
+            return False
+        state = manifest.PUBLISHED if result.is_new else manifest.IN_FORCE
+        facts = {"status": result.status, "revision": result.revision}
+        self.record.period(str(period), state, **facts)
+        what = "published" if result.is_new else "stays in force"
+        self.progress.done(
+            f"report {period} {what}: {result.status}, revision {result.revision}",
+            time.monotonic() - began,
+        )
+        return True
+
+    def _finish(self, periods: Sequence[str]) -> Path:
+        index = self.paths.reports / publish.INDEX
+        if self.failures:
+            codes = {ended.code for ended in self.failures.values()}
+            first = next(iter(self.failures.values()))
+            raise FailedPeriodsError(
+                f"{len(self.failures)} of {len(periods)} periods were not published "
+                f"({', '.join(sorted(self.failures))}); their last reports stay. The first reason: "
+                f"{first.message}",
+                codes.pop() if len(codes) == 1 else FAILED,
+                self._error_of(first),
+            )
+        states = [row["state"] for row in self.record.content["periods"]]
+        if manifest.PUBLISHED not in states and not self.record.content["tasks"]:
+            self.progress.say("Nothing to do: every report that is due is in force.")
+        newest = periods[-1] if periods else ""
+        self.progress.say(f"{index}: {headline_sentence(self.paths, newest)}")
+        return index
+
+
+def headline_sentence(paths: Paths, period: str) -> str:
+    """The headline of one report in words."""
+    found = [report for report in publish.all_reports(paths) if report["period"] == period]
+    if not found:
+        return "no report yet."
+    report = found[0]
+    rows = {row["name"]: row for row in report["headline"]}
+    names = [name for name in FIGURES_SAID if name in rows] or list(rows)[:MOST_FIGURES_SAID]
+    said = [_said(rows[name], report["currency"]) for name in names]
+    facts = "; ".join(said) or "no headline: no chapter that has one is listed"
+    return f"{words.month(period)} ({report['status']}): {facts}."
+
+
+def _said(row: dict[str, Any], currency: str) -> str:
+    if row["estimate"] is None and row["note"]:
+        return f"{row['label']}: {row['note']}"
+    return f"{row['label']} {words.say(row['estimate'], row['unit'], currency)}"

@@ -1,0 +1,77 @@
+"""What did a killed run leave behind? It is put in order before the next one begins.
+
+Reads and mends build/runs/, reports/, data/processed/ and .dvc/tmp while the run's lock is held and
+nobody writes; so whatever looks half-made is left over. The last reports stay as they are.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from pathlib import Path
+
+from pipeline.data import store
+from pipeline.reporting import publish
+from pipeline.run import doctor, manifest
+from pipeline.settings import Paths
+
+ASIDE = "damaged"
+"""Folder below build/ for cache objects that are not what their name says."""
+
+
+def recover(paths: Paths) -> list[str]:
+    """Put in order what earlier runs left; one sentence for each thing done."""
+    said = [
+        f"The run {run_id} was interrupted; this one goes on from there."
+        for run_id in manifest.mark_interrupted(paths)
+    ]
+    if said:  # a process that is gone holds none of DVC's locks, whoever has its number now
+        (paths.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+    for old in _set_aside(paths):
+        place = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
+        if place.exists():
+            shutil.rmtree(old, ignore_errors=True)
+        else:
+            store.recover_folder(place)
+            said.append(f"{_name(place, paths)}: the last one came back after a crash.")
+    said += [f"{_name(path, paths)}: half-made, removed." for path in remove_half_made(paths)]
+    said += _move_damaged(paths)
+    is_in_use = paths.reports.is_dir() and any(paths.reports.glob(f"*/{publish.FILE_NAME}"))
+    if is_in_use and publish.write_index(paths):
+        said.append("The index did not say what reports and runs say: written again.")
+    return said
+
+
+def remove_half_made(paths: Paths) -> list[Path]:
+    """Remove folders and files that were being built; nobody may be writing."""
+    places = [*paths.reports.glob(f"*{publish.BUILDING}"), *paths.reports.glob(".*.part")]
+    for room in (paths.processed, paths.build):
+        places += [*room.glob("*/.*.building"), *room.glob("*/.*.part")]
+        places += [*room.glob("*/*/.*.part"), *room.glob(".*.part")]
+    places += list(paths.root.glob(".*.part"))
+    for place in places:
+        if place.is_dir():
+            shutil.rmtree(place, ignore_errors=True)
+        else:
+            place.unlink(missing_ok=True)
+    return sorted(places)
+
+
+def _set_aside(paths: Paths) -> list[Path]:
+    """Reports and folders of chapters that stand aside while another takes their place."""
+    return sorted([*paths.reports.glob(".*.old"), *paths.processed.glob("*/.*.old")])
+
+
+def _move_damaged(paths: Paths) -> list[str]:
+    said = []
+    with contextlib.suppress(OSError):
+        for path in doctor.damaged_objects(paths):
+            target = paths.build / ASIDE / f"{path.parent.name}{path.name}"
+            target.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(target)
+            said.append(f"{_name(target, paths)}: a damaged object of the cache was set aside.")
+    return said
+
+
+def _name(path: Path, paths: Paths) -> str:
+    return path.relative_to(paths.root).as_posix()

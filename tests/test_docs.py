@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline import cli, settings
+from pipeline import cli, exits, settings
 from pipeline.data.schema import RAW
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
 
@@ -81,12 +81,21 @@ def test_the_readme_names_the_commands_of_lodestar_that_exist_and_those_that_do_
     assert not missing & commands_of_lodestar()
 
 
+def test_every_command_and_script_of_the_operations_page_exists() -> None:
+    named = set(re.findall(r"\.venv/bin/lodestar ([a-z][a-z-]*)", OPERATIONS))
+    assert named
+    assert named <= {name.replace("_", "-") for name in commands_of_lodestar()}
+    files = set(re.findall(r"(?<![\w/])ops/[\w./@-]*\w", OPERATIONS))
+    assert files
+    assert [name for name in sorted(files) if not (ROOT / name).is_file()] == []
+
+
 @pytest.mark.parametrize("page", [README, OPERATIONS], ids=["README", "operations"])
 def test_every_exit_code_is_explained(page: str) -> None:
     codes = {
-        value for name, value in vars(cli).items() if name.isupper() and isinstance(value, int)
+        value for name, value in vars(exits).items() if name.isupper() and isinstance(value, int)
     }
-    codes -= {cli.EXAMPLES, cli.INTERRUPTED}
+    codes -= {exits.INTERRUPTED}
     absent = [code for code in sorted(codes) if not re.search(rf"\b{code}\b", page)]
     assert not absent
 

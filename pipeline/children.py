@@ -1,9 +1,9 @@
 """Does a child outlive its run? It must not: an orphan would write beside the next run.
 
-A run tells its children who it is by an environment variable. Each child asks the kernel for a
-signal when its parent dies, and looks every half second whether the run lives, because between the
-run and a stage stand DVC and a shell. As a program, `python -m pipeline.children dvc …` is DVC
-bound in this way.
+A run tells its children by environment variables who it is and where to leave how they ended. Each
+child asks Linux for a signal when its parent dies, and looks every half second whether the run
+lives, because between the run and a stage stand DVC and a shell. As a program,
+`python -m pipeline.children dvc …` is DVC bound in this way.
 """
 
 from __future__ import annotations
@@ -17,11 +17,15 @@ import sys
 import threading
 import time
 from dataclasses import asdict
+from pathlib import Path
 
 from pipeline.lock import Process
 
 RUNNER_VARIABLE = "LODESTAR_RUNNER"
 """Names the process of the run to everything that it starts."""
+FAILURE_VARIABLE = "LODESTAR_FAILURE"
+"""Names the file in which a child of a run leaves its exit code and message."""
+FAILURE_SUFFIX = ".failure.json"
 STAGE_VARIABLE = "DVC_STAGE"
 """DVC names the stage by it to the command that it starts."""
 PR_SET_PDEATHSIG = 1
@@ -38,7 +42,7 @@ def bind() -> None:
     """End this process as soon as the run, or the DVC, that started it is gone."""
     if RUNNER_VARIABLE not in os.environ and STAGE_VARIABLE not in os.environ:
         return
-    _die_with_parent()
+    die_with_parent()
     said = os.environ.get(RUNNER_VARIABLE)
     if not said:
         return
@@ -58,10 +62,15 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _die_with_parent() -> None:
-    """Ask Linux for SIGKILL at the parent's death; elsewhere the watch alone must do."""
+def die_with_parent() -> None:
+    """Ask Linux for SIGKILL at the parent's death; other systems know no such thing."""
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
+def facts_beside(failure: Path) -> Path:
+    """Where a chapter leaves what it took, from the file that its failure would stand in."""
+    return failure.with_name(failure.name.removesuffix(FAILURE_SUFFIX) + ".facts.json")
 
 
 def main() -> None:

@@ -24,10 +24,10 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.children import as_runner
+from pipeline.children import FAILURE_SUFFIX, FAILURE_VARIABLE, as_runner, facts_beside
 from pipeline.data import store
-from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, FAILED, NOT_NOW
-from pipeline.lock import FAILURE_VARIABLE, is_quiet
+from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION, FAILED, NOT_NOW
+from pipeline.lock import is_quiet
 from pipeline.redaction import FOR_THE_RUNNER_ALONE
 from pipeline.settings import ANNEX, CHAPTERS, SUMMARY, ConfigurationError
 
@@ -44,6 +44,12 @@ DVC_IS_BUSY = ("Unable to acquire lock", "is busy, it is being blocked by")
 """Words of DVC when another one works in this folder; dvc/lock.py and dvc/rwlock.py."""
 DISK_IS_FULL = ("No space left on device", "database or disk is full")
 """Words of DVC on a full disk: the system's, and those of SQLite, in which DVC keeps its notes."""
+BAD_LOCK = "dvc_lock"
+"""Kind of a failure: dvc.lock cannot be read."""
+LOCK_IS_BAD = re.compile(r"dvc\.lock' (is invalid|validation failed)")
+"""Words of DVC on a dvc.lock that is cut off; it writes that file in place, for half a second."""
+KEPT_LOCK = "dvc.lock.whole"
+"""Copy below build/ of the last dvc.lock that DVC could read."""
 
 
 class StageFailedError(Exception):
@@ -123,17 +129,44 @@ class Flow:
     def stale(self) -> set[str]:
         """Names of the stages that are not up to date."""
         said = self._dvc(["status", "--json"])
+        self._keep_lock()
         return set(json.loads(said[said.index("{") : said.rindex("}") + 1]))
 
     def reproduce(self, stages: Sequence[str], on_stage: Callable[[str], None]) -> None:
         """Run the stages that are out of date, in order; StageFailedError has the stage's words."""
         self._dvc(["repro", *stages], on_stage)
+        self._keep_lock()
 
     def record(self, stages: Iterable[str]) -> None:
         """Take what stands there now as the result of these stages."""
         names = sorted(stages)
         if names:
             self._dvc(["commit", "--force", *names])
+            self._keep_lock()
+
+    def stale_by_kept_lock(self) -> set[str] | None:
+        """What is not up to date by the last whole dvc.lock, put in the place of one cut off.
+
+        None, and everything as it was, when there is no such copy or DVC cannot use it either.
+        """
+        lock, kept = self.root / "dvc.lock", self.root / "build" / KEPT_LOCK
+        if not (lock.is_file() and kept.is_file()):
+            return None
+        cut = lock.read_bytes()
+        store.write_bytes(kept.read_bytes(), lock)
+        try:
+            return self.stale()
+        except StageFailedError:
+            store.write_bytes(cut, lock)
+            return None
+
+    def _keep_lock(self) -> None:
+        """Copy a dvc.lock that DVC has just read or written; what it makes later may be cut off."""
+        lock, kept = self.root / "dvc.lock", self.root / "build" / KEPT_LOCK
+        with contextlib.suppress(OSError):
+            content = lock.read_bytes()
+            if not kept.is_file() or kept.read_bytes() != content:
+                store.write_bytes(content, kept)
 
     def run_side_by_side(self, tasks: Sequence[Task], jobs: int) -> Iterator[Ended]:
         """Run tasks in fresh processes, at most `jobs` at a time; one result as each ends.
@@ -226,7 +259,7 @@ class Flow:
 
     def _ended(self, attempt: Attempt, child: subprocess.Popen[str]) -> Ended:
         task, failure = attempt.task, _read_left(self._failure_of(attempt.task))
-        facts = _read_left(_facts_of(self._failure_of(task)))
+        facts = _read_left(facts_beside(self._failure_of(task)))
         standard = f"{task.stage} stopped with code {child.returncode}; see {self._log_of(task)}."
         ended = Ended(
             task,
@@ -254,11 +287,11 @@ class Flow:
         return self.log / f"{task.chapter}-{task.period}.log"
 
     def _failure_of(self, task: Task) -> Path:
-        return self.log / f"{task.chapter}-{task.period}.failure.json"
+        return self.log / f"{task.chapter}-{task.period}{FAILURE_SUFFIX}"
 
     def _dvc(self, words: list[str], on_stage: Callable[[str], None] | None = None) -> str:
         """Run DVC and return what it said; StageFailedError when it failed."""
-        failure = self.log / "stage.failure.json"
+        failure = self.log / f"stage{FAILURE_SUFFIX}"
         said = []
         child = self._child(
             ["-m", "pipeline.children", "dvc", *words],
@@ -287,7 +320,7 @@ class Flow:
     def _child(self, words: list[str], failure: Path, **streams: Any) -> subprocess.Popen[str]:
         """Start a child that leads a process group of its own and is bound to this process."""
         failure.unlink(missing_ok=True)
-        _facts_of(failure).unlink(missing_ok=True)
+        facts_beside(failure).unlink(missing_ok=True)
         own = Path(sys.executable).parent
         child = subprocess.Popen(
             [sys.executable, *words],
@@ -336,11 +369,6 @@ def leave_failure(code: int, message: str, path: Path, **where: Any) -> None:
     store.write_json({"code": code, "message": message} | where, path)
 
 
-def _facts_of(failure: Path) -> Path:
-    """Where a chapter leaves what it took: seconds, memory, warnings."""
-    return failure.with_suffix(".facts.json")
-
-
 def _read_left(path: Path) -> dict[str, Any]:
     """What a child left; nothing when it left none, or died while it wrote."""
     with contextlib.suppress(store.MissingDataError, store.CorruptDataError):
@@ -360,6 +388,12 @@ def _stage_failure(verb: str, failure: Path, said: Sequence[str]) -> StageFailed
         return StageFailedError(text, NOT_NOW, "busy")
     if any(word in text for word in DISK_IS_FULL):
         return StageFailedError(text, CANNOT_WRITE, "disk_full")
+    if LOCK_IS_BAD.search("".join(said)):
+        text = (
+            "dvc.lock is cut off or no lock of DVC. Take the last good one "
+            "(git checkout dvc.lock), then run again: what it does not know is built anew."
+        )
+        return StageFailedError(text, CONFIGURATION, BAD_LOCK)
     return StageFailedError(text)
 
 

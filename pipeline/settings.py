@@ -26,6 +26,8 @@ ROOT_VARIABLE = "LODESTAR_ROOT"
 """Environment variable that names the project's folder to a notebook."""
 KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
 """Environment variable that holds the secret behind pseudonyms."""
+SAMPLE = "sample"
+"""The made-up company, whose exports are the output of a stage."""
 SUMMARY = "summary"
 CHAPTERS = (SUMMARY, "population", "revenue", "survival", "drivers", "time_to_value")
 ANNEX = "annex"
@@ -469,7 +471,7 @@ def load(root: Path) -> Settings:
         raise ConfigurationError(f"{path.name} is larger than {LARGEST_PARAMS_BYTES:,} bytes.")
     try:
         content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except YAMLError as error:
+    except (YAMLError, UnicodeDecodeError) as error:
         raise ConfigurationError(f"{path.name} is not YAML: {error}") from None
     return parse(content)
 

@@ -40,7 +40,8 @@ with lock.writing(root):
         left = {"code": 65, "message": "2 rows cannot be used", "error_class": sys.argv[3]
                 if verb == "chapter" else "data", "notebook": "03.ipynb", "cell": "answer"}
         failure.write_text(json.dumps(left))
-        failure.with_suffix(".facts.json").write_text('{"peak_memory_mb": 12.5, "warnings": []}')
+        facts = failure.with_name(failure.name.replace(".failure.", ".facts."))
+        facts.write_text('{"peak_memory_mb": 12.5, "warnings": []}')
         sys.exit(65)
 '''
 RUNNER = """

@@ -28,7 +28,6 @@ from pipeline.reporting.gate import (
     NOTEBOOK,
     ChapterFailedError,
     check,
-    declared_files,
     examine,
     first_line,
     pages_of,
@@ -37,9 +36,7 @@ from pipeline.reporting.kernel import (
     INJECTED,
     KERNEL,
     Limits,
-    MissingKernelError,
     Watch,
-    kernel_name,
 )
 from pipeline.reporting.parameters import validate_parameters
 from pipeline.reporting.record import HEADLINE_FILE
@@ -249,16 +246,3 @@ def _required(path: Path) -> Path:
     if not path.is_file():
         raise store.MissingDataError(f"{path} is missing.")
     return path
-
-
-__all__ = [
-    "NOTEBOOK",
-    "ChapterFailedError",
-    "MissingKernelError",
-    "check",
-    "declared_files",
-    "execute",
-    "kernel_name",
-    "pages_of",
-    "run_chapter",
-]

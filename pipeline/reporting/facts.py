@@ -12,14 +12,12 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline.children import FAILURE_VARIABLE, facts_beside
 from pipeline.data import store
 from pipeline.redaction import redacted
 from pipeline.reporting.gate import first_line
 from pipeline.reporting.kernel import Watch, peak_memory_mb
 
-FAILURE_VARIABLE = "LODESTAR_FAILURE"
-"""Names the file in which a child of a run leaves its failure; the facts stand beside it."""
-FACTS_SUFFIX = ".facts.json"
 ALLOWED_WARNINGS = frozenset(
     {"DeprecationWarning", "PendingDeprecationWarning", "FutureWarning", "ImportWarning"}
 )
@@ -66,8 +64,3 @@ class Facts:
         """Write the facts where the runner that started this process looks for them, if any did."""
         if failure := os.environ.get(FAILURE_VARIABLE):
             store.write_json(asdict(self), facts_beside(Path(failure)))
-
-
-def facts_beside(failure: Path) -> Path:
-    """Where the facts of a task stand, from the file that its failure would stand in."""
-    return failure.with_suffix(FACTS_SUFFIX)

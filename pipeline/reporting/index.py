@@ -17,8 +17,19 @@ from typing import Any
 import pandas as pd
 
 from pipeline.data import store
+from pipeline.exits import NOT_NOW
 from pipeline.reporting import claims, html, parts, tables, words
 from pipeline.settings import PERIOD_FORMAT, Paths
+from pipeline.states import (
+    CANCELLED,
+    FAILED,
+    IN_FORCE,
+    INTERRUPTED,
+    MANIFEST,
+    PUBLISHED,
+    RUNNING,
+    RUNS,
+)
 
 INDEX_TILES = (
     "customers_end", "mrr_end", "gross_account_churn_rate", "net_revenue_retention_12_months",
@@ -34,12 +45,9 @@ OLDER_CODE = ' <span class="older">built by older code</span>'
 REDEFINED = ' <span class="older">definitions changed</span>'
 BROKEN = "; definitions changed in between, see the months below"
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 32, 4
-RUNS, MANIFEST, RUNNING = "runs", "run.json", "running"
-FAILED, SUCCEEDED = "failed", ("published", "in_force")
+SPEAKING = (FAILED, PUBLISHED, IN_FORCE)
 """States of a period in a manifest; any other says nothing about it."""
-ENDED_BADLY = {"failed": "failed", "interrupted": "was interrupted", "cancelled": "was cancelled"}
-NOT_NOW = 75
-"""Exit code of a run for which there was nothing to do yet: no failure."""
+ENDED_BADLY = {FAILED: "failed", INTERRUPTED: "was interrupted", CANCELLED: "was cancelled"}
 
 Report = Mapping[str, Any]
 
@@ -70,7 +78,8 @@ def attempts(paths: Paths) -> Attempts:
         periods = [one for one in run.get("periods") or () if _says_something(one)]
         newest |= {one["period"]: (run["run_id"], one["state"]) for one in periods}
         is_said = any(one["state"] == FAILED for one in periods)  # beside the months it failed for
-        is_late = (run.get("error") or {}).get("code") == NOT_NOW
+        error = run.get("error")
+        is_late = isinstance(error, dict) and error.get("code") == NOT_NOW
         how = None if is_said or is_late else ENDED_BADLY.get(run["state"])
         if run["state"] != RUNNING:
             last = (run["run_id"], how) if how else None
@@ -78,15 +87,17 @@ def attempts(paths: Paths) -> Attempts:
     return Attempts(failed, last)
 
 
-def _says_something(entry: Mapping[str, Any]) -> bool:
+def _says_something(entry: Any) -> bool:
+    if not isinstance(entry, dict):
+        return False
     is_month = PERIOD_FORMAT.fullmatch(str(entry.get("period"))) is not None
-    return is_month and entry.get("state") in (FAILED, *SUCCEEDED)
+    return is_month and entry.get("state") in SPEAKING
 
 
 def _manifests(paths: Paths) -> list[dict[str, Any]]:
     """Manifests of this company's runs, and of runs that never learnt theirs; oldest first."""
     found = []
-    for path in (paths.root / "build" / RUNS).glob(f"*/{MANIFEST}"):
+    for path in (paths.build / RUNS).glob(f"*/{MANIFEST}"):
         try:
             run = store.read_json(path)
         except (store.CorruptDataError, store.MissingDataError, OSError):

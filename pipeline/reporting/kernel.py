@@ -25,6 +25,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from jupyter_client.kernelspec import KernelSpec, KernelSpecManager
 from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
@@ -189,6 +190,7 @@ def run(source: Path, target: Path, parameters: Mapping[str, Any], limits: Limit
                 _by_papermill(source, target, parameters, name, watch, Path(folder))
         finally:
             _end_group(watch)
+            _end_left_behind(str(notes))
         _take_notes(notes, watch)
     return watch
 
@@ -286,6 +288,15 @@ def _end_group(watch: Watch) -> None:
     if watch.process is not None and watch.process.pid != os.getpgrp():
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(watch.process.pid, signal.SIGKILL)
+
+
+def _end_left_behind(notes: str) -> None:
+    """End what left the kernel's group; it began in the kernel's environment, with these notes."""
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            is_of_kernel = process.environ().get(prelude.NOTES_VARIABLE) == notes
+            if is_of_kernel and process.pid != os.getpid():
+                process.kill()
 
 
 def peak_memory_mb() -> float:

@@ -9,8 +9,6 @@ can be trusted, so it is noted here, in the kernel, at the moment it happens.
 from __future__ import annotations
 
 import collections
-import contextlib
-import ctypes
 import json
 import logging
 import os
@@ -21,6 +19,8 @@ import warnings
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from pipeline.children import die_with_parent
+
 NOTES_VARIABLE = "LODESTAR_NOTES"
 """Names the file in which the kernel notes what happens."""
 READY, THREAD, WARNINGS, TOO_MUCH_OUTPUT = "ready", "thread", "warnings", "too_much_output"
@@ -29,8 +29,6 @@ MOST_CELL_OUTPUT, MOST_NOTEBOOK_OUTPUT = 5_000_000, 20_000_000
 MOST_THREADS_NOTED = 20
 KERNEL_FOLDER = "ipykernel_"
 """Part of the path under which ipykernel knows the source of a cell."""
-PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that a process gets when its parent dies."""
 NO_SHELL = "a chapter runs no shell command: its failure would not be seen (`!`, `!!`, `%sx`)"
 NO_EXIT = "a cell called exit or quit: the cells after it would not run"
 
@@ -58,18 +56,12 @@ class Notes:
 def load_ipython_extension(shell: Any) -> None:
     """Put the guard in place; called by IPython when the kernel starts."""
     notes = Notes(os.environ[NOTES_VARIABLE])
-    end_with_parent()
+    die_with_parent()
     note_threads(notes, shell)
     note_warnings(notes, shell)
     limit_output(notes, shell)
     refuse_exit_and_shell(shell)
     notes.add(READY)
-
-
-def end_with_parent() -> None:
-    """Let Linux kill this kernel when the process that started it dies; else it would write on."""
-    with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 
 
 def note_threads(notes: Notes, shell: Any) -> None:

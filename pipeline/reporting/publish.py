@@ -10,35 +10,26 @@ from __future__ import annotations
 import csv
 import datetime as dt
 import io
-import json
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 from pipeline.data import slice as slices
 from pipeline.data import store
-from pipeline.redaction import own_secrets
-from pipeline.reporting import execute, html, index, record, words
+from pipeline.reporting import gate, html, index, record, words
 from pipeline.reporting.record import FILE_NAME, HISTORY, Report
+from pipeline.reporting.verify import INDEX, hashes, page_name, verify
 from pipeline.settings import ANNEX, SLUG_FORMAT, SUMMARY, Paths, Period, Settings
 
 BRIDGE = "revenue.mrr_bridge"
 ACCOUNT_BRIDGE = "revenue.account_bridge"
 FIRST_PUBLISHED = "mrr_end_first_published"
 OTHER_COMPANIES = ".other"
-INDEX = "index.html"
 FOLDERS = ("tables", "figures")
 BUILDING = ".building"
 """Ends the name of a folder in which a report is being built."""
-LINKS = {"a": "href", "img": "src", "link": "href", "script": "src"}
-
-
-class UnsoundReportError(Exception):
-    """The report that was built is not fit to be published (exit code 70)."""
 
 
 @dataclass(frozen=True)
@@ -65,8 +56,8 @@ def publish(
         ChapterFailedError: a listed chapter did not pass the gate.
         UnsoundReportError: a file or link of the built report is not there.
     """
-    for name in execute.pages_of(period, settings):
-        execute.check(name, period, paths.chapter(name, period))
+    for name in gate.pages_of(period, settings):
+        gate.check(name, period, paths.chapter(name, period))
     make_room(settings.company, paths)
     place = paths.report(period)
     store.recover_folder(place)
@@ -95,7 +86,7 @@ def _standing(place: Path, company: str) -> Report | None:
     report = record.read(place / FILE_NAME)
     if report is None or report["company"] != company:
         return None
-    return report if report["provenance"]["files"] == _hashes(place) else None
+    return report if report["provenance"]["files"] == hashes(place) else None
 
 
 def is_intact(period: Period, paths: Paths) -> bool:
@@ -131,7 +122,7 @@ def _build(
     kept = [store.read_json(paths.headline(name, period)) for name in settings.question_chapters]
     report = record.compose(period, settings, paths, kept, now)
     earlier = record.publications(paths.report(period), settings.company)
-    for name in execute.pages_of(period, settings):
+    for name in gate.pages_of(period, settings):
         _copy_files(paths.chapter(name, period), folder)
     bridges = _fill_first_published(folder, period, paths)
     plan_sha256 = report["provenance"]["plan_sha256"]
@@ -140,13 +131,13 @@ def _build(
     is_final = slices.read(paths.snapshot(period)).is_final
     fingerprint = report["provenance"]["slice_sha256"]
     report["status"] = record.status_of(is_final, fingerprint, earlier)
-    report["provenance"]["files"] = _hashes(folder)
+    report["provenance"]["files"] = hashes(folder)
     report["revision"] = record.revision_of(report, earlier)
-    for name in execute.pages_of(period, settings):
+    for name in gate.pages_of(period, settings):
         page = _page(name, report, settings, paths)
-        notebook = paths.chapter(name, period) / execute.NOTEBOOK
+        notebook = paths.chapter(name, period) / gate.NOTEBOOK
         store.write_text(html.render_chapter(notebook, page), folder / page_name(name))
-    report["provenance"]["files"] = _hashes(folder)
+    report["provenance"]["files"] = hashes(folder)
     report = record.sealed(report)
     _write_history(folder / HISTORY, report, earlier)
     store.write_json(report, folder / FILE_NAME)
@@ -155,7 +146,7 @@ def _build(
 
 def _copy_files(chapter: Path, folder: Path) -> None:
     marker = store.read_json(chapter / record.END_MARKER)
-    for path in execute.declared_files(marker):
+    for path in gate.declared_files(marker):
         if path.parts[0] in FOLDERS:
             store.write_bytes((chapter / path).read_bytes(), folder / path)
 
@@ -193,11 +184,6 @@ def _write_history(folder: Path, report: Report, earlier: Sequence[Report]) -> N
 
 
 # Pages.
-
-
-def page_name(chapter: str) -> str:
-    """The file of a chapter's page; the summary is the front page."""
-    return INDEX if chapter == SUMMARY else f"{chapter}.html"
 
 
 def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.Page:
@@ -242,7 +228,7 @@ def _annex_link(period: Period, settings: Settings, paths: Paths) -> Iterator[tu
 
 def _downloads(marker: Mapping[str, Any]) -> list[str]:
     """The tables and figures of one chapter."""
-    return [path.as_posix() for path in execute.declared_files(marker) if path.parts[0] in FOLDERS]
+    return [path.as_posix() for path in gate.declared_files(marker) if path.parts[0] in FOLDERS]
 
 
 def title(chapter: str) -> str:
@@ -285,87 +271,6 @@ def _provenance_rows(report: Report) -> list[tuple[str, str]]:
     ]
     seed = [("Seed of the sample", str(facts["seed"]))] if facts["seed"] is not None else []
     return [*rows, *seed, ("Commit and time of the build", "in report.json, below provenance")]
-
-
-# Verifying.
-
-
-def _hashes(folder: Path) -> dict[str, str]:
-    """Hash of every file of a report but its record and history."""
-    files = {path.relative_to(folder): path for path in folder.rglob("*") if path.is_file()}
-    return {
-        name.as_posix(): store.sha256(path)
-        for name, path in sorted(files.items())
-        if name.parts[0] not in (FILE_NAME, HISTORY)
-    }
-
-
-def verify(folder: Path, report: Report) -> None:
-    """Refuse a report with a missing file, unreadable JSON or a link that leads nowhere."""
-    if record.read(folder / FILE_NAME) != json.loads(store.dump_json(report)):
-        raise UnsoundReportError(f"{FILE_NAME} does not read back as it was written.")
-    if _hashes(folder) != report["provenance"]["files"]:
-        raise UnsoundReportError("A file changed while the report was built.")
-    pages = [page_name(name) for name in report["chapters"]]
-    pages += [path.name for path in sorted(folder.glob("*.html")) if path.name not in pages]
-    _refuse_secrets(folder, report["period"])
-    absent = [name for name in pages if not (folder / name).is_file()]
-    broken = [problem for name in pages if name not in absent for problem in _broken(folder, name)]
-    if absent or broken:
-        raise UnsoundReportError(
-            f"The report of {report['period']} is not fit to be published: "
-            f"{len(absent)} pages missing, {len(broken)} links lead nowhere: "
-            f"{', '.join([*absent, *broken][:5])}. The last report stays."
-        )
-
-
-def _refuse_secrets(folder: Path, period: str) -> None:
-    """A report is read by many: nothing that only this machine may know stands in it."""
-    known = [(name, value.encode("utf-8")) for name, value in own_secrets()]
-    for path in sorted(folder.rglob("*")) if known else ():
-        content = path.read_bytes() if path.is_file() else b""
-        for name, value in known:
-            if value in content:
-                raise UnsoundReportError(
-                    f"The report of {period} is not fit to be published: "
-                    f"{path.relative_to(folder).as_posix()} holds what {name} holds. Find the cell "
-                    "that prints it, or choose a value that is no word. The last report stays."
-                )
-
-
-def _broken(folder: Path, page: str) -> Iterator[str]:
-    reader = _Links()
-    reader.feed((folder / page).read_text(encoding="utf-8"))
-    overview = (folder.parent / INDEX).resolve()
-    for link in reader.links:
-        target = urlsplit(link)
-        if target.scheme == "data":
-            continue
-        if target.scheme or target.netloc:
-            yield f"{page}: {link} leaves the report"
-            continue
-        file = (folder / unquote(target.path)).resolve() if target.path else folder / page
-        if file == overview:
-            continue
-        is_own = file == folder.resolve() / page
-        if not file.is_file() or (is_own and target.fragment not in {"", *reader.anchors}):
-            yield f"{page}: {link}"
-
-
-class _Links(HTMLParser):
-    """Where a page leads, and the anchors it has."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.links: list[str] = []
-        self.anchors: set[str] = set()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        for name, value in attrs:
-            if value and name == LINKS.get(tag):
-                self.links.append(value)
-            if value and name == "id":
-                self.anchors.add(value)
 
 
 # All reports.

@@ -22,7 +22,7 @@ from pipeline.data import store, targets
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.published import SCHEMA_VERSION
 from pipeline.reporting import plan, tables, words
-from pipeline.settings import PERIOD_FORMAT, Paths, Period, Settings
+from pipeline.settings import PERIOD_FORMAT, SAMPLE, Paths, Period, Settings
 
 FILE_NAME = "report.json"
 HEADLINE_FILE = "headline.json"
@@ -30,7 +30,6 @@ HEADLINE_FILE = "headline.json"
 END_MARKER = "complete.json"
 """The last file that a chapter writes; it names all others."""
 HISTORY = "history"
-SAMPLE = "sample"
 PROVISIONAL, FINAL, REVISED = "provisional", "final", "revised"
 BUILD_FIELDS = (
     "status",
@@ -92,7 +91,7 @@ def compose(
 
 
 def _quality(period: Period, settings: Settings, paths: Paths) -> Report:
-    rows = store.read_frame(paths.snapshot(period) / "quality.parquet")
+    rows = store.read_frame(paths.snapshot(period) / QUALITY)
     shown = tables.hide_small(rows, settings.min_cell)
     content = [
         {str(key): plain(value) for key, value in row.items()} for row in shown.to_dict("records")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline import settings as configuration
+from pipeline import states
 from pipeline.reporting import publish
 from pipeline.run import manifest
 from pipeline.run.build import Wanted
@@ -56,12 +57,14 @@ def preview(root: Path, first: str, last: str, *, mode: str = MISSING) -> Iterat
     months = _checked(first, last, mode)
     settings = configuration.load(root)
     paths = Paths(root, settings.company)
-    _, not_due = (
-        due_and_not(months, extract_date(paths), settings) if is_extract_known(paths) else ([], {})
-    )
+    not_due: dict[str, str] = {}
+    build = "build, if the data reach it"
+    if is_extract_known(paths):
+        _, not_due = due_and_not(months, extract_date(paths), settings)
+        build = "build"
     yield f"period   {'now':<40}  this run"
     for name, now, is_chosen in rows(months, mode, paths):
-        would = "skip: not due" if name in not_due else "build" if is_chosen else "leave"
+        would = "skip: not due" if name in not_due else build if is_chosen else "leave"
         yield f"{name}  {now:<40}  {would}"
 
 
@@ -85,7 +88,7 @@ def last_failures(paths: Paths) -> dict[str, dict[str, Any]]:
     for run in manifest.read_all(paths):
         for row in run["periods"]:
             found.pop(row["period"], None)
-            if row["state"] == manifest.FAILED:
+            if row["state"] == states.FAILED:
                 error = row["error"] or {"class": "unknown", "message": ""}
                 found[row["period"]] = error | {"run_id": run["run_id"]}
     return found

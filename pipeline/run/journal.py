@@ -16,6 +16,7 @@ from typing import Any
 
 from pipeline.redaction import redacted
 from pipeline.settings import Paths
+from pipeline.states import RUNS
 
 LOG_NAME = "log.jsonl"
 INFO, WARNING, ERROR = "info", "warning", "error"
@@ -57,4 +58,4 @@ class Journal:
 
 def of_run(run_id: str, paths: Paths) -> Journal:
     """The log of a run below this root."""
-    return Journal(paths.build / "runs" / run_id / LOG_NAME, run_id)
+    return Journal(paths.build / RUNS / run_id / LOG_NAME, run_id)

@@ -12,6 +12,8 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pipeline import states
+from pipeline.exits import NOT_NOW
 from pipeline.reporting import publish, record
 from pipeline.run import manifest
 from pipeline.run.journal import Journal
@@ -21,9 +23,7 @@ from pipeline.settings import Paths, Period, Settings
 NEAR_LIMIT = 0.8
 """Share of the quarantine's limit from which a table is near it."""
 FRAGILE = "fragile"
-NOT_NOW = 75
-"""Exit code of a run for which it was too early: the data are late, nothing failed."""
-BAD = (manifest.FAILED, manifest.INTERRUPTED)
+BAD = (states.FAILED, states.INTERRUPTED)
 
 Run = Mapping[str, Any]
 
@@ -54,14 +54,14 @@ def _message(kind: str, what: str, run: Run, sentences: Sequence[str]) -> Messag
 
 
 def _failed(run: Run, code: int) -> Iterator[Message]:
-    if run["state"] != manifest.FAILED or code == NOT_NOW:
+    if run["state"] != states.FAILED or code == NOT_NOW:
         return
     error = run.get("error") or {}
     sentences = [f"The run failed: {error.get('class') or 'no class'}, exit code {code}."]
     sentences += [
         f"{row['period']}: not published ({(row.get('error') or {}).get('class') or 'failed'})."
         for row in run["periods"]
-        if row["state"] == manifest.FAILED
+        if row["state"] == states.FAILED
     ]
     yield _message("failed", "the run failed", run, sentences)
 
@@ -70,7 +70,7 @@ def _published(run: Run) -> list[str]:
     return [
         f"{row['period']}: published, {row['status']}, revision {row['revision']}."
         for row in run["periods"]
-        if row["state"] == manifest.PUBLISHED
+        if row["state"] == states.PUBLISHED
     ]
 
 
@@ -79,11 +79,11 @@ def _recovered(run: Run, earlier: Sequence[Run]) -> Iterator[Message]:
     good = {
         row["period"]
         for row in run["periods"]
-        if row["state"] in (manifest.PUBLISHED, manifest.IN_FORCE)
+        if row["state"] in (states.PUBLISHED, states.IN_FORCE)
     }
     back = sorted(good & _still_failed(earlier))
     sentences = [f"{name}: recovered, its last run had failed." for name in back]
-    if run["state"] in manifest.GOOD and (how := _ended_badly_before(earlier)):
+    if run["state"] in states.GOOD and (how := _ended_badly_before(earlier)):
         sentences.append(f"The run succeeded; the one before ended as {how}.")
     if sentences:
         yield _message("recovered", "recovered", run, sentences)
@@ -91,10 +91,10 @@ def _recovered(run: Run, earlier: Sequence[Run]) -> Iterator[Message]:
 
 def _ended_badly_before(earlier: Sequence[Run]) -> str | None:
     """How the run before ended, when it failed as a whole and not for some of its periods."""
-    ended = [run for run in earlier if run["state"] in (*manifest.GOOD, *BAD) and not _is_late(run)]
+    ended = [run for run in earlier if run["state"] in (*states.GOOD, *BAD) and not _is_late(run)]
     if not ended or ended[-1]["state"] not in BAD:
         return None
-    is_partly = any(row["state"] == manifest.FAILED for row in ended[-1]["periods"])
+    is_partly = any(row["state"] == states.FAILED for row in ended[-1]["periods"])
     return None if is_partly else str(ended[-1]["state"])
 
 
@@ -104,12 +104,12 @@ def _is_late(run: Run) -> bool:
 
 def _still_failed(earlier: Sequence[Run]) -> set[str]:
     """Periods whose newest attempt failed."""
-    states: dict[str, str] = {}
+    newest: dict[str, str] = {}
     for run in earlier:
         for row in run["periods"]:
-            if row["state"] != manifest.SKIPPED:
-                states[row["period"]] = row["state"]
-    return {name for name, state in states.items() if state == manifest.FAILED}
+            if row["state"] != states.SKIPPED:
+                newest[row["period"]] = row["state"]
+    return {name for name, state in newest.items() if state == states.FAILED}
 
 
 def _late(run: Run) -> Iterator[Message]:
@@ -142,7 +142,7 @@ def notes_on(report: Mapping[str, Any], settings: Settings) -> list[str]:
 
 def _warned(run: Run) -> Iterator[str]:
     """Chapters of published periods whose libraries warned of this month's numbers."""
-    published = {row["period"] for row in run["periods"] if row["state"] == manifest.PUBLISHED}
+    published = {row["period"] for row in run["periods"] if row["state"] == states.PUBLISHED}
     for task in run["tasks"]:
         kinds = {each["category"] for each in task["warnings"] if not each["is_allowed"]}
         if kinds and task["stage"].rpartition("@")[2] in published:
@@ -206,6 +206,6 @@ def _of(environment: Mapping[str, str] | None) -> Mapping[str, str]:
 
 
 def _all_notes(run: Run, paths: Paths, settings: Settings) -> list[str]:
-    names = {row["period"] for row in run["periods"] if row["state"] == manifest.PUBLISHED}
+    names = {row["period"] for row in run["periods"] if row["state"] == states.PUBLISHED}
     found = [record.read(paths.report(Period(name)) / publish.FILE_NAME) for name in sorted(names)]
     return [note for report in found if report for note in notes_on(report, settings)]

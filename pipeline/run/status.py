@@ -9,23 +9,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from pipeline import lock
+from pipeline import lock, states
 from pipeline.data.slice import NotDueError
-from pipeline.flow import SUMMARY, Flow, chapter_tasks
+from pipeline.flow import Flow, chapter_tasks
 from pipeline.reporting import publish
 from pipeline.run import manifest
 from pipeline.run.backfill import last_failures
-from pipeline.run.build import BASE_STAGES, SAMPLE, SAMPLE_STAGE, SNAPSHOT, Wanted
+from pipeline.run.build import SNAPSHOT, Wanted, base_stages, is_report_stale
 from pipeline.run.periods import due_and_not, extract_date, is_extract_known, newly_due
-from pipeline.settings import Paths, Period, Settings
+from pipeline.settings import SUMMARY, Paths, Period, Settings
 
 STATES = {
-    manifest.RUNNING: "is under way",
-    manifest.DONE: "went well",
-    manifest.NOTHING_TO_DO: "found nothing to do",
-    manifest.FAILED: "FAILED",
-    manifest.CANCELLED: "was stopped",
-    manifest.INTERRUPTED: "was interrupted: killed, or the machine stopped",
+    states.RUNNING: "is under way",
+    states.DONE: "went well",
+    states.NOTHING_TO_DO: "found nothing to do",
+    states.FAILED: "FAILED",
+    states.CANCELLED: "was cancelled",
+    states.INTERRUPTED: "was interrupted: killed, or the machine stopped",
 }
 
 
@@ -45,7 +45,8 @@ def status_lines(settings: Settings, paths: Paths) -> Iterator[str]:
             said += "; altered or incomplete: the next run builds it anew"
         yield f"{name}  {said}"
         if failure := failures.get(name):
-            yield f"         not updated: {_error_words(failure)}, see {_log_of(failure)}"
+            yield f"         not updated: {_error_words(failure)}"
+            yield f"         log: {_log_of(failure)}"
     for name in newly_due(settings.periods, extract) if extract else []:
         yield f"{name}  due, not in periods yet: the next run adds it"
 
@@ -64,7 +65,7 @@ def _run_lines(paths: Paths) -> Iterator[str]:
     yield f"Last run {last['run_id']} {STATES[last['state']]}."
     if last["error"]:
         yield f"  {_error_words(last['error'])}"
-    good = [run for run in runs if run["state"] in manifest.GOOD]
+    good = [run for run in runs if run["state"] in states.GOOD]
     if good and good[-1] is not last:
         yield f"Last good run: {good[-1]['run_id']}."
     if (held := lock.last_holder(paths.root)) and held[0].is_alive():
@@ -72,10 +73,11 @@ def _run_lines(paths: Paths) -> Iterator[str]:
 
 
 def _error_words(error: Mapping[str, Any]) -> str:
-    where = ", ".join(
-        f"{word} {error[word]}" for word in ("notebook", "cell") if error.get(word) is not None
-    )
-    return f"{error['class']}{f' in {where}' if where else ''}: {error['message']}"
+    """Class and message of an error, and its place where the message does not name it."""
+    places = [f"{word} {error[word]}" for word in ("notebook", "cell") if error.get(word)]
+    is_named = str(error.get("notebook")) in error["message"]
+    where = f" in {', '.join(places)}" if places and not is_named else ""
+    return f"{error['class']}{where}: {error['message']}"
 
 
 def _log_of(error: Mapping[str, Any]) -> str:
@@ -92,8 +94,8 @@ def preview_lines(settings: Settings, paths: Paths, wanted: Wanted) -> Iterator[
         NotDueError: the data do not reach the period asked for.
     """
     stale = Flow(paths.root).stale()
-    base = {*BASE_STAGES, SNAPSHOT} | ({SAMPLE_STAGE} if settings.company == SAMPLE else set())
-    if first := sorted(stale & base):
+    stages = [*base_stages(settings.company), SNAPSHOT]
+    if first := [stage for stage in stages if stage in stale]:
         yield f"Stages out of date: {', '.join(first)}. More may follow from what they find."
     if not is_extract_known(paths):
         yield "How far the data reach is not known before the first run."
@@ -111,14 +113,13 @@ def preview_lines(settings: Settings, paths: Paths, wanted: Wanted) -> Iterator[
 
 def _would(name: str, stale: set[str], paths: Paths, wanted: Wanted) -> str:
     """What a run would do with one period that is due."""
-    period = Period(name)
-    if not wanted.force and publish.is_settled(period, paths):
+    if not wanted.force and publish.is_settled(Period(name), paths):
         return "leave: final, and its facts did not change"
     chapters = [task.chapter for task in chapter_tasks(stale, [name])]
     chapters += [SUMMARY] if f"{SUMMARY}@{name}" in stale else []
     if wanted.chapters is not None:
         chapters = [chapter for chapter in chapters if chapter in wanted.chapters]
         return f"run {', '.join(chapters)}" if chapters else "nothing to do"
-    is_due = wanted.force or f"report@{name}" in stale or not publish.is_intact(period, paths)
+    is_due = wanted.force or is_report_stale(name, stale, paths)
     steps = [*chapters, *(["report"] if is_due or chapters else [])]
     return f"build {', '.join(steps)}" if steps else "nothing to do"

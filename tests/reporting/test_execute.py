@@ -13,9 +13,9 @@ from jupyter_client.kernelspec import KernelSpecManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from pipeline import settings as configuration
+from pipeline.children import FAILURE_VARIABLE
 from pipeline.data import store
-from pipeline.reporting import execute, kernel, prelude
-from pipeline.reporting.facts import FAILURE_VARIABLE
+from pipeline.reporting import execute, gate, kernel, prelude
 from pipeline.reporting.gate import ChapterFailedError
 from pipeline.reporting.kernel import MissingKernelError
 from pipeline.settings import ParameterError, Paths, Period, Settings
@@ -117,14 +117,14 @@ def test_a_month_without_an_annex_leaves_a_note_and_no_headline(
         "chapter": "annex", "period": "2026-10", "is_listed": False,
     }  # fmt: skip
     assert not paths.headline("annex", OCTOBER).exists()
-    assert execute.pages_of(OCTOBER, settings)[-1] != "annex"
+    assert gate.pages_of(OCTOBER, settings)[-1] != "annex"
 
 
 def test_a_month_with_an_annex_runs_its_notebook(paths: Paths) -> None:
     monthly = configuration.parse(
         {"company": "acme", "company_name": "Acme", "periods": [], "annex": "monthly"}
     )
-    assert execute.pages_of(OCTOBER, monthly)[-1] == "annex"
+    assert gate.pages_of(OCTOBER, monthly)[-1] == "annex"
     with pytest.raises(store.MissingDataError, match="99_annex"):
         execute.run_chapter("annex", OCTOBER, monthly, paths)
 
@@ -276,6 +276,17 @@ def test_what_a_kernel_started_does_not_outlive_it(paths: Paths, settings: Setti
     assert ends(int((paths.root / "child").read_text()))
 
 
+def test_a_process_that_left_the_group_of_its_kernel_ends_with_it(
+    paths: Paths, settings: Settings
+) -> None:
+    leave = "import os, time\nif os.fork() == 0:\n    os.setsid()\n    if os.fork() == 0:\n"
+    leave += "        open('pid', 'w').write(str(os.getpid())); os.rename('pid', 'left')\n"
+    leave += "        time.sleep(60)\n    os._exit(0)\n"
+    leave += "while not os.path.exists('left'): time.sleep(0.05)"
+    run_summary(paths, settings, leave, CLOSE)
+    assert ends(int((paths.root / "left").read_text()))
+
+
 def test_a_kernel_ends_with_the_process_that_started_it(paths: Paths) -> None:
     cell = "import os, time; open('pid', 'w').write(str(os.getpid()))\nos.rename('pid', 'kernel')\n"
     nbformat.write(notebook_of(cell + "sum(range(10**13))"), paths.notebook("summary"))
@@ -363,7 +374,7 @@ def test_a_run_leaves_its_facts_beside_its_failure(
 ) -> None:
     monkeypatch.setenv(FAILURE_VARIABLE, str(paths.build / "log" / "summary.failure.json"))
     run_summary(paths, settings, WARN, CLOSE)
-    left = store.read_json(paths.build / "log" / "summary.failure.facts.json")
+    left = store.read_json(paths.build / "log" / "summary.facts.json")
     assert left["error"] is None
     assert left["warnings"] == [
         {"category": "ConvergenceWarning", "count": 3, "is_allowed": False},
@@ -380,7 +391,7 @@ def test_the_facts_of_a_failure_name_class_cell_and_first_line(
     monkeypatch.setenv(FAILURE_VARIABLE, str(paths.build / "log" / "summary.failure.json"))
     with pytest.raises(ChapterFailedError):
         run_summary(paths, settings, "raise ValueError('bad\\nworse')", CLOSE)
-    error = store.read_json(paths.build / "log" / "summary.failure.facts.json")["error"]
+    error = store.read_json(paths.build / "log" / "summary.facts.json")["error"]
     assert (error["class"], error["notebook"], error["cell"]) == (
         "cell_error", "00_summary.ipynb", "cell-0",
     )  # fmt: skip

@@ -22,7 +22,7 @@ from pipeline.data import store
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.published import HEADLINES, TABLES
 from pipeline.reporting import html, publish, record
-from pipeline.reporting.publish import UnsoundReportError
+from pipeline.reporting.verify import UnsoundReportError
 from pipeline.settings import Paths, Period, Settings
 
 AUGUST, SEPTEMBER, OCTOBER = Period("2026-08"), Period("2026-09"), Period("2026-10")
@@ -286,7 +286,7 @@ def test_a_chapter_without_end_marker_publishes_nothing_and_the_last_report_stay
     before = october.bytes()
     october.chapter("revenue", {"2026-10": 5.0})
     (october.paths.chapter("revenue", OCTOBER) / "complete.json").unlink()
-    with pytest.raises(publish.execute.ChapterFailedError, match="end marker"):
+    with pytest.raises(publish.gate.ChapterFailedError, match="end marker"):
         october.publish()
     assert october.bytes() == before
 
@@ -538,7 +538,7 @@ def test_a_quarter_ends_with_an_annex_and_later_months_lead_to_it(tmp_path: Path
 def test_a_quarter_without_its_annex_is_not_published(tmp_path: Path) -> None:
     month = Month(tmp_path, SEPTEMBER, settings_of(annex="quarterly"))
     (month.paths.chapter("annex", SEPTEMBER) / "complete.json").unlink()
-    with pytest.raises(publish.execute.ChapterFailedError, match="annex"):
+    with pytest.raises(publish.gate.ChapterFailedError, match="annex"):
         month.publish()
     assert not month.place.exists()
 

@@ -10,7 +10,6 @@ import contextlib
 import dataclasses
 import io
 import os
-import shutil
 import signal
 import sys
 import traceback
@@ -25,8 +24,8 @@ from pipeline import children, lock
 from pipeline import settings as configuration
 from pipeline.exits import (
     BAD_PARAMETER,
+    CANCELLED,
     DONE,
-    INTERRUPTED,
     error_class_of,
     exit_code_of,
     is_foreseen,
@@ -35,7 +34,8 @@ from pipeline.redaction import redacted
 from pipeline.settings import ANNEX, CHAPTERS, ParameterError, Paths, Period, Settings
 
 STAGES = ("simulate", "ingest", "usage", "snapshot")
-EXAMPLES = 5
+ENDING = (signal.SIGTERM, signal.SIGHUP)
+"""Signals that end a command as Ctrl-C does."""
 
 app = typer.Typer(
     name="lodestar",
@@ -102,8 +102,10 @@ def run(
 def _preview(period: str | None, force: bool, chapters: list[str] | None) -> None:
     from pipeline.run import Wanted
     from pipeline.run import status as standing
+    from pipeline.run.runner import check_chapters
 
     settings, paths = PLACE.load()
+    check_chapters(chapters, settings)
     periods = (period,) if period else None
     wanted = Wanted(periods, force, tuple(chapters) if chapters else None)
     for line in standing.preview_lines(settings, paths, wanted):
@@ -186,14 +188,11 @@ def prune(
 @app.command()
 def check() -> None:
     """Look at the raw data only: read, sort and count them; change nothing."""
+    from pipeline.run import check as checking
+
     settings, paths = PLACE.load()
-    aside = paths.build / "check"
-    shutil.rmtree(aside, ignore_errors=True)
-    try:
-        for line in _check_lines(settings, paths, aside):
-            typer.echo(line)
-    finally:
-        shutil.rmtree(aside, ignore_errors=True)
+    for line in checking.lines(settings, paths):
+        typer.echo(line)
 
 
 @app.command()
@@ -244,7 +243,7 @@ def _run_stage(name: str, settings: Settings, paths: Paths) -> None:
     if name == "simulate":
         from pipeline.stages.simulate import simulate
 
-        simulate(settings.simulate, Paths(paths.root, "sample").raw, settings.currency)
+        simulate(settings.simulate, Paths(paths.root, configuration.SAMPLE).raw, settings.currency)
         return
     import importlib
 
@@ -282,42 +281,6 @@ def report(period: Annotated[str, typer.Argument(help="YYYY-MM")]) -> None:
     typer.echo(f"{month}: {result.status}, revision {result.revision}")
 
 
-def _check_lines(settings: Settings, paths: Paths, aside: Path) -> list[str]:
-    """What `ingest` would read and set aside; its own files go to a folder that is removed."""
-    from pipeline.data import store
-    from pipeline.stages import ingest
-
-    copy = ElsewherePaths(paths.root, paths.company, aside)
-    ingest.run(settings, copy)
-    extract = store.read_json(copy.ingest / "extract.json")
-    lines = [f"The data of {settings.company_name} reach to {extract['extract_date']}."]
-    for table, count in extract["rows"].items():
-        listing = copy.quarantine / f"{table}.csv"
-        bad = store.read_published_rows(listing) if listing.is_file() else []
-        lines.append(f"{table}: {count:,} rows, {len(bad):,} to quarantine")
-        for row in bad[:EXAMPLES]:
-            where = f"{row['file']} line {row['line']}, {row['column']}"
-            lines.append(f"  {where}: {row['rule']}: {row['value']}")
-        if len(bad) > EXAMPLES:
-            lines.append(f"  and {len(bad) - EXAMPLES:,} more")
-    return lines
-
-
-@dataclasses.dataclass(frozen=True)
-class ElsewherePaths(Paths):
-    """Raw data where they are; whatever is made goes to another folder."""
-
-    elsewhere: Path
-
-    @property
-    def processed(self) -> Path:
-        return self.elsewhere / "processed"
-
-    @property
-    def quarantine(self) -> Path:
-        return self.elsewhere / "quarantine"
-
-
 # How a command ends.
 
 
@@ -326,7 +289,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a name in another alphabet must not end a run
             stream.reconfigure(errors="backslashreplace")
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in ENDING:
         if signal.getsignal(number) is not signal.SIG_IGN:  # as nohup has it
             signal.signal(number, _terminated)
     sys.exit(_ended(lambda: app(args=arguments, prog_name="lodestar", standalone_mode=False)))
@@ -339,14 +302,14 @@ def _ended(command: Callable[[], object]) -> int:
     except typer.Exit as end:
         code = end.exit_code
     except (KeyboardInterrupt, typer.Abort):
-        code = INTERRUPTED
+        code = CANCELLED
     except Exception as error:
         if hasattr(error, "format_message"):  # typer's own: a wrong command, option or value
             typer.echo(f"lodestar: {error.format_message()} See lodestar --help.", err=True)
             return BAD_PARAMETER
         return _failed(error)
-    if code == INTERRUPTED:
-        typer.echo("lodestar: interrupted; the last reports stay", err=True)
+    if code == CANCELLED:
+        typer.echo("lodestar: cancelled; the last reports stay", err=True)
     return code
 
 
@@ -359,7 +322,7 @@ def _failed(error: Exception) -> int:
     typer.echo(f"lodestar: {message}", err=True)
     if not is_foreseen(error) and (kept := _keep_traceback(error)):
         typer.echo(f"lodestar: the traceback is in {kept}", err=True)
-    if path := os.environ.get(lock.FAILURE_VARIABLE):
+    if path := os.environ.get(children.FAILURE_VARIABLE):
         from pipeline import flow
 
         where = {name: getattr(error, name, None) for name in ("notebook", "cell")}
@@ -381,8 +344,9 @@ def _keep_traceback(error: Exception) -> Path | None:
 
 
 def _terminated(number: int, frame: FrameType | None) -> None:
-    """Stop as after Ctrl-C; a second signal must not break off the tidying up."""
-    signal.signal(number, signal.SIG_IGN)
+    """Stop as after Ctrl-C; no further signal may break off the tidying up."""
+    for each in (signal.SIGINT, *ENDING):
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 

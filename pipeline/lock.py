@@ -21,8 +21,6 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-FAILURE_VARIABLE = "LODESTAR_FAILURE"
-"""Names the file in which a child of a run leaves its exit code and message."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 START_FIELD = 22
 """Start time in /proc/<pid>/stat, in clock ticks since boot; proc(5)."""
@@ -116,15 +114,17 @@ def locked(root: Path) -> Iterator[int]:
         holder = asdict(Process.of(os.getpid())) | {"started_at": now.isoformat()}
         os.ftruncate(handle, 0)
         os.pwrite(handle, json.dumps(holder, sort_keys=True).encode(), 0)
-        yield handle
-        os.ftruncate(handle, 0)
+        try:
+            yield handle
+        finally:
+            os.ftruncate(handle, 0)
     finally:
         os.close(handle)
 
 
 def last_holder(root: Path) -> tuple[Process, str] | None:
     """The process that the lock's text names, and since when; None when it names nobody."""
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError, AttributeError):
         said = json.loads(lock_file(root).read_text(encoding="utf-8"))
         since = said.pop("started_at")
         return Process(**said), since

@@ -16,16 +16,32 @@ LAID_OUT = (
     "dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock", "notebooks", "pipeline",
 )  # fmt: skip
 """What a root without its own flow gets from the project."""
+FLOW = "dvc.yaml"
+"""Copied last: by it a root counts as laid out, and a lay-out that was killed begins again."""
 MARKER = "laid-out.json"
 
 
 def lay_out(root: Path, project: Path) -> None:
     """Give a root that has no flow of its own what the flow needs, and keep it up to date."""
     marker = root / "build" / MARKER
-    if root == project or ((root / "dvc.yaml").is_file() and not marker.is_file()):
+    if root == project or ((root / FLOW).is_file() and not marker.is_file()):
         return
-    before = store.read_json(marker).get("files", {}) if marker.is_file() else {}
+    before = _laid_out(marker)
     store.write_json({"files": _copied(project, root, before)}, marker)
+
+
+def _laid_out(marker: Path) -> dict[str, str]:
+    """What earlier lay-outs wrote; DataError when nobody can tell any more."""
+    if not marker.is_file():
+        return {}
+    try:
+        return dict(store.read_json(marker)["files"])
+    except (store.CorruptDataError, KeyError, TypeError, ValueError):
+        raise store.CorruptDataError(
+            f"build/{MARKER} is damaged: it told which files of this folder Lodestar laid out and "
+            f"may replace. Remove it with {', '.join(LAID_OUT)}, but keep what you changed there "
+            "yourself; the next run lays them out anew."
+        ) from None
 
 
 def _copied(project: Path, root: Path, before: dict[str, str]) -> dict[str, str]:
@@ -38,7 +54,7 @@ def _copied(project: Path, root: Path, before: dict[str, str]) -> dict[str, str]
         if _stands_as(root / name, before[name]):
             (root / name).unlink()
     written = {}
-    for name, path in sorted(wanted.items()):
+    for name, path in sorted(wanted.items(), key=lambda item: (item[0] == FLOW, item[0])):
         place = root / name
         if not place.is_file() or (name in before and _stands_as(place, before[name])):
             store.write_bytes(path.read_bytes(), place)

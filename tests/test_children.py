@@ -142,6 +142,21 @@ def test_a_failed_chapter_brings_its_kind_place_and_facts(root: Path) -> None:
     assert (ended.peak_memory_mb, ended.attempts) == (12.5, 1)
 
 
+@pytest.mark.parametrize("cut", [0, 20, 56])
+def test_a_lock_that_is_cut_off_is_told_from_a_failed_stage(root: Path, cut: int) -> None:
+    text = "schema: '2.0'\nstages:\n  bad:\n    cmd: one\n    deps:\n    - path: pipeline\n"
+    flow = Flow(root)
+    (root / "dvc.lock").write_text(text)
+    flow.stale()
+    assert (root / "build" / "dvc.lock.whole").read_text() == text
+    (root / "dvc.lock").write_text(text[:cut])
+    with pytest.raises(StageFailedError, match=r"git checkout dvc\.lock") as caught:
+        flow.stale()
+    assert caught.value.code == 78
+    assert flow.stale_by_kept_lock() is not None
+    assert (root / "dvc.lock").read_text() == text
+
+
 def test_a_failed_stage_keeps_its_code_and_kind_behind_dvc(root: Path) -> None:
     with pytest.raises(StageFailedError, match="2 rows cannot be used") as caught:
         Flow(root).reproduce(["bad"], lambda _: None)

@@ -26,6 +26,7 @@ def test_a_second_run_is_refused_at_once_and_names_process_host_and_start(tmp_pa
 def test_the_lock_is_free_after_a_run_that_failed(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError), locked(tmp_path):
         raise RuntimeError
+    assert lock.last_holder(tmp_path) is None  # it was not killed
     with locked(tmp_path) as handle:
         assert handle > 0
 
@@ -33,6 +34,13 @@ def test_the_lock_is_free_after_a_run_that_failed(tmp_path: Path) -> None:
 def test_a_run_that_ended_well_names_nobody(tmp_path: Path) -> None:
     with locked(tmp_path):
         assert lock.last_holder(tmp_path)[0] == Process.of(os.getpid())
+    assert lock.last_holder(tmp_path) is None
+
+
+@pytest.mark.parametrize("text", ["null", "[]", "{}", "7", '{"pid"', "\0\0"])
+def test_a_lock_whose_text_is_damaged_names_nobody(tmp_path: Path, text: str) -> None:
+    lock.lock_file(tmp_path).parent.mkdir()
+    lock.lock_file(tmp_path).write_text(text)
     assert lock.last_holder(tmp_path) is None
 
 

@@ -19,7 +19,7 @@ from pipeline import run as runner
 from pipeline import settings as configuration
 from pipeline.data import store
 from pipeline.data.slice import NotDueError
-from pipeline.flow import Ended, Flow, Task
+from pipeline.flow import Ended, Flow, StageFailedError, Task
 from pipeline.reporting import publish
 from pipeline.run import FailedPeriodsError, Progress, Run, manifest
 from pipeline.run.build import Wanted
@@ -198,6 +198,33 @@ def test_nothing_out_of_date_means_nothing_is_run(root: Path, published: list[st
     assert (root / "params.yaml").read_text(encoding="utf-8") == SHIPPED
 
 
+def test_a_run_for_no_month_says_the_headline_of_the_newest(
+    root: Path, published: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    standing = [REPORT | {"period": "2026-08"}]
+    monkeypatch.setattr(publish, "all_reports", lambda _: standing)
+    said: list[str] = []
+    progress = Progress()
+    progress.say = said.append
+    settings = configuration.load(root)
+    record = manifest.begin(Paths(root, settings.company), ["lodestar", "backfill"])
+    Run(PlayedFlow(root, []), settings, progress, 1, record).build(Wanted(()))
+    assert "August 2026 (final)" in said[-1]
+
+
+def test_nobody_who_reads_what_a_run_says_costs_no_run() -> None:
+    for error in (BrokenPipeError(), OSError(28, "No space left on device")):
+
+        class Gone(io.StringIO):
+            def write(self, _: str, why: OSError = error) -> int:
+                raise why
+
+        progress = Progress(Console(file=Gone()))
+        progress.say("one")
+        progress.done("two")
+        assert progress.console.quiet
+
+
 def test_chapters_come_before_their_summary_and_reports_last(
     root: Path, published: list[str]
 ) -> None:
@@ -218,7 +245,7 @@ def test_a_failed_chapter_costs_its_own_period_only(root: Path, published: list[
     ]
     flow = PlayedFlow(root, stale, failing=["survival@2026-09"])
     with pytest.raises(
-        FailedPeriodsError, match=r"1 of 4 periods .*2026-09.*cell 'answer'"
+        FailedPeriodsError, match=r"1 of 4 months not published: 2026-09.*cell 'answer'"
     ) as caught:
         build(flow)
     assert caught.value.code == 70
@@ -347,6 +374,44 @@ def test_a_failed_stage_keeps_its_own_exit_code_behind_dvc(tmp_path: Path) -> No
     assert (unknown.code, str(unknown)) == (70, "dvc repro failed: ERROR: no such stage")
 
 
+def test_a_lock_that_a_killed_dvc_left_cut_off_comes_back_from_its_copy(
+    root: Path, published: list[str]
+) -> None:
+    class Cut(PlayedFlow):
+        def stale(self) -> set[str]:
+            if (root / "dvc.lock").read_text() != "whole":
+                raise StageFailedError("dvc.lock is cut off", 78, flows.BAD_LOCK)
+            return super().stale()
+
+    flow = Cut(root, [])
+    (root / "dvc.lock").write_text("")
+    with pytest.raises(StageFailedError, match="cut off"):
+        build(flow)
+    assert (root / "dvc.lock").read_text() == ""
+    store.write_text("cut as well", root / "build" / flows.KEPT_LOCK)
+    with pytest.raises(StageFailedError, match="cut off"):
+        build(flow)
+    assert (root / "dvc.lock").read_text() == ""
+    store.write_text("whole", root / "build" / flows.KEPT_LOCK)
+    assert "dvc.lock was cut off" in build(flow)
+    assert (root / "dvc.lock").read_text() == "whole"
+
+
+def test_a_stage_that_all_months_share_and_that_failed_marks_those_not_settled(
+    root: Path, published: list[str], settled: set[str]
+) -> None:
+    class Bad(PlayedFlow):
+        def reproduce(self, stages: Sequence[str], on_stage: object) -> None:
+            raise StageFailedError("accounts.csv line 3", 65, "data")
+
+    settled |= {name for name in configuration.load(root).periods if name < "2026-10"}
+    flow = Bad(root, ["ingest"])
+    with pytest.raises(StageFailedError):
+        build(flow)
+    (row,) = flow.record_of_run.content["periods"]
+    assert (row["period"], row["state"], row["error"]["class"]) == ("2026-10", "failed", "data")
+
+
 def test_a_flow_without_stages_is_a_configuration_error(tmp_path: Path) -> None:
     (tmp_path / "dvc.yaml").write_text("stages: {}\n")
     with pytest.raises(ConfigurationError, match="names no stage"):
@@ -356,6 +421,16 @@ def test_a_flow_without_stages_is_a_configuration_error(tmp_path: Path) -> None:
 def test_a_root_with_a_flow_of_its_own_is_left_as_it_is(root: Path) -> None:
     roots.lay_out(root, ROOT)
     assert not (root / "pipeline").exists()
+
+
+@pytest.mark.parametrize("words", ["", "[]", '{"files": 1}'], ids=["empty", "list", "number"])
+def test_a_root_that_forgot_what_was_laid_out_is_told_how_to_mend_it(
+    tmp_path: Path, words: str
+) -> None:
+    store.write_text("stages: {}\n", tmp_path / "dvc.yaml")
+    store.write_text(words, tmp_path / "build" / "laid-out.json")
+    with pytest.raises(store.CorruptDataError, match=r"laid-out.json is damaged.*lays them out"):
+        roots.lay_out(tmp_path, ROOT)
 
 
 def test_a_root_that_was_laid_out_follows_the_project(tmp_path: Path) -> None:
@@ -371,6 +446,28 @@ def test_a_root_that_was_laid_out_follows_the_project(tmp_path: Path) -> None:
     roots.lay_out(root, project)
     assert (root / "pipeline" / "run.py").read_text() == "2"
     assert list((root / "notebooks").iterdir()) == []
+
+
+def test_a_lay_out_that_was_killed_half_way_begins_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, root = tmp_path / "project", tmp_path / "root"
+    for name in ("dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock", "pipeline/run.py"):
+        store.write_text(name, project / name)
+    with monkeypatch.context() as patch:
+        left, write = iter(range(4)), store.write_bytes
+
+        def killed(content: bytes, path: Path) -> None:
+            if next(left, None) is None:
+                raise KeyboardInterrupt
+            write(content, path)
+
+        patch.setattr(store, "write_bytes", killed)
+        with pytest.raises(KeyboardInterrupt):
+            roots.lay_out(root, project)
+    roots.lay_out(root, project)
+    assert (root / "requirements.lock").is_file()
+    assert (root / "pipeline" / "run.py").is_file()
 
 
 def test_what_a_person_wrote_in_a_laid_out_root_stays(tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pipeline import states
 from pipeline.data.slice import NotDueError
-from pipeline.exits import FAILED
-from pipeline.flow import Ended, Flow, StageFailedError, Task, chapter_tasks
+from pipeline.exits import FAILED, NOT_NOW
+from pipeline.flow import BAD_LOCK, Ended, Flow, StageFailedError, Task, chapter_tasks
 from pipeline.reporting import publish, words
 from pipeline.reporting.gate import ChapterFailedError
-from pipeline.run import manifest
+from pipeline.reporting.verify import UnsoundReportError
 from pipeline.run.manifest import Manifest
 from pipeline.run.periods import (
     add_periods,
@@ -29,9 +30,8 @@ from pipeline.run.periods import (
     newly_due,
 )
 from pipeline.run.progress import Progress
-from pipeline.settings import SUMMARY, Paths, Period, Settings
+from pipeline.settings import SAMPLE, SUMMARY, Paths, Period, Settings
 
-SAMPLE = "sample"
 SAMPLE_STAGE = "simulate"
 BASE_STAGES = ("ingest", "usage")
 SNAPSHOT = "snapshot"
@@ -74,7 +74,7 @@ class Run:
     settings: Settings
     progress: Progress
     jobs: int
-    record: Manifest
+    manifest: Manifest
     failures: dict[str, Ended] = field(default_factory=dict)
 
     @property
@@ -85,7 +85,11 @@ class Run:
     def build(self, wanted: Wanted) -> Path:
         """Stages, chapters, summaries, reports, index; FailedPeriodsError at the end if any."""
         self.progress.doing("looking for what is out of date")
-        stale = self._stages(self.flow.stale(), wanted)
+        try:
+            stale = self._stages(self._stale_at_first(), wanted)
+        except StageFailedError as error:
+            self._mark_not_updated(error, wanted)
+            raise
         periods = self._due(wanted)
         self._build_periods(stale, self._unsettled(periods, wanted.force), wanted)
         return self._finish(periods)
@@ -107,13 +111,36 @@ class Run:
 
     # Stages.
 
+    def _stale_at_first(self) -> set[str]:
+        """What is out of date; a dvc.lock that a killed DVC left half-written is put right."""
+        try:
+            return self.flow.stale()
+        except StageFailedError as error:
+            is_cut = error.error_class == BAD_LOCK
+            stale = self.flow.stale_by_kept_lock() if is_cut else None
+            if stale is None:
+                raise
+        self.progress.say("dvc.lock was cut off by a crash: the last whole one came back.")
+        return stale
+
+    def _mark_not_updated(self, error: StageFailedError, wanted: Wanted) -> None:
+        """A stage that all months share failed: it costs each month that is not settled."""
+        if error.code == NOT_NOW:
+            return
+        facts = self.manifest.failure(
+            error.error_class, error.code, str(error), log=self.flow.log / "dvc.log"
+        )
+        for name in self.settings.periods if wanted.periods is None else wanted.periods:
+            if wanted.force or not publish.is_settled(Period(name), self.paths):
+                self.manifest.period(name, states.FAILED, error=facts)
+
     def _stages(self, stale: set[str], wanted: Wanted) -> set[str]:
         """Bring the stages up to date and `periods` to what is due; what is stale after that."""
-        base = [SAMPLE_STAGE, *BASE_STAGES] if self.settings.company == SAMPLE else [*BASE_STAGES]
+        base = base_stages(self.settings.company)
         has_run = bool(stale & set(base)) or not is_extract_known(self.paths)
         if has_run:
             self._reproduce(base)
-        self.record.note(extract_date=extract_date(self.paths).isoformat())
+        self.manifest.note(extract_date=extract_date(self.paths).isoformat())
         added = self._add_periods(wanted)
         if has_run or added or SNAPSHOT in stale:
             self._reproduce([SNAPSHOT])
@@ -140,7 +167,7 @@ class Run:
             ends = [start for _, start in seen[1:]] + [time.monotonic()]
             for (stage, start), end in zip(seen, ends, strict=False):
                 is_last = stage == seen[-1][0]
-                self.record.stage(stage, end - start, code if is_last else 0)
+                self.manifest.stage(stage, end - start, code if is_last else 0)
         self.progress.done(f"stages up to date: {', '.join(stages)}", time.monotonic() - began)
 
     def _add_periods(self, wanted: Wanted) -> bool:
@@ -164,24 +191,26 @@ class Run:
         due, not_due = due_and_not(names, extract, self.settings)
         for name, reason in not_due.items():
             self.progress.say(f"Skipped: {reason}")
-            self.record.period(name, manifest.SKIPPED)
+            self.manifest.period(name, states.SKIPPED)
         if not due and names:
             raise NotDueError(f"No period of params.yaml is due: the data end on {extract}.")
         return due
 
     def _unsettled(self, periods: Sequence[str], force: bool) -> list[str]:
         """The periods without a final report whose slice still holds; all of them when forced."""
-        reports = {report["period"]: report for report in publish.all_reports(self.paths)}
         left = []
         for name in periods:
             if force or not publish.is_settled(Period(name), self.paths):
                 left.append(name)
-                continue
-            facts = reports[name]
-            self.record.period(
-                name, manifest.IN_FORCE, status=facts["status"], revision=facts["revision"]
-            )
+            else:
+                self._note_in_force(name)
         return left
+
+    def _note_in_force(self, name: str) -> None:
+        for report in publish.all_reports(self.paths):
+            if report["period"] == name:
+                facts = {key: report[key] for key in ("status", "revision")}
+                self.manifest.period(name, states.IN_FORCE, **facts)
 
     # Chapters.
 
@@ -193,7 +222,7 @@ class Run:
         self.progress.doing(f"{left} {what}")
         for ended in self.flow.run_side_by_side(tasks, self.jobs):
             left -= 1
-            self.record.task(ended)
+            self.manifest.task(ended)
             if ended.code:
                 self._fail(ended)
             else:
@@ -203,6 +232,7 @@ class Run:
                 self.flow.record(passed)
                 passed, recorded = [], time.monotonic()
             self.progress.doing(f"{left} {what} to go")
+        self.progress.doing(f"{what} have run; DVC takes them down")
         self.flow.record(passed)
         return self.flow.stale()
 
@@ -211,11 +241,11 @@ class Run:
         first = self.failures.setdefault(ended.task.period, ended)
         if first is ended:
             error = self._error_of(ended)
-            self.record.period(ended.task.period, manifest.FAILED, error=error)
+            self.manifest.period(ended.task.period, states.FAILED, error=error)
         self.progress.say(f"FAILED  {ended.task.stage}: {ended.message}")
 
     def _error_of(self, ended: Ended) -> dict[str, Any]:
-        return self.record.failure(
+        return self.manifest.failure(
             ended.error_class,
             ended.code,
             ended.message,
@@ -230,36 +260,28 @@ class Run:
         """Publish what is out of date, altered or forced, oldest first."""
         built = []
         for name in periods:
-            period = Period(name)
-            is_due = force or f"report@{name}" in stale or not publish.is_intact(period, self.paths)
             if name in self.failures:
                 continue
-            if not is_due:
-                self._note_standing(name)
+            if not (force or is_report_stale(name, stale, self.paths)):
+                self._note_in_force(name)
                 continue
             self.progress.doing(f"report {name}")
-            if self._report(period, force):
+            if self._report(Period(name), force):
                 built.append(f"report@{name}")
         self.flow.record(built)
-
-    def _note_standing(self, name: str) -> None:
-        for report in publish.all_reports(self.paths):
-            if report["period"] == name:
-                facts = {key: report[key] for key in ("status", "revision")}
-                self.record.period(name, manifest.IN_FORCE, **facts)
 
     def _report(self, period: Period, force: bool) -> bool:
         began = time.monotonic()
         task = Task("report", str(period))
         try:
             result = publish.publish(period, self.settings, self.paths, force=force)
-        except (publish.UnsoundReportError, ChapterFailedError) as error:
+        except (UnsoundReportError, ChapterFailedError) as error:
             kind = getattr(error, "error_class", "unsound_report")
             self._fail(Ended(task, FAILED, str(error), 0, error_class=kind))
             return False
-        state = manifest.PUBLISHED if result.is_new else manifest.IN_FORCE
+        state = states.PUBLISHED if result.is_new else states.IN_FORCE
         facts = {"status": result.status, "revision": result.revision}
-        self.record.period(str(period), state, **facts)
+        self.manifest.period(str(period), state, **facts)
         what = "published" if result.is_new else "stays in force"
         self.progress.done(
             f"report {period} {what}: {result.status}, revision {result.revision}",
@@ -273,18 +295,28 @@ class Run:
             codes = {ended.code for ended in self.failures.values()}
             first = next(iter(self.failures.values()))
             raise FailedPeriodsError(
-                f"{len(self.failures)} of {len(periods)} periods were not published "
-                f"({', '.join(sorted(self.failures))}); their last reports stay. The first reason: "
+                f"{len(self.failures)} of {words.counted(len(periods), 'month')} not published: "
+                f"{', '.join(sorted(self.failures))}; what stood before stays. The first reason: "
                 f"{first.message}",
                 codes.pop() if len(codes) == 1 else FAILED,
                 self._error_of(first),
             )
-        states = [row["state"] for row in self.record.content["periods"]]
-        if manifest.PUBLISHED not in states and not self.record.content["tasks"]:
+        if not self.manifest.has_worked:
             self.progress.say("Nothing to do: every report that is due is in force.")
-        newest = periods[-1] if periods else ""
+        standing = [report["period"] for report in publish.all_reports(self.paths)]
+        newest = periods[-1] if periods else max(standing, default="")
         self.progress.say(f"{index}: {headline_sentence(self.paths, newest)}")
         return index
+
+
+def base_stages(company: str) -> list[str]:
+    """The stages before the snapshot; only the sample company's exports are made by one."""
+    return [SAMPLE_STAGE, *BASE_STAGES] if company == SAMPLE else [*BASE_STAGES]
+
+
+def is_report_stale(period: str, stale: set[str], paths: Paths) -> bool:
+    """True when DVC calls the report out of date, or it is incomplete or altered."""
+    return f"report@{period}" in stale or not publish.is_intact(Period(period), paths)
 
 
 def headline_sentence(paths: Paths, period: str) -> str:

@@ -1,14 +1,17 @@
-"""Which objects of DVC's cache does nobody need? Today's dvc.lock, git's history and a remote tell.
+"""Which objects of DVC's cache are damaged, and which does nobody need?
 
-Reads dvc.lock and *.dvc files of today and of every commit, the lists of folders in the cache, and
-the default remote where it is a folder; changes nothing. The subtle point: an object that only an
-earlier commit names may be the only copy of what last year's report was made from. It is free to go
-only when the remote holds it too; where history cannot be read, nobody can tell, and all stay.
+Reads the cache, dvc.lock and *.dvc files of today and of every commit, and the default remote where
+it is a folder; changes nothing but a list of objects that were found sound. The subtle point: an
+object that only an earlier commit names may be the only copy of what last year's report was made
+from. It is free to go only when the remote holds it too; where history cannot be read, nobody can
+tell, and all stay.
 """
 
 from __future__ import annotations
 
 import configparser
+import contextlib
+import hashlib
 import json
 import re
 import subprocess
@@ -23,6 +26,7 @@ from pipeline.settings import ConfigurationError, Paths
 
 OBJECT = re.compile(r"\b([0-9a-f]{32})(\.dir)?\b", re.ASCII)
 """MD5 of an object as dvc.lock writes it; `.dir` is a list of further objects."""
+VERIFIED = "cache-verified.json"
 UNNAMED = "no dvc.lock, of today or in git, names them"
 COPIED = "only an earlier commit names them, and the remote holds them"
 ONLY_COPY = "an earlier report needs them and this is the only copy known"
@@ -40,21 +44,64 @@ class Objects:
     goes: bool
 
 
+def damaged(paths: Paths, *, is_thorough: bool = False) -> list[Path]:
+    """Objects whose bytes are not what their name says; DVC restores such a one without a word.
+
+    Objects with the time and size at which they were found sound are not read again, unless
+    `is_thorough`.
+    """
+    seen_in = paths.build / VERIFIED
+    seen = {} if is_thorough else _seen_before(seen_in)
+    sound, found = {}, []
+    for name, path in sorted(_objects(paths.root).items()):
+        facts = path.stat()
+        mark = [facts.st_mtime_ns, facts.st_size]
+        if seen.get(name) == mark or _md5(path) == name.removesuffix(".dir"):
+            sound[name] = mark
+        else:
+            found.append(path)
+    if sound != seen:
+        store.write_json(sound, seen_in)
+    return found
+
+
+def _seen_before(path: Path) -> dict[str, list[int]]:
+    """Objects found sound, with time and size; a list that cannot be read is made anew."""
+    with contextlib.suppress(store.MissingDataError, store.CorruptDataError):
+        seen = store.read_json(path)
+        return seen if isinstance(seen, dict) else {}
+    return {}
+
+
+def _md5(path: Path) -> str:
+    return store.digest(path, hashlib.md5(usedforsecurity=False))
+
+
+def _objects(root: Path) -> dict[str, Path]:
+    """The objects of the cache by name."""
+    places = (root / ".dvc" / "cache" / "files" / "md5").glob("??/*")
+    named = {f"{path.parent.name}{path.name}": path for path in places}
+    return {name: path for name, path in named.items() if OBJECT.fullmatch(name)}
+
+
+# What may go.
+
+
 def not_needed_now(paths: Paths) -> Iterator[Objects]:
     """The objects that nothing of today names, and whether they may go.
 
     Raises:
         ConfigurationError: dvc.lock or a *.dvc file cannot be read.
     """
-    cache = paths.root / ".dvc" / "cache"
-    found = {f"{path.parent.name}{path.name}": path for path in _objects(cache / "files" / "md5")}
+    found = _objects(paths.root)
     now = _named_now(paths.root)
     left = set(found) - _with_contents(now, found)
     if not left:
         return
     earlier = _named_earlier(paths.root)
-    reason = SHARED if cache.is_symlink() else NO_LOCK if not now else UNTOLD
-    if cache.is_symlink() or not now or earlier is None:
+    is_shared = (paths.root / ".dvc" / "cache").is_symlink()
+    if is_shared or not now or earlier is None:
+        reason = SHARED if is_shared else NO_LOCK if not now else UNTOLD
         yield Objects(_places(left, found), reason, goes=False)
         return
     old = left & _with_contents(earlier, found)
@@ -68,12 +115,6 @@ def not_needed_now(paths: Paths) -> Iterator[Objects]:
 
 def _places(names: set[str], found: Mapping[str, Path]) -> tuple[Path, ...]:
     return tuple(found[name] for name in sorted(names))
-
-
-def _objects(folder: Path) -> Iterator[Path]:
-    for path in folder.glob("??/*"):
-        if OBJECT.fullmatch(f"{path.parent.name}{path.name}"):
-            yield path
 
 
 def _named_now(root: Path) -> set[str]:
@@ -109,7 +150,7 @@ def _named_earlier(root: Path) -> set[str] | None:
     if repository is None:
         return set()
     words = ["git", "log", "--all", "-m", "-p", "--unified=0", "--format=", "--no-color",
-             "--no-ext-diff", "--", "dvc.lock", "*.dvc"]  # fmt: skip
+             "--no-ext-diff", "--no-textconv", "--text", "--", "dvc.lock", "*.dvc"]  # fmt: skip
     try:
         shallow = _git(["git", "rev-parse", "--is-shallow-repository"], root)
         return None if shallow.strip() != "false" else _names_in(_git(words, root))
@@ -131,8 +172,18 @@ def _with_contents(named: set[str], found: Mapping[str, Path]) -> set[str]:
     listed = set()
     for name in named:
         if name.endswith(".dir") and name in found:
-            listed |= {str(row["md5"]) for row in json.loads(found[name].read_text("utf-8"))}
+            listed |= _listed_by(found[name])
     return named | listed
+
+
+def _listed_by(path: Path) -> set[str]:
+    try:
+        return {str(row["md5"]) for row in json.loads(path.read_text("utf-8"))}
+    except (ValueError, TypeError, KeyError):
+        raise ConfigurationError(
+            f"The cache object {path.parent.name}{path.name} is damaged, so nobody knows what is "
+            "still needed: nothing was removed. The next `lodestar run` sets it aside."
+        ) from None
 
 
 def _is_copied(name: str, path: Path, folder: Path) -> bool:

@@ -8,7 +8,6 @@ the run would fail anyway or its numbers could not be trusted; the rest is said 
 from __future__ import annotations
 
 import datetime as dt
-import hashlib
 import os
 import re
 import shutil
@@ -18,22 +17,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import lock
-from pipeline.data import store
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION
-from pipeline.reporting import kernel, publish
-from pipeline.reporting.record import SAMPLE, VERSIONS
-from pipeline.settings import KEY_VARIABLE, Paths, Settings
+from pipeline.reporting import kernel, publish, words
+from pipeline.reporting.record import VERSIONS
+from pipeline.run import cache
+from pipeline.settings import KEY_VARIABLE, SAMPLE, Paths, Settings
 
 MEGABYTE = 1 << 20
 LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 """What git leaves in a file that two branches changed."""
-CACHE_OBJECT = re.compile(r"[0-9a-f]{30}(\.dir)?")
-"""Name of a file in .dvc/cache/files/md5/<first two digits>/: the rest of its MD5."""
-VERIFIED = "cache-verified.json"
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "afs", "fuse.sshfs"}
 """Of /proc/mounts: locks of one machine may not hold on another."""
-SETUP = "rm -r .venv && make report"
+SET_UP_AGAIN = "Run: rm -r .venv && make report"
 
 
 @dataclass(frozen=True)
@@ -46,6 +42,18 @@ class Finding:
     message: str
     fix: str = ""
     code: int = CONFIGURATION
+
+
+def _sound(name: str, message: str) -> Finding:
+    return Finding(name, True, False, message)
+
+
+def _warning(name: str, message: str, fix: str = "") -> Finding:
+    return Finding(name, False, False, message, fix)
+
+
+def _stop(name: str, message: str, fix: str = "", code: int = CONFIGURATION) -> Finding:
+    return Finding(name, False, True, message, fix, code)
 
 
 def examine(paths: Paths, settings: Settings, *, is_thorough: bool = False) -> list[Finding]:
@@ -89,17 +97,17 @@ def _kernel() -> Finding:
     try:
         name = kernel.kernel_name()
     except kernel.MissingKernelError as error:
-        return Finding("kernel", False, True, str(error), f"Run: {SETUP}")
-    return Finding("kernel", True, True, f"{name} is installed")
+        return _stop("kernel", str(error))  # says what to do
+    return _sound("kernel", f"{name} is installed")
 
 
 def _environment(paths: Paths) -> Finding:
     listing = paths.root / "requirements.lock"
     if not listing.is_file() and not (paths.root / "dvc.yaml").is_file():
-        return Finding("environment", True, True, "the first run lays out the flow of this folder")
+        return _sound("environment", "the first run lays out the flow of this folder")
     if not listing.is_file():
-        message = "requirements.lock is missing"
-        return Finding("environment", False, True, message, "Restore it: git checkout it.")
+        fix = "Restore it: git checkout requirements.lock"
+        return _stop("environment", "requirements.lock is missing", fix)
     wanted: dict[str, set[str]] = {}
     for name, version in LOCKED.findall(listing.read_text(encoding="utf-8")):
         wanted.setdefault(_plain(name), set()).add(version)
@@ -109,13 +117,13 @@ def _environment(paths: Paths) -> Finding:
         if name in wanted and version not in wanted[name]
     ]
     if not wrong:
-        return Finding("environment", True, False, "in step with requirements.lock")
-    counted = {_plain(name) for name in VERSIONS}
-    is_fatal = any(each.split()[0] in counted for each in wrong)
-    message = f"{len(wrong)} packages differ from requirements.lock: {', '.join(wrong[:5])}"
-    if is_fatal:
+        return _sound("environment", "in step with requirements.lock")
+    counted = words.counted(len(wrong), "package")
+    message = f"not as in requirements.lock: {counted}, {', '.join(wrong[:5])}"
+    if any(each.split()[0] in map(_plain, VERSIONS) for each in wrong):
         message += "; the reports would name libraries they were not made with"
-    return Finding("environment", False, is_fatal, message, f"Run: {SETUP}")
+        return _stop("environment", message, SET_UP_AGAIN)
+    return _warning("environment", message, SET_UP_AGAIN)
 
 
 def _installed() -> Iterator[tuple[str, str]]:
@@ -137,11 +145,11 @@ def _fonts() -> Finding:
 
     here = {font.name for font in font_manager.fontManager.ttflist}
     if BASE_FONT not in here:
-        return Finding("fonts", False, False, f"{BASE_FONT} is missing", f"Run: {SETUP}")
+        return _warning("fonts", f"{BASE_FONT} is missing", SET_UP_AGAIN)
     if not here & set(FURTHER_FONTS):
         message = "no font for Japanese here; readers' machines draw such names"
-        return Finding("fonts", False, False, message, "Install one, e.g. fonts-noto-cjk.")
-    return Finding("fonts", True, False, "Latin and Japanese")
+        return _warning("fonts", message, "Install one, e.g. fonts-noto-cjk.")
+    return _sound("fonts", "Latin and Japanese")
 
 
 # The machine.
@@ -153,8 +161,8 @@ def _disk(paths: Paths, settings: Settings) -> Finding:
     if free < wanted:
         message = f"{free:,} MB of disk are free, run.free_disk_mb of params.yaml asks {wanted:,}"
         fix = "Free some: `lodestar prune --dry-run` says what may go."
-        return Finding("disk", False, True, message, fix, CANNOT_WRITE)
-    return Finding("disk", True, True, f"{free:,} MB are free", code=CANNOT_WRITE)
+        return _stop("disk", message, fix, CANNOT_WRITE)
+    return _sound("disk", f"{free:,} MB are free")
 
 
 def _folders(paths: Paths) -> Iterator[Finding]:
@@ -164,10 +172,9 @@ def _folders(paths: Paths) -> Iterator[Finding]:
     for folder in bad:
         name = folder.relative_to(paths.root).as_posix()
         fix = "Give the user of the run the right to write there, or mount it for writing."
-        message = f"{name} cannot be written"
-        yield Finding("folders", False, True, message, fix, CANNOT_CREATE)
+        yield _stop("folders", f"{name} cannot be written", fix, CANNOT_CREATE)
     if not bad:
-        yield Finding("folders", True, True, "can be written", code=CANNOT_CREATE)
+        yield _sound("folders", "can be written")
 
 
 def _standing(folder: Path) -> Path:
@@ -179,16 +186,16 @@ def _lock(paths: Paths) -> Finding:
     kind = _file_system(paths.root)
     if kind in NETWORK_FILE_SYSTEMS:
         message = f"the folder lies on {kind}: a run on another machine may not see the lock"
-        return Finding("lock", False, False, message, "Run from one machine only.")
+        return _warning("lock", message, "Run from one machine only.")
     found = lock.last_holder(paths.root)
     if found and not found[0].is_alive():
         holder, since = found
         message = f"a run was killed: process {holder.pid}, since {since}; its lock is free"
-        return Finding("lock", False, False, message, "Nothing to do: the next run tidies up.")
+        return _warning("lock", message, "Nothing to do: the next run tidies up.")
     if found and found[0].pid != os.getpid():
         message = f"a run is under way: process {found[0].pid} on {found[0].host}"
-        return Finding("lock", True, False, message)
-    return Finding("lock", True, False, "free")
+        return _sound("lock", message)
+    return _sound("lock", "free")
 
 
 def _file_system(root: Path) -> str:
@@ -204,13 +211,11 @@ def _file_system(root: Path) -> str:
 
 def _pseudonyms(company: str) -> Finding:
     if company == SAMPLE:
-        return Finding("pseudonyms", True, False, "the sample company has nobody to hide")
+        return _sound("pseudonyms", "the sample company has nobody to hide")
     if os.environ.get(KEY_VARIABLE):
-        return Finding("pseudonyms", True, False, f"{KEY_VARIABLE} is set")
+        return _sound("pseudonyms", f"{KEY_VARIABLE} is set")
     message = f"{KEY_VARIABLE} is not set: pseudonyms are stable, but not secret"
-    return Finding(
-        "pseudonyms", False, False, message, "Set it to a long random text, and keep it."
-    )
+    return _warning("pseudonyms", message, "Set it to a long random text, and keep it.")
 
 
 def _clock(paths: Paths) -> Finding:
@@ -220,8 +225,8 @@ def _clock(paths: Paths) -> Finding:
     if newest and newest > dt.datetime.now(dt.UTC):
         message = f"this machine's clock is before the newest report, built {newest.isoformat()}"
         fix = "Set the clock; reports are ordered by period and revision all the same."
-        return Finding("clock", False, False, message, fix)
-    return Finding("clock", True, False, "after the newest report")
+        return _warning("clock", message, fix)
+    return _sound("clock", "after the newest report")
 
 
 # What DVC keeps.
@@ -238,48 +243,21 @@ def _readable(paths: Paths) -> Iterator[Finding]:
             if name == "dvc.lock":
                 fix = "Take either side (git checkout --ours dvc.lock), then run again: what the "
                 fix += "other side built is noticed and built anew."
-            yield Finding(name, False, True, message, fix)
+            yield _stop(name, message, fix)
         elif name == "dvc.lock" and text and not text.startswith("schema:"):
             fix = "Take the last good one (git checkout dvc.lock), then run again."
-            yield Finding(name, False, True, f"{name} is not a lock of DVC", fix)
+            yield _stop(name, f"{name} is not a lock of DVC", fix)
         else:
-            yield Finding(name, True, True, "readable" if text else "not there yet")
-
-
-def damaged_objects(paths: Paths, *, is_thorough: bool = False) -> list[Path]:
-    """Objects of DVC's cache whose bytes are not what their name says.
-
-    DVC restores such an object without a word. Objects with the time and size at which they were
-    found sound are not read again, unless `is_thorough`.
-    """
-    seen_in = paths.build / VERIFIED
-    seen = store.read_json(seen_in) if seen_in.is_file() and not is_thorough else {}
-    sound, damaged = {}, []
-    for path in sorted((paths.root / ".dvc" / "cache" / "files" / "md5").glob("??/*")):
-        facts = path.stat()
-        mark, name = [facts.st_mtime_ns, facts.st_size], f"{path.parent.name}{path.name}"
-        if not CACHE_OBJECT.fullmatch(path.name):
-            continue
-        if seen.get(name) == mark or _md5(path) == name.removesuffix(".dir"):
-            sound[name] = mark
-        else:
-            damaged.append(path)
-    if sound != seen:
-        store.write_json(sound, seen_in)
-    return damaged
-
-
-def _md5(path: Path) -> str:
-    return store.digest(path, hashlib.md5(usedforsecurity=False))
+            yield _sound(name, "readable" if text else "not there yet")
 
 
 def _cache(paths: Paths, is_thorough: bool) -> Finding:
     try:
-        damaged = damaged_objects(paths, is_thorough=is_thorough)
+        damaged = cache.damaged(paths, is_thorough=is_thorough)
     except OSError as error:
-        return Finding("cache", False, False, f"cannot be read: {error.strerror}")
+        return _warning("cache", f"cannot be read: {error.strerror}")
     if damaged:
-        message = f"{len(damaged)} objects of DVC's cache are damaged"
+        message = f"{words.counted(len(damaged), 'damaged object')} in DVC's cache"
         fix = "Nothing to do: the next run sets them aside and builds what they held anew."
-        return Finding("cache", False, False, message, fix)
-    return Finding("cache", True, False, "sound")
+        return _warning("cache", message, fix)
+    return _sound("cache", "sound")

@@ -25,15 +25,23 @@ from pipeline.redaction import redacted
 from pipeline.run import journal
 from pipeline.run.journal import LOG_NAME, Journal
 from pipeline.settings import Paths
+from pipeline.states import (
+    FAILED,
+    GOOD,
+    INTERRUPTED,
+    MANIFEST,
+    PUBLISHED,
+    RUNNING,
+    RUNS,
+    STATES_OF_RUNS,
+)
 
 SCHEMA_VERSION = 1
-FILE_NAME = "run.json"
 RUN_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{6}", re.ASCII)
-RUNNING, DONE, NOTHING_TO_DO = "running", "done", "nothing_to_do"
-FAILED, CANCELLED, INTERRUPTED = "failed", "cancelled", "interrupted"
-GOOD = (DONE, NOTHING_TO_DO)
-PUBLISHED, IN_FORCE, SKIPPED = "published", "in_force", "skipped"
-"""States of a period, with `failed`."""
+STAMP = "%Y%m%dT%H%M%SZ"
+NEEDED = {"run_id", "state", "started_at", "periods", "error", "tasks", "log"}
+IN_PERIOD = {"period", "state", "error"}
+"""Fields that readers of a manifest, and of a period in it, count on."""
 
 
 @dataclass
@@ -45,13 +53,13 @@ class Manifest:
 
     @property
     def run_id(self) -> str:
-        """UTC start to the second and six hexadecimal digits."""
+        """UTC start to the second and six hexadecimal digits; ids rise from run to run."""
         return str(self.content["run_id"])
 
     @property
     def folder(self) -> Path:
         """Where the run keeps its manifest and log."""
-        return self.root / "build" / "runs" / self.run_id
+        return self.paths.build / RUNS / self.run_id
 
     @property
     def paths(self) -> Paths:
@@ -63,10 +71,16 @@ class Manifest:
         """The run's log."""
         return journal.of_run(self.run_id, self.paths)
 
+    @property
+    def has_worked(self) -> bool:
+        """True when a stage or chapter has run, or a report was published."""
+        is_new = any(row["state"] == PUBLISHED for row in self.content["periods"])
+        return is_new or bool(self.content["tasks"])
+
     def note(self, **fields: Any) -> None:
         """Set fields."""
         self.content |= fields
-        store.write_json(self.content, self.folder / FILE_NAME)
+        store.write_json(self.content, self.folder / MANIFEST)
 
     def task(self, ended: Ended) -> None:
         """Add how a stage or chapter ended."""
@@ -132,7 +146,7 @@ class Manifest:
 def begin(paths: Paths, command: Sequence[str], now: dt.datetime | None = None) -> Manifest:
     """Write the manifest of a run that begins, as `running`."""
     start = now or dt.datetime.now(dt.UTC)
-    run_id = f"{start:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+    run_id = f"{_stamp(paths, start)}-{secrets.token_hex(3)}"
     content = {
         "schema_version": SCHEMA_VERSION,
         "run_id": run_id,
@@ -153,6 +167,16 @@ def begin(paths: Paths, command: Sequence[str], now: dt.datetime | None = None) 
     manifest.note()
     manifest.journal.info("run_began", command=content["command"], pid=content["pid"])
     return manifest
+
+
+def _stamp(paths: Paths, start: dt.datetime) -> str:
+    """The start as it stands in the run's id; after the last run's, though the clock went back."""
+    stamp = f"{start:{STAMP}}"
+    last = max((path.parent.name.partition("-")[0] for path in _files(paths)), default="")
+    with contextlib.suppress(ValueError, OverflowError):  # no time that a clock ever showed
+        if last >= stamp:
+            return f"{dt.datetime.strptime(last, STAMP) + dt.timedelta(seconds=1):{STAMP}}"
+    return stamp
 
 
 def _hashes(paths: Paths) -> dict[str, Any]:
@@ -184,44 +208,61 @@ def read_all(paths: Paths) -> list[dict[str, Any]]:
     return [run for run in found if run and run.get("company") in (paths.company, None)]
 
 
-def newest(paths: Paths) -> dict[str, Any] | None:
-    """The manifest of the last run; None before the first."""
-    found = read_all(paths)
-    return found[-1] if found else None
+def mark_interrupted(paths: Paths, own: str | None = None) -> list[str]:
+    """Write down which runs ended without a last word; their ids.
 
-
-def mark_interrupted(paths: Paths) -> list[str]:
-    """Write down which runs ended without a last word; their ids."""
+    The caller, whose run is `own`, holds the root's lock: whatever else reads `running` has ended,
+    on this machine or on one whose name is gone.
+    """
     found = []
     for path in _files(paths):
         run = _read(path)
-        if run and run["state"] == INTERRUPTED and store.read_json(path)["state"] == RUNNING:
-            store.write_json(run, path)
+        if run and path.parent.name != own and store.read_json(path)["state"] == RUNNING:
+            store.write_json(_without_last_word(run), path)
             found.append(str(run["run_id"]))
     return found
 
 
 def _files(paths: Paths) -> list[Path]:
     """Manifests by the time in their name, which a copied or touched file keeps."""
-    found = (paths.build / "runs").glob(f"*/{FILE_NAME}")
+    found = (paths.build / RUNS).glob(f"*/{MANIFEST}")
     return sorted(path for path in found if RUN_ID.fullmatch(path.parent.name))
 
 
 def _read(path: Path) -> dict[str, Any] | None:
-    with contextlib.suppress(store.CorruptDataError, store.MissingDataError, KeyError, TypeError):
+    with contextlib.suppress(
+        store.CorruptDataError, store.MissingDataError, OSError, KeyError, TypeError
+    ):
         run: dict[str, Any] = store.read_json(path)
-        if run["state"] != RUNNING or _process(run).is_alive():
-            return run
-        error = {
-            "class": INTERRUPTED,
-            "code": None,
-            "notebook": None,
-            "cell": None,
-            "message": "The run ended without a last word: it was killed, or the machine stopped.",
-            "log": run["log"],
-        }
-        return run | {"state": INTERRUPTED, "error": error}
+        if not _is_manifest(run):
+            return None
+        is_dead = run["state"] == RUNNING and not _process(run).is_alive()
+        return _without_last_word(run) if is_dead else run
     return None
+
+
+def _without_last_word(run: dict[str, Any]) -> dict[str, Any]:
+    error = {
+        "class": INTERRUPTED,
+        "code": None,
+        "notebook": None,
+        "cell": None,
+        "message": "The run ended without a last word: it was killed, or the machine stopped.",
+        "log": run["log"],
+    }
+    return run | {"state": INTERRUPTED, "error": error}
+
+
+def _is_manifest(run: Any) -> bool:
+    """True when it has what its readers count on; a file that anybody damaged says nothing."""
+    return (
+        isinstance(run, dict)
+        and run.keys() >= NEEDED
+        and run["state"] in STATES_OF_RUNS
+        and isinstance(run["error"], dict | None)
+        and isinstance(run["tasks"], list)
+        and all(isinstance(row, dict) and row.keys() >= IN_PERIOD for row in run["periods"])
+    )
 
 
 def _process(run: Mapping[str, Any]) -> Process:

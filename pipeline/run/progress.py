@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -21,7 +22,16 @@ class Progress:
 
     def say(self, text: str) -> None:
         """One line that stays."""
-        self.console.print(text, markup=False)
+        try:
+            self.console.print(text, markup=False)
+        except (OSError, SystemExit):  # rich ends the process when the reader of a pipe is gone
+            self._fall_silent()
+
+    def _fall_silent(self) -> None:
+        """Nobody hears it any more (`| head -1`, a full log, a lost terminal): the run goes on."""
+        self.console.quiet = True
+        if self.console.file is sys.stdout:
+            sys.stdout = None  # what is left in it cannot be written when the process ends either
 
     def done(self, step: str, seconds: float | None = None) -> None:
         """A step has ended well."""

@@ -14,9 +14,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pipeline import states
 from pipeline.data import store
 from pipeline.reporting import words
-from pipeline.run import cache, manifest
+from pipeline.run import cache, manifest, recovery
 from pipeline.settings import Paths, Settings
 
 MONTH_IN_NAME = re.compile(r"(?<![0-9])[0-9]{4}-(0[1-9]|1[0-2])(?![0-9])", re.ASCII)
@@ -104,7 +105,7 @@ def _runs(paths: Paths, settings: Settings) -> Iterator[Item]:
     """Run folders beyond the newest, but for the last failed one of each period."""
     folders = [
         path
-        for path in (paths.build / "runs").glob("*")
+        for path in (paths.build / states.RUNS).glob("*")
         if manifest.RUN_ID.fullmatch(path.name) and not path.is_symlink()
     ]
     newest_first = sorted(folders, key=lambda path: path.name, reverse=True)
@@ -123,11 +124,12 @@ def _still_told(newest_first: Sequence[Path]) -> dict[str, str]:
     needed: dict[str, str] = {}
     seen: set[str] = set()
     for folder in newest_first:
-        content = _content(folder / manifest.FILE_NAME)
-        if content.get("state") == manifest.RUNNING:
+        content = _content(folder / states.MANIFEST)
+        if content.get("state") == states.RUNNING:
             needed[folder.name] = "it says that it still runs; the next run puts that right"
-        for row in content.get("periods") or ():
-            if row.get("state") == manifest.FAILED and row.get("period") not in seen:
+        rows = [row for row in content.get("periods") or () if isinstance(row, dict)]
+        for row in rows:
+            if row.get("state") == states.FAILED and row.get("period") not in seen:
                 seen.add(row["period"])
                 needed.setdefault(folder.name, f"the last failed run of {row['period']}")
     return needed
@@ -147,7 +149,7 @@ def _logs(paths: Paths, settings: Settings) -> Iterator[Item]:
     files = sorted(path for path in folder.glob("*") if path.is_file())
     told = "".join(
         path.read_text(encoding="utf-8", errors="replace")
-        for path in (paths.build / "runs").glob(f"*/{manifest.FILE_NAME}")
+        for path in (paths.build / states.RUNS).glob(f"*/{states.MANIFEST}")
     )
     for path in files:
         months = {found[0] for found in MONTH_IN_NAME.finditer(path.name)}
@@ -163,20 +165,19 @@ def _logs(paths: Paths, settings: Settings) -> Iterator[Item]:
 
 
 def _leftovers(paths: Paths) -> Iterator[Item]:
-    """What killed runs left half-made; a report set aside goes only when another took its place."""
-    for path in sorted(paths.reports.glob("*.building")):
-        yield _item(f"reports/{path.name}", [path], "half-built by a run that was killed")
-    for old in sorted(paths.reports.glob(".*.old")):
-        place = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
+    """What killed runs left half-made; what stands aside goes only when another took its place."""
+    for path in recovery.half_made(paths):
+        yield _item(_name(path, paths), [path], "left half-made by a run that was killed")
+    for old, place in recovery.set_aside(paths):
         if place.exists():
-            yield _item(f"reports/{old.name}", [old], f"reports/{place.name} took its place")
+            yield _item(_name(old, paths), [old], f"{_name(place, paths)} took its place")
         else:
-            reason = "the only copy of this report; the next run puts it back"
-            yield _item(f"reports/{old.name}", [old], reason, goes=False)
-    parts = [*paths.reports.rglob(".*.part"), *paths.processed.rglob(".*.part")]
-    for path in sorted(parts):
-        name = path.relative_to(paths.root).as_posix()
-        yield _item(name, [path], "half-written by a run that was killed")
+            reason = "the only copy; the next run puts it back"
+            yield _item(_name(old, paths), [old], reason, goes=False)
+
+
+def _name(path: Path, paths: Paths) -> str:
+    return path.relative_to(paths.root).as_posix()
 
 
 def _objects(paths: Paths) -> Iterator[Item]:

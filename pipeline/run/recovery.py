@@ -12,29 +12,29 @@ from pathlib import Path
 
 from pipeline.data import store
 from pipeline.reporting import publish
-from pipeline.run import doctor, manifest
+from pipeline.run import cache, manifest
 from pipeline.settings import Paths
 
 ASIDE = "damaged"
 """Folder below build/ for cache objects that are not what their name says."""
 
 
-def recover(paths: Paths) -> list[str]:
-    """Put in order what earlier runs left; one sentence for each thing done."""
+def recover(paths: Paths, own: str | None = None) -> list[str]:
+    """Put in order what runs before `own` left; one sentence for each thing done."""
     said = [
         f"The run {run_id} was interrupted; this one goes on from there."
-        for run_id in manifest.mark_interrupted(paths)
+        for run_id in manifest.mark_interrupted(paths, own)
     ]
     if said:  # a process that is gone holds none of DVC's locks, whoever has its number now
         (paths.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
-    for old in _set_aside(paths):
-        place = old.with_name(old.name.removeprefix(".").removesuffix(".old"))
+    for old, place in set_aside(paths):
         if place.exists():
             shutil.rmtree(old, ignore_errors=True)
         else:
             store.recover_folder(place)
             said.append(f"{_name(place, paths)}: the last one came back after a crash.")
-    said += [f"{_name(path, paths)}: half-made, removed." for path in remove_half_made(paths)]
+    said += [f"{_name(path, paths)}: half-made, removed." for path in half_made(paths)]
+    remove_half_made(paths)
     said += _move_damaged(paths)
     is_in_use = paths.reports.is_dir() and any(paths.reports.glob(f"*/{publish.FILE_NAME}"))
     if is_in_use and publish.write_index(paths):
@@ -42,30 +42,36 @@ def recover(paths: Paths) -> list[str]:
     return said
 
 
-def remove_half_made(paths: Paths) -> list[Path]:
-    """Remove folders and files that were being built; nobody may be writing."""
-    places = [*paths.reports.glob(f"*{publish.BUILDING}"), *paths.reports.glob(".*.part")]
-    for room in (paths.processed, paths.build):
-        places += [*room.glob("*/.*.building"), *room.glob("*/.*.part")]
-        places += [*room.glob("*/*/.*.part"), *room.glob(".*.part")]
-    places += list(paths.root.glob(".*.part"))
-    for place in places:
+def half_made(paths: Paths) -> list[Path]:
+    """Folders and files that were being built, when nobody is writing."""
+    places = [*paths.reports.glob(f"*{publish.BUILDING}"), *paths.processed.glob("*/.*.building")]
+    for room in (paths.reports, paths.processed):
+        places += room.rglob(".*.part")
+    for pattern in (".*.part", "log/.*.part", "runs/*/.*.part"):
+        places += paths.build.glob(pattern)
+    places += paths.root.glob(".*.part")
+    return sorted(place for place in places if not set(place.parents) & set(places))
+
+
+def remove_half_made(paths: Paths) -> None:
+    """Remove what was being built; nobody may be writing."""
+    for place in half_made(paths):
         if place.is_dir():
             shutil.rmtree(place, ignore_errors=True)
         else:
             place.unlink(missing_ok=True)
-    return sorted(places)
 
 
-def _set_aside(paths: Paths) -> list[Path]:
-    """Reports and folders of chapters that stand aside while another takes their place."""
-    return sorted([*paths.reports.glob(".*.old"), *paths.processed.glob("*/.*.old")])
+def set_aside(paths: Paths) -> list[tuple[Path, Path]]:
+    """Reports and folders of chapters that stand aside, each with the place it had."""
+    found = sorted([*paths.reports.glob(".*.old"), *paths.processed.glob("*/.*.old")])
+    return [(old, old.with_name(old.name.removeprefix(".").removesuffix(".old"))) for old in found]
 
 
 def _move_damaged(paths: Paths) -> list[str]:
     said = []
     with contextlib.suppress(OSError):
-        for path in doctor.damaged_objects(paths):
+        for path in cache.damaged(paths):
             target = paths.build / ASIDE / f"{path.parent.name}{path.name}"
             target.parent.mkdir(parents=True, exist_ok=True)
             path.replace(target)

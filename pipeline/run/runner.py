@@ -16,17 +16,18 @@ from typing import Any
 
 import pipeline
 from pipeline import settings as configuration
+from pipeline import states
 from pipeline.data import choices, reading
-from pipeline.exits import INTERRUPTED, error_class_of, exit_code_of, is_foreseen
+from pipeline.exits import CANCELLED, error_class_of, exit_code_of, is_foreseen
 from pipeline.flow import Flow, StageFailedError
 from pipeline.reporting import publish
 from pipeline.root import lay_out
-from pipeline.run import doctor, manifest, notify, recovery
-from pipeline.run.build import SAMPLE, FailedPeriodsError, Run, Wanted
-from pipeline.run.manifest import Manifest
+from pipeline.run import doctor, notify, recovery
+from pipeline.run.build import FailedPeriodsError, Run, Wanted
+from pipeline.run.manifest import Manifest, begin
 from pipeline.run.periods import complete_params
 from pipeline.run.progress import Progress
-from pipeline.settings import ANNEX, ParameterError, Paths, Period, Settings
+from pipeline.settings import ANNEX, SAMPLE, ParameterError, Paths, Period, Settings
 
 PROJECT = Path(pipeline.__file__).resolve().parents[1]
 HOUR_SECONDS = 3600
@@ -38,8 +39,10 @@ class PreflightError(Exception):
     error_class = "preflight"
 
     def __init__(self, findings: Sequence[doctor.Finding]) -> None:
-        said = " ".join(f"{each.name}: {each.message}. {each.fix}" for each in findings)
-        super().__init__(said.strip())
+        said = [
+            f"{each.name}: {each.message}{f'. {each.fix}' if each.fix else ''}" for each in findings
+        ]
+        super().__init__("; ".join(said))
         self.code = findings[0].code
 
 
@@ -86,37 +89,44 @@ def carry_out(
 
     The caller holds the root's lock.
     """
-    root = root.resolve()
-    said = progress or Progress()
-    with recorded(root) as record:
-        settings = configuration.load(root)
-        paths = Paths(root, settings.company)
-        record.note(company=settings.company)
-        lay_out(root, PROJECT)
-        findings = doctor.examine(paths, settings)
-        for finding in findings:
-            if not finding.ok and not finding.is_fatal:
-                said.say(f"Note: {finding.name}: {finding.message}.")
-        if bad := doctor.fatal(findings):
-            raise PreflightError(bad)
-        for sentence in recovery.recover(paths):
-            said.say(sentence)
-        settings = complete_params(root, settings)
-        choices.check(settings)
-        if settings.company != SAMPLE:
-            reading.find_all(settings.source.tables, paths.raw)
+    root, progress = root.resolve(), progress or Progress()
+    with recorded(root) as manifest:
+        settings, paths = _made_ready(root, manifest, progress)
         wanted = choose(settings, paths)
-        _check_chapters(wanted.chapters, settings)
+        check_chapters(wanted.chapters, settings)
         flow = Flow(root, held, settings.run.retries)
         flow.end_after(settings.run.run_timeout_hours * HOUR_SECONDS)
         try:
-            with said.live():
-                return Run(flow, settings, said, jobs or os.cpu_count() or 1, record).build(wanted)
+            with progress.live():
+                run = Run(flow, settings, progress, jobs or os.cpu_count() or 1, manifest)
+                return run.build(wanted)
         finally:
             flow.close()
 
 
-def _check_chapters(chapters: Sequence[str] | None, settings: Settings) -> None:
+def _made_ready(root: Path, manifest: Manifest, progress: Progress) -> tuple[Settings, Paths]:
+    """Settings and paths of a root where a run can go well and nothing is left half-made."""
+    settings = configuration.load(root)
+    paths = Paths(root, settings.company)
+    manifest.note(company=settings.company)
+    lay_out(root, PROJECT)
+    findings = doctor.examine(paths, settings)
+    for finding in findings:
+        if not finding.ok and not finding.is_fatal:
+            progress.say(f"Note: {finding.name}: {finding.message}.")
+    if bad := doctor.fatal(findings):
+        raise PreflightError(bad)
+    for sentence in recovery.recover(paths, manifest.run_id):
+        progress.say(sentence)
+    settings = complete_params(root, settings)
+    choices.check(settings)
+    if settings.company != SAMPLE:
+        reading.find_all(settings.source.tables, paths.raw)
+    return settings, paths
+
+
+def check_chapters(chapters: Sequence[str] | None, settings: Settings) -> None:
+    """Refuse chapters that params.yaml does not list; ParameterError names them."""
     listed = [*settings.chapters, ANNEX]
     unknown = [name for name in chapters or () if name not in listed]
     if unknown:
@@ -129,46 +139,43 @@ def _check_chapters(chapters: Sequence[str] | None, settings: Settings) -> None:
 @contextlib.contextmanager
 def recorded(root: Path) -> Iterator[Manifest]:
     """A manifest around the block: running, then how the block ended; those who ask are told."""
-    record = manifest.begin(Paths(root, ""), ["lodestar", *sys.argv[1:]])
-    notify.began(record.journal)
+    manifest = begin(Paths(root, ""), ["lodestar", *sys.argv[1:]])
+    notify.began(manifest.journal)
     code = 0
     try:
-        yield record
+        yield manifest
+        manifest.end(states.DONE if manifest.has_worked else states.NOTHING_TO_DO)
+        publish.write_index(manifest.paths)
     except KeyboardInterrupt:
-        code = INTERRUPTED
-        recovery.remove_half_made(record.paths)
-        error = record.failure(manifest.CANCELLED, code, "The run was stopped.")
-        _end_badly(record, manifest.CANCELLED, error)
+        code = CANCELLED
+        recovery.remove_half_made(manifest.paths)
+        error = manifest.failure(states.CANCELLED, code, "Cancelled by Ctrl-C or a signal.")
+        _end_badly(manifest, states.CANCELLED, error)
         raise
     except Exception as error:
         code = exit_code_of(error)
         first = error.first if isinstance(error, FailedPeriodsError) else None
-        _end_badly(record, manifest.FAILED, first or _facts(error, record))
+        _end_badly(manifest, states.FAILED, first or _facts(error, manifest))
         raise
-    else:
-        is_new = any(row["state"] == manifest.PUBLISHED for row in record.content["periods"])
-        has_run = is_new or bool(record.content["tasks"])
-        record.end(manifest.DONE if has_run else manifest.NOTHING_TO_DO)
-        publish.write_index(record.paths)
     finally:
         settings = None
         with contextlib.suppress(configuration.ConfigurationError):
             settings = configuration.load(root)
-        notify.ended(record.content, code, record.paths, record.journal, settings)
+        notify.ended(manifest.content, code, manifest.paths, manifest.journal, settings)
 
 
-def _end_badly(record: Manifest, state: str, error: dict[str, Any] | None) -> None:
+def _end_badly(manifest: Manifest, state: str, error: dict[str, Any] | None) -> None:
     """The last word on a run that failed; a full disk must not hide why."""
     with contextlib.suppress(OSError):
-        record.end(state, error)
-        if record.content["company"] and (record.paths.reports / publish.INDEX).is_file():
-            publish.write_index(record.paths)
+        manifest.end(state, error)
+        if manifest.content["company"] and (manifest.paths.reports / publish.INDEX).is_file():
+            publish.write_index(manifest.paths)
 
 
-def _facts(error: Exception, record: Manifest) -> dict[str, Any]:
+def _facts(error: Exception, manifest: Manifest) -> dict[str, Any]:
     where = {name: getattr(error, name, None) for name in ("notebook", "cell")}
-    logs = record.paths.build / "log"
+    logs = manifest.paths.build / "log"
     log = logs / "dvc.log" if isinstance(error, StageFailedError) else None
     log = log if is_foreseen(error) else logs / "traceback.txt"
     kind, code = error_class_of(error), exit_code_of(error)
-    return record.failure(kind, code, str(error), log=log, **where)
+    return manifest.failure(kind, code, str(error), log=log, **where)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.timeout(900)
 
 SEED = 20261101
 KILLS, MORE_KILLS = 3, 10
-FAILED, CONFIGURATION, INTERRUPTED = 70, 78, 130
+FAILED, CONFIGURATION, CANCELLED = 70, 78, 130
 OCTOBER, SEPTEMBER = "2026-10", "2026-09"  # both provisional; September is new here
 NOTEBOOKS = {
     "population": "01_population.ipynb",
@@ -457,7 +457,7 @@ def test_f119_a_run_that_is_asked_to_stop_is_cancelled_and_leaves_nothing_half_d
     runner = company.start("run", "--period", OCTOBER, before=heeds)
     wait_for((company.root / "slow").is_file, 300, "the slow chapter")
     os.kill(runner.pid, number)
-    assert runner.wait(30) in (INTERRUPTED, 128 + number), company.said()
+    assert runner.wait(30) in (CANCELLED, 128 + number), company.said()
     company.wait_until_calm()
     assert company.manifest["state"] == "cancelled"
     assert company.reports == before

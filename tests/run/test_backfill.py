@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import settings as configuration
+from pipeline import states
 from pipeline.data import store
 from pipeline.reporting import publish
 from pipeline.run import backfill, manifest, periods, status
@@ -30,8 +31,8 @@ def paths(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Paths:
     monkeypatch.setattr(publish, "is_intact", lambda period, _: str(period) in MONTHS[0:3:2])
     run = manifest.begin(place, ["lodestar", "run"], dt.datetime(2026, 11, 1, 6, tzinfo=dt.UTC))
     error = run.failure("cell_error", 70, "KeyError", notebook="03_survival.ipynb", cell="answer")
-    run.period("2026-09", manifest.FAILED, error=error)
-    run.end(manifest.FAILED, error)
+    run.period("2026-09", states.FAILED, error=error)
+    run.end(states.FAILED, error)
     return place
 
 
@@ -53,8 +54,8 @@ def test_a_mode_chooses_months(mode: str, expected: list[str], paths: Paths) -> 
 
 def test_a_month_that_succeeded_since_has_not_failed(paths: Paths) -> None:
     later = manifest.begin(paths, ["lodestar"], dt.datetime(2026, 11, 2, 6, tzinfo=dt.UTC))
-    later.period("2026-09", manifest.PUBLISHED, status="final", revision=2)
-    later.end(manifest.DONE)
+    later.period("2026-09", states.PUBLISHED, status="final", revision=2)
+    later.end(states.DONE)
     assert backfill.last_failures(paths) == {}
     assert chosen("failed", paths) == ["2026-08", "2026-10", "2026-11"]
 
@@ -118,7 +119,7 @@ def test_a_span_holds_both_its_ends() -> None:
 def test_status_says_the_last_run_and_what_was_not_updated_and_where_to_look(paths: Paths) -> None:
     settings = configuration.load(paths.root)
     lines = list(status.status_lines(settings, paths))
-    run_id = manifest.newest(paths)["run_id"]
+    run_id = manifest.read_all(paths)[-1]["run_id"]
     assert lines[:3] == [
         "Sample Company: the data end on 2026-10-31.",
         f"Last run {run_id} FAILED.",
@@ -128,7 +129,7 @@ def test_status_says_the_last_run_and_what_was_not_updated_and_where_to_look(pat
     assert "2026-10  not published" in lines
     failed = lines.index(f"2026-09  final, revision 1, built {BUILT_AT}")
     assert lines[failed + 1].strip().startswith("not updated: cell_error in notebook 03_survival")
-    assert lines[failed + 1].endswith(f"see build/runs/{run_id}")
+    assert lines[failed + 2].strip() == f"log: build/runs/{run_id}"
     (altered,) = [line for line in lines if line.startswith("2026-08")]
     assert altered.endswith("the next run builds it anew")
 

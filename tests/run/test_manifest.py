@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pipeline import states
 from pipeline.data import store
 from pipeline.flow import Ended, Task
 from pipeline.lock import Process
@@ -45,9 +46,9 @@ def test_each_step_is_on_disk_when_it_is_done(paths: Paths) -> None:
     noted = [{"category": "ConvergenceWarning", "count": 2, "is_allowed": False}]
     task = Task("survival", "2026-10")
     run.task(Ended(task, 0, "", 12.34, attempts=2, peak_memory_mb=410.0, warnings=(*noted,)))
-    run.period("2026-10", manifest.FAILED)
-    run.period("2026-09", manifest.IN_FORCE, status="final", revision=1)
-    run.period("2026-10", manifest.PUBLISHED, status="provisional", revision=2)
+    run.period("2026-10", states.FAILED)
+    run.period("2026-09", states.IN_FORCE, status="final", revision=1)
+    run.period("2026-10", states.PUBLISHED, status="provisional", revision=2)
     assert on_disk(run)["tasks"] == [
         {
             "stage": "survival@2026-10", "seconds": 12.3, "peak_memory_mb": 410.0, "code": 0,
@@ -56,7 +57,7 @@ def test_each_step_is_on_disk_when_it_is_done(paths: Paths) -> None:
     ]  # fmt: skip
     rows = [(row["period"], row["state"], row["revision"]) for row in on_disk(run)["periods"]]
     assert rows == [("2026-09", "in_force", 1), ("2026-10", "published", 2)]
-    run.end(manifest.DONE)
+    run.end(states.DONE)
     assert (on_disk(run)["state"], on_disk(run)["error"]) == ("done", None)
     assert on_disk(run)["ended_at"] >= on_disk(run)["started_at"]
 
@@ -77,7 +78,7 @@ def test_a_secret_of_the_environment_stands_in_no_manifest(
 ) -> None:
     monkeypatch.setenv("LODESTAR_PSEUDONYM_KEY", "canary-5e8d1f")
     run = manifest.begin(paths, ["lodestar", "--root", "canary-5e8d1f"])
-    run.end(manifest.FAILED, run.failure("x", 70, "the key canary-5e8d1f was said"))
+    run.end(states.FAILED, run.failure("x", 70, "the key canary-5e8d1f was said"))
     files = [path.read_text() for path in run.folder.rglob("*") if path.is_file()]
     assert len(files) == 2
     assert [text for text in files if "canary" in text] == []
@@ -93,10 +94,10 @@ def dead_process() -> Process:
 
 def test_a_running_manifest_of_a_dead_process_reads_as_interrupted(paths: Paths) -> None:
     run = manifest.begin(paths, ["lodestar"])
-    assert manifest.newest(paths)["state"] == "running"
+    assert manifest.read_all(paths)[-1]["state"] == "running"
     gone = dead_process()
     run.note(pid=gone.pid, process_start=gone.process_start)
-    assert manifest.newest(paths)["state"] == "interrupted"
+    assert manifest.read_all(paths)[-1]["state"] == "interrupted"
     assert on_disk(run)["state"] == "running"
     assert manifest.mark_interrupted(paths) == [run.run_id]
     assert on_disk(run)["state"] == "interrupted"
@@ -104,22 +105,63 @@ def test_a_running_manifest_of_a_dead_process_reads_as_interrupted(paths: Paths)
     assert manifest.mark_interrupted(paths) == []
 
 
+def test_a_run_of_a_machine_whose_name_is_gone_ends_when_the_next_one_holds_the_lock(
+    paths: Paths,
+) -> None:
+    run = manifest.begin(paths, ["lodestar"])
+    run.note(host="another-machine")
+    own = manifest.begin(paths, ["lodestar"])
+    assert [each["state"] for each in manifest.read_all(paths)] == ["running", "running"]
+    assert manifest.mark_interrupted(paths, own.run_id) == [run.run_id]
+    assert on_disk(run)["state"] == "interrupted"
+    assert on_disk(own)["state"] == "running"
+
+
 def test_a_number_that_another_process_has_now_does_not_keep_a_run_alive(paths: Paths) -> None:
     run = manifest.begin(paths, ["lodestar"])
     run.note(process_start=run.content["process_start"] - 1)
-    assert manifest.newest(paths)["state"] == "interrupted"
+    assert manifest.read_all(paths)[-1]["state"] == "interrupted"
     run.note(process_start=run.content["process_start"] + 1, boot_id="before-the-reboot")
-    assert manifest.newest(paths)["state"] == "interrupted"
+    assert manifest.read_all(paths)[-1]["state"] == "interrupted"
 
 
 def test_runs_come_in_the_order_of_their_names_whatever_the_times_of_files(paths: Paths) -> None:
-    later = manifest.begin(paths, ["later"], START + dt.timedelta(days=5))
     earlier = manifest.begin(paths, ["earlier"], START)
+    later = manifest.begin(paths, ["later"], START + dt.timedelta(days=5))
     os.utime(later.folder / "run.json", (0, 0))
     found = [run["command"] for run in manifest.read_all(paths)]
     assert found == [["earlier"], ["later"]]
-    assert manifest.newest(paths)["run_id"] == later.run_id
+    assert manifest.read_all(paths)[-1]["run_id"] == later.run_id
     assert earlier.run_id < later.run_id
+
+
+def test_f140_the_last_run_stays_the_last_though_the_clock_went_back(paths: Paths) -> None:
+    first = manifest.begin(paths, ["first"], START + dt.timedelta(days=365))
+    again = manifest.begin(paths, ["second"], START)
+    third = manifest.begin(paths, ["third"], START)
+    found = [run["command"] for run in manifest.read_all(paths)]
+    assert found == [["first"], ["second"], ["third"]]
+    assert first.run_id < again.run_id < third.run_id
+    assert on_disk(third)["started_at"] == START.isoformat()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"state": "odd"}, {"error": "text"}, {"periods": [3]}, {"periods": [{}]}, {"periods": None},
+        {"tasks": None},
+    ],
+)  # fmt: skip
+def test_a_manifest_that_lacks_what_its_readers_need_is_left_out(
+    paths: Paths, damage: dict[str, object]
+) -> None:
+    run = manifest.begin(paths, ["own"])
+    run.end(states.DONE)
+    assert [each["run_id"] for each in manifest.read_all(paths)] == [run.run_id]
+    store.write_json(on_disk(run) | damage, run.folder / "run.json")
+    assert manifest.read_all(paths) == []
+    store.write_json({"state": "done"}, run.folder / "run.json")
+    assert manifest.read_all(paths) == []
 
 
 def test_runs_of_another_company_and_broken_manifests_are_left_out(paths: Paths) -> None:

@@ -125,9 +125,7 @@ def test_f142_what_was_half_made_goes_and_a_report_set_aside_stays_while_its_pla
     items = prune.prune(paths, settings)
     assert [path.exists() for path in (report, history, raw, table, only)] == [True] * 5
     assert [path.exists() for path in (other, half, *parts)] == [False] * 4
-    assert kept(items) == {
-        "reports/.2026-10.old": "the only copy of this report; the next run puts it back"
-    }
+    assert kept(items) == {"reports/.2026-10.old": "the only copy; the next run puts it back"}
 
 
 def test_a_dry_run_says_the_same_and_removes_nothing(paths: Paths, settings: Settings) -> None:
@@ -138,9 +136,8 @@ def test_a_dry_run_says_the_same_and_removes_nothing(paths: Paths, settings: Set
     assert runs_left(paths) == [1, 2, 3, 4]
     said = list(prune.lines(would, dry_run=True))
     assert said[-1].split(maxsplit=1)[1] == "MB  would go in all"
-    assert (
-        said[-2] == "       2.0 MB  reports/2026-10.building: half-built by a run that was killed"
-    )
+    left = "reports/2026-10.building: left half-made by a run that was killed"
+    assert said[-2] == f"       2.0 MB  {left}"
     assert prune.prune(paths, settings) == would
     assert list(prune.lines(prune.prune(paths, settings), dry_run=False)) == ["Nothing to remove."]
 
@@ -216,6 +213,30 @@ def test_f142_an_object_that_only_an_earlier_commit_names_stays_as_the_only_copy
     assert objects.stands(old, inside, folder, new, never) == [True, True, True, True, False]
     assert kept(items) == {"3 objects of .dvc/cache": cache.ONLY_COPY}
     assert "Kept (0.0 MB): 3 objects" in "\n".join(prune.lines(items, dry_run=False))
+
+
+def test_f142_a_lock_that_git_shows_as_binary_still_names_what_it_names(
+    objects: Cache, paths: Paths, settings: Settings
+) -> None:
+    file(paths.root / ".gitattributes", "dvc.lock -diff\n")
+    old = objects.add("old")
+    objects.lock(old)
+    objects.commit()
+    objects.lock(objects.add("new"))
+    prune.prune(paths, settings)
+    assert objects.stands(old) == [True]
+
+
+def test_a_damaged_list_of_a_folder_stops_pruning_before_anything_goes(
+    objects: Cache, paths: Paths, settings: Settings
+) -> None:
+    inside, unnamed = objects.add("inside"), objects.add("unnamed")
+    held = objects.folder(inside)
+    objects.lock(held)
+    objects.place(held).write_text("[{")
+    with pytest.raises(ConfigurationError, match="is damaged"):
+        prune.prune(paths, settings)
+    assert objects.stands(inside, unnamed) == [True, True]
 
 
 @pytest.mark.parametrize("url", ["{root}/remote", "../remote"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from pipeline import states
 from pipeline.data import choices, store
 from pipeline.flow import StageFailedError
 from pipeline.reporting import publish
@@ -56,7 +57,7 @@ def test_a_run_with_nothing_to_do_says_so_in_its_manifest(root: Path) -> None:
 
 def test_a_run_that_published_is_done(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def build(this: Run, _: Wanted) -> Path:
-        this.record.period("2026-10", manifest.PUBLISHED, status="provisional", revision=1)
+        this.manifest.period("2026-10", states.PUBLISHED, status="provisional", revision=1)
         return root
 
     monkeypatch.setattr(Run, "build", build)
@@ -125,7 +126,7 @@ def test_params_that_cannot_be_read_leave_a_manifest_without_a_company(root: Pat
         run(root)
     assert (last(root)["state"], last(root)["company"]) == ("failed", None)
     assert last(root)["error"]["class"] == "configuration"
-    assert manifest.newest(Paths(root, "sample"))["run_id"] == last(root)["run_id"]
+    assert manifest.read_all(Paths(root, "sample"))[-1]["run_id"] == last(root)["run_id"]
 
 
 def test_a_disk_that_is_full_at_the_last_word_hides_no_reason(
@@ -149,7 +150,29 @@ def test_a_chapter_that_is_not_listed_is_refused(root: Path) -> None:
 def test_the_index_is_written_after_the_last_word_on_the_run(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    states = []
-    monkeypatch.setattr(publish, "write_index", lambda _: states.append(last(root)["state"]))
+    seen = []
+    monkeypatch.setattr(publish, "write_index", lambda _: seen.append(last(root)["state"]))
     run(root)
-    assert states[-1] == "nothing_to_do"
+    assert seen[-1] == "nothing_to_do"
+
+
+def test_params_that_are_no_text_are_a_configuration_error_with_a_last_word(root: Path) -> None:
+    (root / "params.yaml").write_bytes(b"\xff\xfe\x00")
+    with pytest.raises(ConfigurationError, match="is not YAML"):
+        run(root)
+    assert last(root)["state"] == "failed"
+
+
+def test_a_run_whose_last_word_cannot_be_written_is_told_as_a_failure(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(_: Paths) -> None:
+        raise OSError(28, "No space left on device")
+
+    told: list[int] = []
+    monkeypatch.setattr(publish, "write_index", full)
+    monkeypatch.setattr(runner.notify, "ended", lambda _, code, *__: told.append(code))
+    with pytest.raises(OSError, match="No space left"):
+        run(root)
+    assert told == [74]
+    assert last(root)["state"] == "failed"

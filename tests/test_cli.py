@@ -20,8 +20,9 @@ from pipeline.data.store import CorruptDataError, MissingDataError
 from pipeline.flow import StageFailedError
 from pipeline.lock import BusyError, locked
 from pipeline.reporting.chapter import UnfinishedChapterError, pseudonym
-from pipeline.reporting.execute import ChapterFailedError, MissingKernelError
-from pipeline.reporting.publish import UnsoundReportError
+from pipeline.reporting.gate import ChapterFailedError
+from pipeline.reporting.kernel import MissingKernelError
+from pipeline.reporting.verify import UnsoundReportError
 from pipeline.run import FailedPeriodsError
 from pipeline.settings import ConfigurationError, ParameterError
 
@@ -177,23 +178,34 @@ def test_a_second_run_ends_at_once_with_busy_and_loads_nothing_slow(root: Path) 
     assert "Another run is under way here (process" in done.stderr
 
 
-@pytest.mark.parametrize("number", STOPPING)
-def test_an_interrupted_command_ends_with_130_and_a_second_signal_changes_nothing(
+@pytest.fixture
+def own_signals() -> Iterator[None]:
+    before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGINT)}
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+@pytest.mark.usefixtures("own_signals")
+@pytest.mark.parametrize("second", [*STOPPING, signal.SIGINT])
+@pytest.mark.parametrize("first", STOPPING)
+def test_a_cancelled_command_ends_with_130_and_a_second_signal_changes_nothing(
     root: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
-    number: signal.Signals,
+    first: signal.Signals,
+    second: signal.Signals,
 ) -> None:
     def terminate(_: object) -> None:
         try:
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), first)
             time.sleep(5)
         finally:
-            os.kill(os.getpid(), number)
+            os.kill(os.getpid(), second)
 
     monkeypatch.setattr(cli.Place, "load", terminate)
     assert lodestar(root, "status") == 130
-    assert "interrupted; the last reports stay" in capsys.readouterr().err
+    assert "cancelled; the last reports stay" in capsys.readouterr().err
 
 
 def test_help_tells_every_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ report: $(READY) ## build every due report; one month with PERIOD=2026-10
 	else $(call lodestar,run); fi
 
 test: $(READY) ## run the tests, then the checked cells of the notebooks
-	@$(BIN)/pytest
+	@$(BIN)/pytest --numprocesses=auto --dist=loadfile
 	@$(BIN)/python -m tests.checked_cells prepare
 	@LODESTAR_ROOT="$(CURDIR)/build/sample-root" \
 	  $(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 notebooks

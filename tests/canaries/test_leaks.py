@@ -148,7 +148,8 @@ def readers_of_truth(sources: dict[str, str]) -> list[str]:
     found = []
     for name, text in sources.items():
         for node in ast.walk(ast.parse(text)):
-            modules = [alias.name for alias in getattr(node, "names", [])]
+            is_import = isinstance(node, ast.Import | ast.ImportFrom)
+            modules = [alias.name for alias in node.names] if is_import else []
             modules += [getattr(node, "module", "") or ""]
             text_of = node.value if isinstance(node, ast.Constant) else ""
             if any("simulate" in module or module.startswith("truth") for module in modules) or (

@@ -6,7 +6,7 @@ Results are written sorted by their full key, so that the bytes do not depend on
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import ibis
@@ -30,10 +30,16 @@ def connect(timezone: str = "UTC", threads: int | None = None) -> Iterator[Backe
 
 
 def read(backend: Backend, path: Path, name: str) -> ibis.Table:
-    """A Parquet file as a table of the engine; MissingDataError when it is not there."""
-    if not path.is_file():
-        raise store.MissingDataError(f"{path} is missing.")
+    """A Parquet file of ours as a table of the engine; errors as in `store.check_seal`."""
+    store.check_seal(path)
     return backend.read_parquet(path, table_name=name)
+
+
+def read_all(backend: Backend, paths: Sequence[Path], name: str) -> ibis.Table:
+    """Parquet files of ours as one table of the engine, with the path of each row as `filename`."""
+    for path in paths:
+        store.check_seal(path)
+    return backend.read_parquet(list(paths), table_name=name, filename=True)
 
 
 def empty(table: Table) -> pa.Table:

@@ -33,6 +33,13 @@ class Slice:
     observation_start: dt.date | None
     grace_days: int
     close_lag_days: int
+    tenure_unit: str | None = None
+    is_money_known: bool = True
+
+    @property
+    def is_flat(self) -> bool:
+        """The data are a flat file of tenures: no date in them but the day of the file."""
+        return self.tenure_unit is not None
 
     @property
     def as_of(self) -> dt.date:
@@ -73,12 +80,18 @@ def slice_of(period: Period, extract_date: dt.date, settings: Settings) -> Slice
             f"{period} is not due: its last day is {period.as_of}, the data end on {extract_date}. "
             "There is no report of an unfinished month."
         )
+    if settings.source.shape == "tenure" and period.shift(1).as_of <= extract_date:
+        raise NotDueError(
+            f"{period} has no report: a flat file (shape: tenure) speaks of one day, and the "
+            f"newest month that ended by {extract_date} is a later one."
+        )
     return Slice(
         period,
         extract_date,
         settings.observation_start,
         settings.grace_days,
         settings.close_lag_days,
+        settings.source.tenure_unit,
     )
 
 
@@ -89,6 +102,8 @@ def write(cut: Slice, folder: Path) -> None:
         content[name] = content[name].isoformat() if content[name] else None
     # A later extract must not touch a slice that is already closed.
     content["extract_date"] = min(cut.extract_date, cut.close - ONE_DAY).isoformat()
+    if not cut.is_flat:
+        del content["tenure_unit"], content["is_money_known"]
     store.write_json(content, folder / FILE_NAME)
 
 
@@ -102,4 +117,6 @@ def read(folder: Path) -> Slice:
         dt.date.fromisoformat(start) if start else None,
         content["grace_days"],
         content["close_lag_days"],
+        content.get("tenure_unit"),
+        content.get("is_money_known", True),
     )

@@ -1,7 +1,9 @@
 """Where do tables live? The only module that opens data files; every write is atomic.
 
 A file appears whole or not at all: it is written beside its place, flushed to disk and renamed.
-Decimals are read as floats for analysis and stay decimals for the engine.
+Decimals are read as floats for analysis and stay decimals for the engine. A Parquet file of ours
+carries a seal, the hash of all its other bytes, and is not read when it does not fit: a flipped bit
+in Parquet reads as another number, without an error.
 """
 
 from __future__ import annotations
@@ -11,11 +13,12 @@ import csv
 import hashlib
 import json
 import math
+import mmap
 import os
 import re
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +34,11 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins like this; OWASP, CSV injection."""
 PLAIN_NUMBER = re.compile(r"-?[0-9]+([.,][0-9]+)?", re.ASCII)
 HASH_BLOCK = 1 << 20
+SEAL = b"lodestar.sha256"
+SEAL_LENGTH = 64
+NO_SEAL = b"0" * SEAL_LENGTH
+"""Stands in place of the seal while the file is hashed."""
+SEALED = re.compile(re.escape(SEAL) + rb".{1,6}?([0-9a-f]{64})", re.DOTALL)
 
 
 class MissingDataError(Exception):
@@ -42,8 +50,11 @@ class CorruptDataError(Exception):
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well."""
+def replacing(path: Path, *, only_if_changed: bool = False) -> Iterator[Path]:
+    """A temporary path beside `path` that takes its place when the block ends well.
+
+    `only_if_changed`: a file with the same bytes is left alone, its time included.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
     os.close(handle)
@@ -53,6 +64,8 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.chmod(0o644)
         with temporary.open("rb") as written:
             os.fsync(written.fileno())
+        if only_if_changed and path.is_file() and sha256(path) == sha256(temporary):
+            return
         temporary.replace(path)
         _flush_folder(path.parent)
     finally:
@@ -91,25 +104,117 @@ def read_json(path: Path) -> Any:
 
 
 def write_parquet(frame: pd.DataFrame | pa.Table, path: Path) -> None:
-    """Write one Parquet file; same rows, same bytes."""
+    """Write one Parquet file and seal it; same rows, same bytes."""
     content = (
         frame if isinstance(frame, pa.Table) else pa.Table.from_pandas(frame, preserve_index=False)
     )
     content = content.replace_schema_metadata(None)
     with replacing(path) as temporary:
-        pq.write_table(content, temporary, compression="zstd", store_schema=False)
+        with _parquet_writer(temporary, content.schema) as writer:
+            writer.write_table(content)
+        _seal(temporary)
 
 
 def read_parquet(path: Path) -> pa.Table:
-    """Read one Parquet file as an Arrow table; decimals stay decimals."""
+    """Read one Parquet file of ours as an Arrow table; decimals stay decimals.
+
+    MissingDataError: it is not there. CorruptDataError: its seal does not fit.
+    """
+    check_seal(path)
+    return read_foreign_parquet(path)
+
+
+def read_foreign_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a Parquet file that others may have written; a seal of ours is checked all the same.
+
+    `columns`: these only, else all.
+    """
     if not path.is_file():
         raise MissingDataError(f"{path} is missing.")
+    if _place_of_seal(path):
+        check_seal(path)
+    with _named_by(path):
+        content = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+        content.validate(full=True)  # text that is not UTF-8, places beyond the end
+    return content.replace_schema_metadata(None)
+
+
+def parquet_names(path: Path) -> list[str]:
+    """The columns of a Parquet file, in its order."""
+    with _named_by(path):
+        return list(pq.read_schema(path).names)
+
+
+@contextlib.contextmanager
+def _named_by(path: Path) -> Iterator[None]:
     try:
-        return pq.read_table(path, partitioning=None)
-    except pa.ArrowException as error:
+        yield
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptDataError(
             f"{path} cannot be read as Parquet ({error}). Export it again or run `dvc checkout`."
         ) from None
+
+
+def check_seal(path: Path) -> None:
+    """CorruptDataError when a Parquet file of ours is not, byte by byte, what was written."""
+    if not path.is_file():
+        raise MissingDataError(f"{path} is missing.")
+    place = _place_of_seal(path)
+    if place and _sealed_hash(path, place) == _bytes_at(path, place):
+        return
+    raise CorruptDataError(
+        f"{path} is not what was written: {'its hash does not fit' if place else 'it has no seal'}."
+        " A bit may have flipped, or another program wrote there. Delete it and run again, or run "
+        "`dvc checkout`."
+    )
+
+
+def _seal(path: Path) -> None:
+    """Write the hash of a file into its own footer, where as many zeros stand."""
+    place = _place_of_seal(path)
+    if place is None:
+        raise CorruptDataError(f"{path}: the place of the seal was not written.")
+    seal = _sealed_hash(path, place)
+    with path.open("r+b") as content:
+        content.seek(place)
+        content.write(seal)
+
+
+def _place_of_seal(path: Path) -> int | None:
+    """Where the 64 digits of the seal stand; None when the file has none."""
+    with path.open("rb") as content:
+        if os.fstat(content.fileno()).st_size == 0:
+            return None
+        with mmap.mmap(content.fileno(), 0, access=mmap.ACCESS_READ) as whole:
+            key = whole.rfind(SEAL)
+            found = SEALED.match(whole, key) if key >= 0 else None
+            return found.start(1) if found else None
+
+
+def _sealed_hash(path: Path, place: int) -> bytes:
+    """The hash of a file as if zeros stood in place of its seal."""
+    hashing = hashlib.sha256()
+    with path.open("rb") as content:
+        left = place
+        while left and (block := content.read(min(left, HASH_BLOCK))):
+            hashing.update(block)
+            left -= len(block)
+        content.seek(SEAL_LENGTH, os.SEEK_CUR)
+        hashing.update(NO_SEAL)
+        while block := content.read(HASH_BLOCK):
+            hashing.update(block)
+    return hashing.hexdigest().encode()
+
+
+def _bytes_at(path: Path, place: int) -> bytes:
+    with path.open("rb") as content:
+        content.seek(place)
+        return content.read(SEAL_LENGTH)
+
+
+def column_names(path: Path) -> list[str]:
+    """The columns of one Parquet file, without its rows."""
+    return list(pq.read_schema(path).names)
 
 
 def read_frame(path: Path) -> pd.DataFrame:
@@ -136,9 +241,12 @@ def write_csv(frame: pd.DataFrame | pa.Table, path: Path) -> None:
 
 
 @contextlib.contextmanager
-def appending(path: Path) -> Iterator[Callable[[pa.Table], None]]:
+def appending(path: Path, *, only_if_changed: bool = False) -> Iterator[Callable[[pa.Table], None]]:
     """A function that appends tables of one schema to a CSV or Parquet file; whole at the end."""
-    with replacing(path) as temporary, contextlib.ExitStack() as stack:
+    with (
+        replacing(path, only_if_changed=only_if_changed) as temporary,
+        contextlib.ExitStack() as stack,
+    ):
         writers: list[pyarrow.csv.CSVWriter | pq.ParquetWriter] = []
 
         def append(rows: pa.Table) -> None:
@@ -147,25 +255,38 @@ def appending(path: Path) -> Iterator[Callable[[pa.Table], None]]:
             writers[0].write_table(rows)
 
         yield append
+        stack.close()
+        if writers and path.suffix == ".parquet":
+            _seal(temporary)
 
 
 def _writer(
     temporary: Path, schema: pa.Schema, suffix: str
 ) -> pyarrow.csv.CSVWriter | pq.ParquetWriter:
     if suffix == ".parquet":
-        return pq.ParquetWriter(temporary, schema, compression="zstd", store_schema=False)
+        return _parquet_writer(temporary, schema)
     options = pyarrow.csv.WriteOptions(quoting_style="needed")
     return pyarrow.csv.CSVWriter(temporary, schema, write_options=options)
+
+
+def _parquet_writer(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """A writer whose footer has room for the seal."""
+    writer = pq.ParquetWriter(path, schema, compression="zstd", store_schema=False)
+    writer.add_key_value_metadata({SEAL.decode(): NO_SEAL.decode()})
+    return writer
 
 
 def published_csv(frame: pd.DataFrame) -> str:
     """CSV text for readers: published numbers, ISO dates, no cell that a spreadsheet runs."""
     safe = frame.copy()
     for name in safe.columns:
+        if isinstance(safe[name].dtype, pd.CategoricalDtype):
+            safe[name] = safe[name].astype(object)
         if pd.api.types.is_datetime64_any_dtype(safe[name]):
             safe[name] = safe[name].dt.strftime("%Y-%m-%d")
         elif safe[name].dtype == object or isinstance(safe[name].dtype, pd.StringDtype):
             safe[name] = safe[name].map(_defused)
+    safe.columns = [_defused(name) for name in safe.columns]
     return safe.to_csv(index=False, lineterminator="\n", float_format=_number_text)
 
 

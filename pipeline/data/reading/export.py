@@ -1,0 +1,62 @@
+"""What does every export look like once it is open? A header, and cells as text, block by block.
+
+Each form of file (CSV, Parquet, Excel) makes one of these; what follows does not ask which.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from pipeline.data.reading.files import DataError, RawFile
+
+
+@dataclass(frozen=True)
+class Block:
+    """Some records: the cells of the columns asked for, first lines, fields beyond the header."""
+
+    cells: list[pa.Array | pa.ChunkedArray]
+    lines: pa.Array
+    surplus: pa.Array
+
+
+@dataclass(frozen=True)
+class Export:
+    """An open file: its column names, its records, and how it was read.
+
+    `blocks` takes the places of the wanted columns in the header, each once. `facts` goes to
+    extract.json.
+    """
+
+    header: list[str]
+    blocks: Callable[[Sequence[int]], Iterator[Block]]
+    facts: dict[str, object] = field(default_factory=dict)
+
+
+def named(cells: Sequence[str], file: RawFile, where: str) -> list[str]:
+    """A header row as column names; DataError lists the names that stand twice, with places.
+
+    A column without a name can be mapped by nobody; it is called by its place.
+    """
+    header = [cell.strip() or f"(column {place})" for place, cell in enumerate(cells, 1)]
+    places: dict[str, list[str]] = {}
+    for place, name in enumerate(header, 1):
+        places.setdefault(name, []).append(str(place))
+    twice = [
+        f"column {name!r} stands at {' and '.join(found)}"
+        for name, found in places.items()
+        if len(found) > 1
+    ]
+    if twice:
+        raise DataError(
+            f"{file.name}: {where}: {'; '.join(twice)}. Nobody can tell which one is meant: "
+            "rename or remove one in the export."
+        )
+    return header
+
+
+def texts(values: Sequence[str | None]) -> pa.Array:
+    """Cells as an Arrow column of text."""
+    return pa.array(values, pa.string())

@@ -21,6 +21,7 @@ EXIT_CODES = {
     "DataError": BAD_DATA,
     "NotDueError": NOT_NOW,
     "BusyError": NOT_NOW,
+    "UnreachableError": NOT_NOW,
     "ChapterFailedError": FAILED,
     "UnfinishedChapterError": FAILED,
     "UnsoundReportError": FAILED,

@@ -110,11 +110,15 @@ class Attempt:
 
 @dataclass
 class Flow:
-    """DVC in one root; `held` are open files that every child keeps open, the run's lock."""
+    """DVC in one root; `held` are open files that every child keeps open, the run's lock.
+
+    `hidden` names environment variables that no child gets to see.
+    """
 
     root: Path
     held: tuple[int, ...] = ()
     retries: int = 0
+    hidden: tuple[str, ...] = ()
     _children: list[subprocess.Popen[str]] = field(default_factory=list)
     _clock: threading.Timer | None = None
     _is_out_of_time: bool = False
@@ -325,7 +329,7 @@ class Flow:
         child = subprocess.Popen(
             [sys.executable, *words],
             cwd=self.root,
-            env=_without_addresses(os.environ)
+            env=_without_addresses(os.environ, self.hidden)
             | as_runner()
             | {
                 "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}",
@@ -346,8 +350,9 @@ class Flow:
         return child
 
 
-def _without_addresses(environment: Mapping[str, str]) -> dict[str, str]:
-    return {name: text for name, text in environment.items() if name not in FOR_THE_RUNNER_ALONE}
+def _without_addresses(environment: Mapping[str, str], hidden: Sequence[str]) -> dict[str, str]:
+    for_the_runner = (*FOR_THE_RUNNER_ALONE, *hidden)
+    return {name: text for name, text in environment.items() if name not in for_the_runner}
 
 
 def _ready(waiting: Sequence[Attempt], places: int) -> list[Attempt]:

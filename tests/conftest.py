@@ -80,6 +80,17 @@ def test_root() -> Path:
     return root
 
 
+@pytest.fixture(scope="session")
+def postgres() -> Generator[Any, None, None]:
+    """A PostgreSQL server of this session's own; a test begins with an empty database."""
+    from tests import postgres as server  # here, so that this file stands alone
+
+    if server.programs() is None:
+        pytest.skip(server.MISSING)
+    with server.served() as running:
+        yield running
+
+
 def _hash_of_inputs() -> str:
     digest = hashlib.sha256(repr(SMALL_COMPANY).encode())
     for name in MADE_FROM:

@@ -49,7 +49,7 @@ def half_made(paths: Paths) -> list[Path]:
         places += room.rglob(".*.part")
     for pattern in (".*.part", "log/.*.part", "runs/*/.*.part"):
         places += paths.build.glob(pattern)
-    places += paths.root.glob(".*.part")
+    places += [*paths.root.glob(".*.part"), *paths.raw.glob(".*.parquet.*.part")]
     return sorted(place for place in places if not set(place.parents) & set(places))
 
 

@@ -28,6 +28,7 @@ from pipeline.run.manifest import Manifest, begin
 from pipeline.run.periods import complete_params
 from pipeline.run.progress import Progress
 from pipeline.settings import ANNEX, SAMPLE, ParameterError, Paths, Period, Settings
+from pipeline.stages import extract, shapes
 
 PROJECT = Path(pipeline.__file__).resolve().parents[1]
 HOUR_SECONDS = 3600
@@ -55,6 +56,7 @@ def run(
     chapters: Sequence[str] | None = None,
     held: tuple[int, ...] = (),
     progress: Progress | None = None,
+    is_offline: bool = False,
 ) -> Path:
     """Build what is due and out of date below `root`; the path of reports/index.html.
 
@@ -66,6 +68,7 @@ def run(
         chapters: run these only, and publish nothing.
         held: open files that children keep open: the root's lock, which the caller holds.
         progress: where to say what happens.
+        is_offline: ask no database; the extract that is kept holds.
 
     Raises:
         PreflightError: a run cannot go well here.
@@ -74,7 +77,9 @@ def run(
     """
     asked = (Period(period).name,) if period else None
     wanted = Wanted(asked, force, tuple(chapters) if chapters else None)
-    return carry_out(root, lambda *_: wanted, jobs=jobs, held=held, progress=progress)
+    return carry_out(
+        root, lambda *_: wanted, jobs=jobs, held=held, progress=progress, is_offline=is_offline
+    )
 
 
 def carry_out(
@@ -84,6 +89,7 @@ def carry_out(
     jobs: int | None = None,
     held: tuple[int, ...] = (),
     progress: Progress | None = None,
+    is_offline: bool = False,
 ) -> Path:
     """One run with its manifest, from first look to last word; `choose` says what it builds.
 
@@ -91,10 +97,10 @@ def carry_out(
     """
     root, progress = root.resolve(), progress or Progress()
     with recorded(root) as manifest:
-        settings, paths = _made_ready(root, manifest, progress)
+        settings, paths = _made_ready(root, manifest, progress, is_offline)
         wanted = choose(settings, paths)
         check_chapters(wanted.chapters, settings)
-        flow = Flow(root, held, settings.run.retries)
+        flow = Flow(root, held, settings.run.retries, extract.secrets(settings))
         flow.end_after(settings.run.run_timeout_hours * HOUR_SECONDS)
         try:
             with progress.live():
@@ -104,7 +110,9 @@ def carry_out(
             flow.close()
 
 
-def _made_ready(root: Path, manifest: Manifest, progress: Progress) -> tuple[Settings, Paths]:
+def _made_ready(
+    root: Path, manifest: Manifest, progress: Progress, is_offline: bool
+) -> tuple[Settings, Paths]:
     """Settings and paths of a root where a run can go well and nothing is left half-made."""
     settings = configuration.load(root)
     paths = Paths(root, settings.company)
@@ -120,8 +128,11 @@ def _made_ready(root: Path, manifest: Manifest, progress: Progress) -> tuple[Set
         progress.say(sentence)
     settings = complete_params(root, settings)
     choices.check(settings)
+    for sentence in extract.take(settings, paths, is_offline=is_offline):
+        progress.say(sentence)
     if settings.company != SAMPLE:
-        reading.find_all(settings.source.tables, paths.raw)
+        mapped = shapes.completed(settings, paths.raw).source.tables
+        reading.find_all(mapped, paths.raw)
     return settings, paths
 
 

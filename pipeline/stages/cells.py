@@ -1,7 +1,8 @@
 """How does a cell's text become a value? One Ibis expression per kind, empty where unreadable.
 
 A date format is declared, never guessed: without one only ISO 8601 is a date. A time with a zone
-is moved to the business time zone (the engine session's); a time without one is already there.
+is moved to the business time zone (the engine session's); a time without one is already there,
+unless the source declares the zone it writes in. What the clock skipped or showed twice is marked.
 """
 
 from __future__ import annotations
@@ -16,10 +17,19 @@ from pipeline.data.schema import MONEY
 from pipeline.settings import ConfigurationError
 
 ISO_DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"
+ISO_MONTH = r"^[0-9]{4}-(0[1-9]|1[0-2])$"
 ISO_INSTANT = (
     r"^[0-9]{4}-[0-9]{2}-[0-9]{2}([T ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,9})?)?"
     r"(Z|[+-][0-9]{2}(:?[0-9]{2})?)?)?$"
 )
+WITH_TIME = r"[T ][0-9]{2}:[0-9]{2}"
+WITH_ZONE = r"[T ][0-9]{2}:[0-9]{2}[0-9:.]*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+MINUTES_AND_ZONE = r"([T ][0-9]{2}:[0-9]{2})(Z|[+-])"
+CLOCK_SHIFTS = (-60, -30, 30, 60)
+"""Minutes by which clocks are set forward and back (30: Lord Howe Island), IANA time zones."""
+MOMENT, LOCAL = dt.Timestamp(timezone="UTC"), dt.Timestamp(scale=6)
+BLANKS = " \u00a0\u202f"
+"""Spaces that are written between thousands: plain, no-break, narrow no-break."""
 NUMBER = r"^-?[0-9]+(\.[0-9]+)?$"
 WHOLE = r"^-?[0-9]+(\.0+)?$"
 TRUE, FALSE = ("true", "t", "yes", "y", "1"), ("false", "f", "no", "n", "0")
@@ -30,6 +40,7 @@ PARTS = {
 WORDS = (("YYYY", "%Y"), ("DD", "%d"), ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("ss", "%S"))
 KIND_WORDS = {
     "day": "is not a date",
+    "month": "is not a month YYYY-MM",
     "instant": "is not a date or time",
     "money": "is not an amount",
     "number": "is not a number",
@@ -38,39 +49,143 @@ KIND_WORDS = {
 }
 
 
-def typed(text: ir.StringValue, kind: str, date_format: str | None, decimal: str) -> ir.Value:
-    """A text cell read by its kind; null when it is empty or cannot be read."""
+def typed(
+    text: ir.StringValue,
+    kind: str,
+    date_format: str | None = None,
+    decimal: str = ".",
+    thousands: str | None = None,
+    zone: str | None = None,
+) -> ir.Value:
+    """A text cell read by its kind; null when it is empty or cannot be read.
+
+    `thousands` may stand between groups of three digits. `zone` is that of times without one; None
+    means the business time zone.
+    """
     cell = text.strip().nullif("")
+    if kind == "month":
+        return _month(cell, date_format)
     if kind in ("day", "instant"):
-        return _moment(cell, kind, date_format)
+        return _moment(cell, kind, date_format, zone)
     if kind == "flag":
         lowered = cell.lower()
         return ibis.cases((lowered.isin(TRUE), True), (lowered.isin(FALSE), False), else_=None)
     if kind in ("money", "number", "count"):
-        digits = cell
-        if decimal != ".":
-            digits = ibis.ifelse(cell.contains("."), ibis.null(str), cell).replace(decimal, ".")
+        digits = _digits(cell, decimal, thousands)
         pattern = WHOLE if kind == "count" else NUMBER
         legal = ibis.ifelse(digits.re_search(pattern), digits, ibis.null(str))
         if kind == "count":
-            return legal.try_cast(dt.float64).cast(dt.int64)
-        return legal.try_cast(MONEY if kind == "money" else dt.float64)
+            return legal.re_replace(r"\.0+$", "").try_cast(dt.int64)
+        if kind == "money":
+            return legal.try_cast(MONEY)
+        number = legal.try_cast(dt.float64)
+        return number.nullif(float("inf")).nullif(-float("inf"))
     return cell
 
 
-def _moment(cell: ir.StringValue, kind: str, date_format: str | None) -> ir.Value:
-    if date_format:
-        cell = _iso(cell, date_format)
-    legal = ibis.ifelse(cell.re_search(ISO_INSTANT), cell, ibis.null(str))
+def _digits(cell: ir.StringValue, decimal: str, thousands: str | None) -> ir.StringValue:
+    """A number with `.` for its decimal mark and no mark of thousands; null where groups differ."""
+    if thousands:
+        marks = BLANKS if thousands in BLANKS else thousands
+        group, point = f"[{re.escape(marks)}]", re.escape(decimal)
+        grouped = rf"^-?([0-9]+|[0-9]{{1,3}}({group}[0-9]{{3}})+)({point}[0-9]+)?$"
+        cell = ibis.ifelse(cell.re_search(grouped), cell, ibis.null(str)).re_replace(group, "")
+    elif decimal != ".":
+        cell = ibis.ifelse(cell.contains("."), ibis.null(str), cell)
+    return cell.replace(decimal, ".") if decimal != "." else cell
+
+
+def _moment(cell: ir.StringValue, kind: str, date_format: str | None, zone: str | None) -> ir.Value:
+    legal = _legal(cell, date_format)
     if kind == "day":
         plain = ibis.ifelse(legal.re_search(ISO_DAY), legal, ibis.null(str)).try_cast(dt.date)
-        return ibis.coalesce(plain, _instant(legal).cast(dt.date))
-    return _instant(legal)
+        return ibis.coalesce(plain, _instant(legal, zone).cast(dt.date))
+    return _instant(legal, zone)
 
 
-def _instant(legal: ir.StringValue) -> ir.Value:
+def _legal(cell: ir.StringValue, date_format: str | None) -> ir.StringValue:
+    """The cell as ISO 8601; null when it is not written as declared."""
+    if date_format:
+        cell = _iso(cell, date_format)
+    whole = cell.re_replace(MINUTES_AND_ZONE, r"\1:00\2")  # the engine asks for seconds there
+    return ibis.ifelse(cell.re_search(ISO_INSTANT), whole, ibis.null(str))
+
+
+def _month(cell: ir.StringValue, date_format: str | None) -> ir.Value:
+    """The first day of a month: YYYY-MM, or a declared format with or without a day."""
+    if not date_format:
+        return ibis.ifelse(cell.re_search(ISO_MONTH), cell + "-01", ibis.null(str)).try_cast(
+            dt.date
+        )
+    has_day = "%d" in date_format or "DD" in date_format
+    iso = (
+        _iso(cell, date_format)
+        if has_day
+        else _iso(cell + " 01", f"{date_format} {_day_word(date_format)}")
+    )
+    return iso.try_cast(dt.date).truncate("M")
+
+
+def _day_word(date_format: str) -> str:
+    return "%d" if "%" in date_format else "DD"
+
+
+def _instant(legal: ir.StringValue, zone: str | None) -> ir.Value:
     """Local time: the session's zone reads what has no zone and shows what has one."""
-    return legal.try_cast(dt.Timestamp(timezone="UTC")).cast(dt.Timestamp(scale=6))
+    if not zone:
+        return legal.try_cast(MOMENT).cast(LOCAL)
+    bare = ibis.ifelse(legal.re_search(WITH_ZONE), ibis.null(str), legal)
+    is_day = legal.re_search(ISO_DAY)
+    elsewhere = in_zone(zone, ibis.ifelse(is_day, ibis.null(str), bare).try_cast(LOCAL)).cast(LOCAL)
+    return ibis.coalesce(elsewhere, legal.try_cast(MOMENT).cast(LOCAL))
+
+
+@ibis.udf.scalar.builtin(name="timezone")
+def in_zone(zone: str, local: dt.Timestamp(scale=6)) -> dt.Timestamp(timezone="UTC"):  # type: ignore[valid-type]
+    """The moment that a local time names in a zone."""
+
+
+@ibis.udf.scalar.builtin(name="timezone")
+def local_time(zone: str, moment: dt.Timestamp(timezone="UTC")) -> dt.Timestamp(scale=6):  # type: ignore[valid-type]
+    """The local time of a moment in a zone."""
+
+
+def zone_words(text: ir.StringValue) -> tuple[ir.BooleanValue, ir.BooleanValue]:
+    """Does a cell hold a time with a zone; a time without one?"""
+    cell = text.strip()
+    has_zone = cell.re_search(WITH_ZONE)
+    return has_zone, cell.re_search(WITH_TIME) & ~has_zone
+
+
+def clock_marks(
+    text: ir.StringValue, date_format: str | None, zone: str
+) -> tuple[ir.BooleanValue, ir.BooleanValue]:
+    """Is a time without a zone one that the clock of its zone skipped; one that it showed twice?"""
+    local = _bare(text, date_format)
+    moment = in_zone(zone, local)
+    is_skipped = local_time(zone, moment) != local
+    again = [
+        local_time(zone, moment + ibis.interval(minutes=shift)) == local for shift in CLOCK_SHIFTS
+    ]
+    is_twice = again[0] | again[1] | again[2] | again[3]
+    return is_skipped.fill_null(False), is_twice.fill_null(False)
+
+
+def earlier(text: ir.StringValue, date_format: str | None, zone: str) -> ir.TimestampValue:
+    """The first of the moments that a time without a zone may be; the engine takes the last."""
+    local = _bare(text, date_format)
+    last = first = in_zone(zone, local)
+    for shift in (shift for shift in CLOCK_SHIFTS if shift < 0):
+        before = last + ibis.interval(minutes=shift)
+        first = ibis.ifelse(local_time(zone, before) == local, before, first)
+    return first.cast(LOCAL)
+
+
+def _bare(text: ir.StringValue, date_format: str | None) -> ir.TimestampValue:
+    """A time without a zone as it was written; null for anything else."""
+    legal = _legal(text.strip().nullif(""), date_format)
+    is_bare = legal.re_search(WITH_TIME) & ~legal.re_search(WITH_ZONE)
+    return ibis.ifelse(is_bare, legal, ibis.null(str)).try_cast(LOCAL)
 
 
 def _iso(cell: ir.StringValue, date_format: str) -> ir.StringValue:

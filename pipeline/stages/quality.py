@@ -1,7 +1,8 @@
 """What was left out, and can the rest be trusted? Exclusions and quality of one slice.
 
 Counts of rows come from what `ingest` set aside, cut to what was known by the slice; the revenue
-touched is the MRR at P1 of the accounts concerned, plus that of subscription rows set aside.
+touched is the MRR at P1 of the accounts concerned, plus that of subscription rows set aside. A
+warning remarks on rows that are used, so it is no part of the count of rows received.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import pyarrow as pa
 
 from pipeline.data.schema import RAW, SNAPSHOT
 from pipeline.data.slice import Slice
-from pipeline.stages.rules import EVENTS
+from pipeline.stages.rules import EVENTS, what_to_do
 
 EXCLUDED_REASONS = {
     "never_paid": "The account has no paid row by the as-of date: trial, free or not started.",
@@ -104,10 +105,12 @@ def _table_rows(
         .to_pandas()
         .iloc[0]
     )
-    n_used, n_of = int(facts["n"]), int(facts["n"]) + len(own)
+    n_used = int(facts["n"])
+    n_of = n_used + int((own["kind"] != "warning").sum())
     found = [_row(name, "used", "rows", n_used, n_of)]
     for (rule, kind), part in own.groupby(["rule", "kind"], sort=True):
-        found.append(_touched_row(name, rule, kind, part, n_of, mrr))
+        received = n_used if kind == "warning" else n_of
+        found.append(_touched_row(name, rule, kind, part, received, mrr))
     for column in table.columns:
         if column not in table.key and column not in table.required_columns:
             note = "" if column in given else "The column is not given."
@@ -143,7 +146,8 @@ def _touched_row(
     affected = sum(mrr.reindex(accounts).dropna(), Decimal(0))
     if name == "subscriptions" and kind == "quarantined":
         affected += sum(abs(amount) for amount in part["mrr"].dropna())
-    return _row(name, rule, kind, len(part), n_of, len(accounts), affected)
+    note = what_to_do(rule)
+    return _row(name, rule, kind, len(part), n_of, len(accounts), affected, note=note)
 
 
 def _row(

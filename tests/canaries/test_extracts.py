@@ -140,7 +140,7 @@ def test_c9_the_order_of_rows_changes_no_byte(tmp_path, before):
     assert slice_of(run(tmp_path, files)) == slice_of(before)
 
 
-def test_c9_later_months_change_no_byte(tmp_path, before):
+def test_c9_f043_later_months_change_no_byte(tmp_path, before):
     more = {
         "accounts.csv": "    X,2025-05-02,smb,2025-05-02T09:00:00\n",
         "subscriptions.csv": "    S7,X,2025-05-05,,900,5,,,2025-05-05T10:00:00\n",

@@ -140,7 +140,7 @@ SLOW_STAGE = "\nimport time\nfrom pathlib import Path\nPath('slow').touch()\ntim
 def test_f131_f132_any_second_run_is_refused_at_once_and_told_who_holds_the_lock(
     company: Company,
 ) -> None:
-    company.append("pipeline/stages/ingest.py", SLOW_STAGE)
+    company.append("pipeline/stages/ingest/__init__.py", SLOW_STAGE)
     runner = company.start("run")
     wait_for((company.root / "slow").is_file, 300, "the slow stage")
     taken = []
@@ -158,7 +158,7 @@ def test_f131_f132_any_second_run_is_refused_at_once_and_told_who_holds_the_lock
 
 
 def test_f131_a_stage_that_outlives_its_runner_by_hand_keeps_others_out(company: Company) -> None:
-    company.append("pipeline/stages/ingest.py", SLOW_STAGE)
+    company.append("pipeline/stages/ingest/__init__.py", SLOW_STAGE)
     environment = company.environment({"PYTHONPATH": str(company.root)})
     words = ["stage", "ingest"]
     alone = subprocess.Popen(
@@ -223,8 +223,9 @@ def test_f134_f135_a_stage_that_fails_early_or_late_changes_no_report(
     company: Company, fault: str
 ) -> None:
     before, contents = company.reports, company.contents
-    code = (company.root / "pipeline" / "stages" / "ingest.py").read_text(encoding="utf-8")
-    company.append("pipeline/stages/ingest.py", fault)
+    stage = company.root / "pipeline" / "stages" / "ingest" / "__init__.py"
+    code = stage.read_text(encoding="utf-8")
+    company.append("pipeline/stages/ingest/__init__.py", fault)
     done = company.lodestar("run")
     assert done.returncode == FAILED, said_by(done)
     assert "the moon is full" in said_by(done)
@@ -232,7 +233,7 @@ def test_f134_f135_a_stage_that_fails_early_or_late_changes_no_report(
     run_id = company.manifest["run_id"]
     assert run_id in (company.root / "reports" / "index.html").read_text(encoding="utf-8")
     assert run_id in said_by(company.lodestar("status"))
-    store.write_text(code, company.root / "pipeline" / "stages" / "ingest.py")
+    store.write_text(code, stage)
     again = company.lodestar("run")
     assert again.returncode == 0, said_by(again)
     assert company.contents == contents

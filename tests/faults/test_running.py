@@ -329,7 +329,7 @@ def test_f122_kernels_are_spoken_to_by_files_and_never_by_ports() -> None:
 
 def make_work(company: Company) -> None:
     """Work of every kind for the next run: a stage, chapters, summaries, a report, the index."""
-    company.append("pipeline/stages/ingest.py", "\n# Edited by hand.\n")
+    company.append("pipeline/stages/ingest/__init__.py", "\n# Edited by hand.\n")
     shutil.rmtree(company.root / "data" / "processed" / "population" / OCTOBER)
     warn = (
         "import warnings\nfrom statsmodels.tools.sm_exceptions import ConvergenceWarning\n"
@@ -428,7 +428,7 @@ SLOW_STAGE = "\nimport time\nfrom pathlib import Path\nPath('slow').touch()\ntim
 
 def test_f118_a_killed_dvc_takes_its_stage_with_it_and_the_run_says_so(company: Company) -> None:
     before = company.reports
-    company.append("pipeline/stages/ingest.py", SLOW_STAGE)
+    company.append("pipeline/stages/ingest/__init__.py", SLOW_STAGE)
     runner = company.start("run")
     wait_for((company.root / "slow").is_file, 300, "the slow stage")
     repro = [n for n, words in company.processes().items() if "repro" in words]

@@ -248,7 +248,7 @@ def test_a_forced_final_report_is_published_again_and_stays_final(august: Month)
     assert august.publish(force=True) == publish.Publication(AUGUST, "final", 2, True)
 
 
-def test_a_final_report_whose_slice_changed_is_revised(august: Month) -> None:
+def test_f055_a_final_report_whose_slice_changed_is_revised(august: Month) -> None:
     august.publish()
     august.late_row()
     assert august.publish() == publish.Publication(AUGUST, "revised", 2, True)

@@ -30,6 +30,22 @@ class Company:
         snapshot.run(self.settings, self.paths)
         return self
 
+    def ingest(self) -> Company:
+        """Ingest alone."""
+        ingest.run(self.settings, self.paths)
+        return self
+
+    def used(self, table: str) -> pd.DataFrame:
+        """The typed rows of a raw table that nothing set aside, in the order of their lines."""
+        rows = store.read_frame(self.paths.ingest / f"{table}.parquet")
+        return rows.sort_values(["source_file", "source_line"], ignore_index=True)
+
+    def aside(self, table: str) -> dict[tuple[str, str], int]:
+        """How many rows of a raw table each rule touched, by kind and rule."""
+        touched = store.read_frame(self.paths.ingest / "touched.parquet")
+        own = touched[touched["table"] == table]
+        return own.groupby(["kind", "rule"]).size().to_dict()
+
     def table(self, period: str, name: str) -> pd.DataFrame:
         """A snapshot table for analysis."""
         return store.read_frame(self.paths.snapshot(settings.Period(period)) / f"{name}.parquet")

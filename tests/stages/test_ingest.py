@@ -1,5 +1,8 @@
 """Ingest: raw files in; used, merged, excluded and quarantined rows out, and nothing lost."""
 
+import re
+from pathlib import Path
+
 import pandas as pd
 import pytest
 
@@ -8,6 +11,9 @@ from pipeline.data.reading import DataError
 from pipeline.data.store import MissingDataError
 from pipeline.settings import ConfigurationError
 from pipeline.stages import ingest
+from pipeline.stages.cells import KIND_WORDS
+from pipeline.stages.ingest.aside import UnbalancedError
+from pipeline.stages.rules import RULES, what_to_do
 from tests.stages.company import accounts_of, write_company
 
 SUBSCRIPTIONS = """
@@ -154,7 +160,7 @@ def test_an_export_maps_by_names_formats_values_and_lookup(tmp_path):
 
 
 def test_a_time_with_a_zone_moves_to_the_business_time_zone(tmp_path):
-    usage = "account_id,occurred_at,feature\nA,2026-10-31T20:00:00Z,x\nA,2026-10-31T20:00:00,x\n"
+    usage = "account_id,occurred_at,feature\nA,2026-10-31T20:00:00Z,x\nA,2026-10-31T23:00+09:00,x\n"
     files = {
         "accounts.csv": accounts_of("A", "B"),
         "subscriptions.csv": SUBSCRIPTIONS,
@@ -274,7 +280,7 @@ def test_a_large_plain_file_and_the_same_rows_one_by_one_read_alike(tmp_path, mo
     )
     ingest.run(company.settings, company.paths)
     slow = store.read_frame(company.paths.ingest / "accounts.parquet")
-    monkeypatch.setattr("pipeline.data.reading.PLAIN_BYTES", 0)
+    monkeypatch.setattr("pipeline.data.reading.delimited.PLAIN_BYTES", 0)
     ingest.run(company.settings, company.paths)
     pd.testing.assert_frame_equal(store.read_frame(company.paths.ingest / "accounts.parquet"), slow)
 
@@ -289,3 +295,64 @@ def test_what_was_set_aside_is_written_in_one_order_whatever_the_order_of_the_ro
         company = ingested(tmp_path / name, files, **LENIENT)
         written.append((company.paths.ingest / "touched.parquet").read_bytes())
     assert written[0] == written[1]
+
+
+def test_the_counts_of_every_table_add_up_and_stand_in_the_extract(tmp_path):
+    text = SUBSCRIPTIONS.rstrip() + "\n    S2,B,2025-01-06,,100\n    S3,B,soon,,100\n"
+    files = {"accounts.csv": accounts_of("A", "B"), "subscriptions.csv": text}
+    company = ingested(tmp_path, files, **LENIENT)
+    counts = store.read_json(company.paths.ingest / "extract.json")["counts"]
+    assert counts["subscriptions"] == {
+        "rows": 4, "used": 2, "quarantined": 1, "merged": 1, "excluded": 0,
+    }  # fmt: skip
+
+
+def test_a_step_that_loses_a_row_is_found_before_anything_is_written(tmp_path, monkeypatch):
+    files = {"accounts.csv": accounts_of("A", "B"), "subscriptions.csv": SUBSCRIPTIONS}
+    merged = ingest.Ingest._merge_copies
+    monkeypatch.setattr(
+        ingest.Ingest, "_merge_copies", lambda own, *rows: merged(own, *rows).limit(1)
+    )
+    with pytest.raises(UnbalancedError, match="accounts: 2 rows in, but 1 used"):
+        ingested(tmp_path, files)
+
+
+def test_every_rule_says_what_to_do(tmp_path):
+    text = SUBSCRIPTIONS.rstrip() + "\n    S3,A,2025-01-05,,10,extra\n"
+    files = {"accounts.csv": accounts_of("A", "B"), "subscriptions.csv": text}
+    company = ingested(tmp_path, files, **LENIENT)
+    (row,) = company.quarantine("subscriptions")
+    assert what_to_do(row[2]) == RULES["field_count"]
+    assert what_to_do("excluded_plan")
+    assert what_to_do("not_found_segment") == RULES["not_found"]
+    assert all(sentence.endswith(".") for sentence in RULES.values())
+    stages = Path(ingest.__file__).parents[1]
+    code = "".join(path.read_text(encoding="utf-8") for path in stages.rglob("*.py"))
+    named = re.findall(r'Rule\(\s*"([a-z_]+)"', code)
+    noted = set(re.findall(r'aside\.note\([^"]*"([a-z_]+)"', code)) - {"warning", "quarantined"}
+    assert {"required", "unknown_account", "zero_length"} <= {*named, *noted} <= set(RULES)
+    assert {f"{kind}_unreadable" for kind in KIND_WORDS} <= set(RULES)
+
+
+@pytest.mark.parametrize(
+    ("block", "message"),
+    [
+        ({"units": {"mrrr": "cents"}}, r"units: no column 'mrrr'; did you mean 'mrr'"),
+        ({"columns": {"acount_id": "x"}}, r"columns: no column 'acount_id'"),
+        ({"values": {"karma": {"a": "b"}}}, r"values: no column 'karma'"),
+        ({"exclude": {"karma": ["a"]}}, r"exclude: no column 'karma'"),
+        ({"exclude": {"plan": ["a"]}}, r"exclude: the export has no column 'plan'"),
+        ({"date_format": {"start": "%Y"}}, r"date_format: no column 'start'"),
+        ({"lookup": {"karma": {"file": "x.csv", "by": "plan"}}}, r"lookup: no column 'karma'"),
+    ],
+)
+def test_a_source_that_speaks_of_an_unknown_column_is_refused_by_name(tmp_path, block, message):
+    files = {"accounts.csv": accounts_of("A", "B"), "subscriptions.csv": SUBSCRIPTIONS}
+    with pytest.raises(ConfigurationError, match=message):
+        ingested(tmp_path, files, source={"tables": {"subscriptions": block}})
+
+
+def test_a_source_for_a_table_that_nobody_knows_is_refused_by_name(tmp_path):
+    files = {"accounts.csv": accounts_of("A", "B"), "subscriptions.csv": SUBSCRIPTIONS}
+    with pytest.raises(ConfigurationError, match="no table 'acounts'; did you mean 'accounts'"):
+        ingested(tmp_path, files, source={"tables": {"acounts": {"file": "x.csv"}}})

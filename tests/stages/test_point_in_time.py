@@ -128,7 +128,9 @@ LATER = {
 
 
 @pytest.mark.parametrize("files", LATER.values(), ids=LATER.keys())
-def test_what_is_recorded_after_the_close_changes_no_byte_of_the_slice(tmp_path, before, files):
+def test_f055_what_is_recorded_after_the_close_changes_no_byte_of_the_slice(
+    tmp_path, before, files
+):
     later = write_company(
         tmp_path / "later",
         files,

@@ -1,0 +1,309 @@
+"""Can the exports be trusted row by row? Raw text to typed tables, with a quarantine.
+
+Reads data/raw/<company>; makes data/processed/ingest/<table>.parquet (usage: one file per month in
+which its events became known), `touched` (one row per row set aside, merged or remarked on),
+`extract.json`, and data/quarantine/<company>/<table>.csv. A row is used, quarantined, merged or
+excluded by a named rule; that the counts add up is checked for every table. `known_on` is the day a
+row became known: `recorded_at`, else its own date.
+"""
+
+from __future__ import annotations
+
+import ibis
+import ibis.expr.types as ir
+import pyarrow as pa
+from ibis.backends.duckdb import Backend
+
+from pipeline.data import engine, reading, store
+from pipeline.data.reading import FILE, LINE, DataError
+from pipeline.data.schema import RAW, Table
+from pipeline.settings import ConfigurationError, Paths, Settings, SourceTable
+from pipeline.stages import rules, shapes
+from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks
+from pipeline.stages.ingest.aside import Aside, Sorted
+from pipeline.stages.rules import GAP, KNOWN_ON, TEXT, TWICE, Rule
+
+SUBSCRIPTIONS = "subscriptions"
+
+
+def run(settings: Settings, paths: Paths) -> None:
+    """Read every raw table, set bad rows aside, write typed tables; DataError stops the run.
+
+    What was set aside is written in any case, before the run stops for it.
+    """
+    settings = shapes.completed(settings, paths.raw)
+    for name, source in settings.source.tables.items():
+        reader.check_names(name, source, settings)
+    files = reading.find_all(settings.source.tables, paths.raw)
+    exports = [file for name in RAW for file in files[name]]
+    reading.check_unchanged(paths.exports_seen, exports)
+    if settings.source.shape == shapes.INTERVALS:
+        reading.check_headers(settings.source, files)
+    with engine.connect(settings.timezone) as backend:
+        ingest = Ingest(backend, settings, paths)
+        for name in RAW:
+            if files[name]:
+                ingest.read(RAW[name], files[name])
+        ingest.files += reading.empty_files(settings.source.tables, paths.raw)
+        try:
+            last = remarks.on_all(ingest.sorted, ingest.aside, settings)
+        finally:
+            ingest.aside.write()
+        ingest.aside.stop()
+        output.write(backend, ingest.sorted, paths)
+        facts = shapes.facts(ingest.sorted[SUBSCRIPTIONS].typed, settings)
+        facts |= output.facts(ingest.sorted, last) | {"counts": ingest.aside.counts}
+        store.write_json(facts | {"files": ingest.files}, paths.ingest / "extract.json")
+        hashes = {str(each["file"]): each["sha256"] for each in ingest.files if "sha256" in each}
+        reading.remember(paths.exports_seen, exports, hashes)
+
+
+class Ingest:
+    """One run over all raw tables; tables come in the order of the schema, accounts first."""
+
+    def __init__(self, backend: Backend, settings: Settings, paths: Paths) -> None:
+        self.backend = backend
+        self.settings = settings
+        self.paths = paths
+        self.aside = Aside(settings, paths)
+        self.mergers = identity.mergers_of(
+            settings.source.merged_accounts, settings.source.ids, paths
+        )
+        self.sorted: dict[str, Sorted] = {}
+        self.files: list[dict[str, object]] = []
+        self.n_kept = 0
+
+    def read(self, table: Table, files: list[reading.RawFile]) -> None:
+        """Read one table: text, kinds, codes, keys, relations; the rest to quarantine."""
+        source = self.settings.source.tables.get(table.name) or SourceTable()
+        raw, table = table, shapes.as_received(table, self.settings)
+        text = self._text(table, source, files, is_first_look=False)
+        n_rows = int(text.count().execute())
+        if n_rows == 0:
+            _check_emptiness(raw, source, files)
+        typed = self._keep(self._typed(text, table, source), table.name)
+        table = shapes.keyed(table, typed.columns)
+        if table.name == "accounts" and self.settings.source.shape != shapes.INTERVALS:
+            typed = self._signed_up(typed, files)
+            n_rows = int(typed.count().execute())
+        used = self._judged(typed, table, source)
+        self.aside.balance(table, n_rows, int(used.count().execute()))
+        self.aside.weigh(table, used)
+        if self.settings.source.shape == shapes.MONTHLY and table.name == SUBSCRIPTIONS:
+            self.aside.weigh_copies(table)
+        remarks.on_cells(used, table, self.aside)
+        if table is not raw and raw.name == SUBSCRIPTIONS:
+            shapes.check_months(used, self.settings)
+            used = self._without_length(shapes.as_intervals(used, table, self.settings), raw)
+            self.aside.recount(raw)
+        self.sorted[table.name] = Sorted(raw, typed, used, n_rows)
+
+    def _judged(self, typed: ir.Table, table: Table, source: SourceTable) -> ir.Table:
+        """The rows that no rule sets aside, merges or excludes."""
+        rest = self._excluded(typed, table, source)
+        rest = self._without_merged(rest, table)
+        clock = self.settings.source.daylight_saving
+        refused = [
+            ending
+            for ending, policy in ((GAP, clock.gap), (TWICE, clock.overlap))
+            if policy == "quarantine"
+        ]
+        kinds = reader.kinds_of(typed, table, source)
+        checks = rules.cell_rules(rest, table, kinds, refused)
+        checks += horizon.far_ahead(rest, table, self.settings)
+        checks += shapes.rules_of(rest, table, self.settings)
+        rest = self._set_aside(rest, table, checks)
+        rest = self._merge_copies(rest, table)
+        rest = self._with_parents(rest, table)
+        return self._set_aside(rest, table, rules.relation_rules(rest, table))
+
+    def _text(
+        self,
+        table: Table,
+        source: SourceTable,
+        files: list[reading.RawFile],
+        *,
+        is_first_look: bool,
+    ) -> ir.Table:
+        """The rows as text, ids by policy; their numbers as ids where the source has no other."""
+        found = reading.read(
+            table,
+            shapes.without_numbers(source),
+            files,
+            largest_mb=self.settings.source.largest_file_mb,
+            is_strict=self.settings.source.strict,
+        )
+        if not is_first_look:
+            self.files += [{"table": table.name, **facts} for facts in found.facts]
+        cells = identity.keyed(found.text, table, self.settings.source.ids, self.mergers)
+        text = self._hold(cells, table.name)
+        text = shapes.numbered(text) if shapes.is_numbered(source) else text
+        return self._looked_up(text, table, source, is_counted=not is_first_look)
+
+    def _looked_up(
+        self, text: ir.Table, table: Table, source: SourceTable, *, is_counted: bool
+    ) -> ir.Table:
+        """Add each column that the export lacks from where it is."""
+        for column, lookup in source.lookup.items():
+            lookups.check_order(column, lookup, table, set(self.sorted))
+            if column in text.columns:
+                raise ConfigurationError(
+                    f"source.tables.{table.name}.lookup.{column}: the export has that column "
+                    "itself, and one of the two would be passed over in silence. Take the lookup "
+                    f"out, or map {column} to no column of the export."
+                )
+            if lookup.table in self.sorted:
+                found = lookups.in_table(column, lookup, self.sorted[lookup.table].typed)
+            else:
+                ids = self.settings.source.ids
+                rows = lookups.in_export(column, lookup, table, source, self.paths, ids)
+                found = self._hold(rows, f"{table.name}_lookup")
+            text = self._keep(lookups.beside(text, found, lookup.by), f"{table.name}_looked_up")
+            if is_counted:
+                self._count_not_found(text, table, column)
+        return text
+
+    def _count_not_found(self, text: ir.Table, table: Table, column: str) -> None:
+        missing = text.filter(text[column].isnull()).mutate(**{KNOWN_ON: ibis.null("date")})
+        named = missing.select(*[n for n in ("account_id",) if n in text.columns], KNOWN_ON)
+        self.aside.note(named, table, f"not_found_{column}", "warning")
+
+    def _typed(self, text: ir.Table, table: Table, source: SourceTable) -> ir.Table:
+        typed = reader.typed(text, table, source, self.settings)
+        return lookups.marks(typed, source, self.paths, self.settings.source.ids)
+
+    def _signed_up(self, typed: ir.Table, files: list[reading.RawFile]) -> ir.Table:
+        """Accounts with the first day that subscriptions of another shape than intervals name."""
+        table = shapes.as_received(RAW[SUBSCRIPTIONS], self.settings)
+        source = self.settings.source.tables[SUBSCRIPTIONS]
+        found = reading.find_files(RAW[SUBSCRIPTIONS], source, self.paths.raw)
+        text = self._text(table, source, found, is_first_look=True)
+        rows = self._keep(self._typed(text, table, source), "subscriptions_first_look")
+        if found == files:
+            typed = shapes.one_per_account(
+                typed, rows, self.settings, sorted(self.settings.attributes_of_today)
+            )
+        days = shapes.first_days(rows, self.settings)
+        return self._keep(shapes.with_sign_up(typed, days, self.settings), "accounts_signed_up")
+
+    def _hold(self, rows: pa.Table, name: str) -> ir.Table:
+        self.n_kept += 1
+        return self.backend.create_table(f"{name}_text_{self.n_kept}", rows, temp=True)
+
+    def _keep(self, rows: ir.Table, name: str) -> ir.Table:
+        self.n_kept += 1
+        return engine.keep(self.backend, rows, f"{name}_kept_{self.n_kept}")
+
+    def _excluded(self, typed: ir.Table, table: Table, source: SourceTable) -> ir.Table:
+        """Leave out rows by declared value, and subscription rows of no length."""
+        rest = typed
+        for column, values in source.exclude.items():
+            if column not in typed.columns:
+                raise ConfigurationError(
+                    f"source.tables.{table.name}.exclude: the export has no column {column!r}."
+                )
+            named = rest[column + TEXT].strip().isin(values).fill_null(False)
+            self.aside.note(rest.filter(named), table, f"excluded_{column}", "excluded")
+            rest = rest.filter(~named)
+        return self._without_length(rest, table)
+
+    def _without_length(self, rows: ir.Table, table: Table) -> ir.Table:
+        """Leave out subscription rows of no length."""
+        if table.name != SUBSCRIPTIONS or not {"start_date", "end_date"} <= set(rows.columns):
+            return rows
+        rows = self._keep(rows, f"{table.name}_lengths")
+        empty = (rows.end_date == rows.start_date).fill_null(False)
+        self.aside.note(rows.filter(empty), table, "zero_length", "excluded")
+        return rows.filter(~empty)
+
+    def _without_merged(self, rows: ir.Table, table: Table) -> ir.Table:
+        """Of accounts that were merged one row is left: that of the account that goes on."""
+        if not self.mergers or identity.MERGED_FROM not in rows.columns:
+            return rows
+        is_merged = rows[identity.MERGED_FROM].notnull()
+        if table.name != "accounts":
+            self.aside.note(rows.filter(is_merged), table, "merged_account", "warning")
+            return rows
+        own = rows.filter(~is_merged).account_id.to_pyarrow().to_pylist()
+        identity.check_survivors(self.mergers, set(own))
+        self.aside.note(rows.filter(is_merged), table, "merged_account", "merged")
+        return rows.filter(~is_merged)
+
+    def _set_aside(self, rows: ir.Table, table: Table, checks: list[Rule]) -> ir.Table:
+        """Quarantine the rows that break a rule; a row is listed under the first it breaks."""
+        if not checks:
+            return rows
+        broken = [check.broken.fill_null(False) for check in checks]
+        judged = rows.mutate(
+            rule=ibis.cases(*zip(broken, [check.name for check in checks], strict=True)),
+            column=ibis.cases(*zip(broken, [check.column for check in checks], strict=True)),
+            value=ibis.cases(*zip(broken, [check.value for check in checks], strict=True)),
+        )
+        judged = self._keep(judged, f"{table.name}_judged")
+        self.aside.quarantine(judged.filter(judged.rule.notnull()), table)
+        return judged.filter(judged.rule.isnull()).drop("rule", "column", "value")
+
+    def _merge_copies(self, rows: ir.Table, table: Table) -> ir.Table:
+        """One of several rows that agree in every column; tables without a key keep all."""
+        if not rules.key_of(rows, table):
+            return rows
+        places = (FILE, LINE, identity.RESPELLED, identity.MERGED_FROM)
+        said = [name for name in rows.columns if name not in places and not name.endswith(TEXT)]
+        place = ibis.row_number().over(group_by=said, order_by=[FILE, LINE])
+        numbered = self._keep(rows.mutate(copy=place), f"{table.name}_copies")
+        self.aside.note(numbered.filter(numbered.copy > 0), table, "same_row_again", "merged")
+        return numbered.filter(numbered.copy == 0).drop("copy")
+
+    def _with_parents(self, rows: ir.Table, table: Table) -> ir.Table:
+        """Beside each row of an account: its sign-up, and the terms of its own subscription.
+
+        Rows of an account that was left out by a declared value are left out with it.
+        """
+        if "accounts" not in table.parents.values():
+            return rows
+        accounts = self.sorted["accounts"]
+        left_out = self.aside.accounts_of(accounts.table, "excluded")
+        if left_out:
+            is_out = rows.account_id.isin(left_out).fill_null(False)
+            self.aside.note(rows.filter(is_out), table, "account_excluded", "excluded")
+            rows = rows.filter(~is_out)
+        signed = accounts.used.group_by("account_id").agg(
+            parent_signed=accounts.used.signed_up_date.min()
+        )
+        rows = _beside(rows, signed.mutate(parent_is_there=True), "account_id")
+        seen = accounts.typed.select("account_id").distinct().mutate(parent_is_known=True)
+        rows = _beside(rows, seen, "account_id")
+        rows = rows.mutate(
+            parent_is_there=rows.parent_is_there.fill_null(False),
+            parent_is_known=rows.parent_is_known.fill_null(False),
+        )
+        if table.name in rules.EVENTS and "subscription_id" in rows.columns:
+            rows = _beside(rows, self._terms(), "subscription_id")
+        return rows
+
+    def _terms(self) -> ir.Table:
+        """One row per subscription: its first and its last day."""
+        own = self.sorted[SUBSCRIPTIONS].typed
+        end = own.end_date if "end_date" in own.columns else ibis.null("date")
+        return own.group_by("subscription_id").agg(
+            parent_start=own.start_date.min(),
+            parent_end=ibis.ifelse(end.isnull().any(), None, end.max()),
+        )
+
+
+def _check_emptiness(table: Table, source: SourceTable, files: list[reading.RawFile]) -> None:
+    """DataError: a table came without rows, and nobody declared that it may."""
+    names = ", ".join(file.name for file in files[: reading.EXAMPLES])
+    if table.is_required:
+        raise DataError(f"{names}: 0 rows. A company without {table.name} has no report.")
+    if not source.allow_empty:
+        raise DataError(
+            f"{names}: 0 rows of {table.name}, a header only. An export that broke off looks like "
+            f"that. Export it again, take the file away, or set source.tables.{table.name}"
+            ".allow_empty: true."
+        )
+
+
+def _beside(rows: ir.Table, other: ir.Table, key: str) -> ir.Table:
+    """Columns of another table, one row per key there, beside each row."""
+    return rows.left_join(other, key, rname="other_{name}").drop(f"other_{key}")

@@ -8,20 +8,36 @@ never typed and never read from the clock.
 from __future__ import annotations
 
 import datetime as dt
+import functools
+import itertools
+import math
 import re
 import zoneinfo
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
+from ruamel.yaml.tokens import AliasToken
 
 PERIOD_FORMAT = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 SLUG_FORMAT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 NAME_FORMAT = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
+VARIABLE_FORMAT = re.compile(r"[A-Z][A-Z0-9_]*_URL", re.ASCII)
+"""An environment variable that is known to hold a secret by its name."""
+CURRENCY_FORMAT = re.compile(r"[A-Z]{3}", re.ASCII)
 LARGEST_PARAMS_BYTES = 1_000_000
+MOST_ALIASES = 20
+"""A merge of merges doubles a mapping with each alias: more of them fill any memory."""
 ROOT_VARIABLE = "LODESTAR_ROOT"
 """Environment variable that names the project's folder to a notebook."""
 KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
@@ -102,6 +118,16 @@ def _as_date(value: Any) -> Any:
 
 Day = Annotated[dt.date, Field(strict=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Mark = Annotated[str, Field(pattern=r"^[^0-9A-Za-z+()-]$")]
+"""One character inside a number."""
+Separator = Annotated[str, Field(pattern=r'^[^"\r\n\x00\ufeff]$')]
+"""One character between two cells."""
+
+
+def _known_zone(name: str) -> str:
+    if name not in zoneinfo.available_timezones():
+        raise ValueError(f"{name!r} is no time zone: write one like Europe/Berlin or UTC")
+    return name
 
 
 class Block(BaseModel):
@@ -117,33 +143,112 @@ class Attribute(Block):
     """
 
     column: str = ""
-    type: Literal["category", "flag", "number", "date"] = "category"
+    type: Literal["category", "flag", "number", "share", "date"] = "category"
     known: Literal["at_signup", "at_extract"]
     file: str | None = None
     by: str | None = None
 
 
 class Lookup(Block):
-    """Where a column that the export lacks is found: in `table`, by the shared column `by`."""
+    """Where a column that the export lacks is found: in one of our tables, or in another export.
 
-    table: str
+    `table` is a raw table read before this one, or a table of the source; `file` is an export below
+    the raw folder. `by` is our column; `key` and `column` are the names there, ours when not given.
+    """
+
+    table: str | None = None
+    file: str | None = None
     by: str
+    key: str | None = None
+    column: str | None = None
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> Lookup:
+        if (self.table is None) == (self.file is None):
+            raise ValueError("give `table` or `file`, one of them")
+        return self
+
+
+class Database(Block):
+    """A database that holds the company's tables.
+
+    `url` is the name of the environment variable with the address, never the address itself.
+    `file` of DuckDB and SQLite is a path, from the company's folder in data/raw or absolute.
+    """
+
+    backend: Literal["postgres", "duckdb", "sqlite"]
+    url: str | None = None
+    file: str | None = None
+    schema_name: str | None = Field(None, alias="schema")
+    timeout_minutes: Annotated[float, Field(gt=0)] = 30.0
+
+    @field_validator("url")
+    @classmethod
+    def _url_is_the_name_of_a_variable(cls, url: str | None) -> str | None:
+        if url is not None and not VARIABLE_FORMAT.fullmatch(url):
+            raise ValueError(
+                "write the name of the environment variable that holds the address, in capital "
+                "letters and ending in _URL, like BILLING_DATABASE_URL; the address itself never "
+                "stands in params.yaml"
+            )
+        return url
+
+    @model_validator(mode="after")
+    def _says_where_it_is(self) -> Database:
+        asked = "url" if self.backend == "postgres" else "file"
+        given = [key for key in ("url", "file") if getattr(self, key)]
+        if given != [asked]:
+            raise ValueError(f"{self.backend} is found by `{asked}`, and by that alone")
+        return self
 
 
 class SourceTable(Block):
     """How one of the company's exports maps to one of our raw tables."""
 
     file: str | None = None
+    sheet: str | None = None
+    table: str | None = None
+    query: str | None = None
     columns: dict[str, str] = {}
     date_format: str | dict[str, str] | None = None
     encoding: str = "utf-8"
-    separator: str = ","
-    decimal: str = "."
+    separator: Separator = ","
+    line_breaks: bool = False
+    null_values: list[str] = []
+    allow_empty: bool = False
+    decimal: Mark = "."
+    thousands: Mark | None = None
+    units: dict[str, Literal["cents", "percent"]] = {}
+    timezone: str | None = None
+    open_ended: list[str] = []
     values: dict[str, dict[str, str]] = {}
     lookup: dict[str, Lookup] = {}
     exclude: dict[str, list[str]] = {}
     attributes: dict[str, Attribute] = {}
-    shape: Literal["intervals"] = "intervals"
+    shape: Literal["intervals", "monthly", "changes", "tenure"] = "intervals"
+    tenure_unit: Literal["days", "months"] | None = None
+
+    @field_validator("encoding")
+    @classmethod
+    def _encoding_exists(cls, encoding: str) -> str:
+        try:
+            "".encode(encoding)
+        except (LookupError, ValueError):
+            raise ValueError(
+                f"{encoding!r} is no encoding of text: write one like utf-8, cp932 or cp1252"
+            ) from None
+        return encoding
+
+    @model_validator(mode="after")
+    def _marks_differ(self) -> SourceTable:
+        if self.thousands == self.decimal:
+            raise ValueError(f"thousands and decimal are both {self.decimal!r}")
+        return self
+
+    @field_validator("timezone")
+    @classmethod
+    def _zone_exists(cls, zone: str | None) -> str | None:
+        return zone if zone is None else _known_zone(zone)
 
     @field_validator("attributes")
     @classmethod
@@ -154,17 +259,95 @@ class SourceTable(Block):
         return attributes
 
 
+class Ids(Block):
+    """When are two spellings one id? Under this policy; every cell that it changes is counted.
+
+    `trim` takes away spaces at the ends and characters that nobody sees, wherever they stand.
+    """
+
+    normalise: Literal["NFKC", "none"] = "NFKC"
+    trim: bool = True
+
+
+class MergedAccounts(Block):
+    """A table of account mergers: the account `from_column` (key `from`) goes on as `into`."""
+
+    file: str
+    from_column: str = Field("from", alias="from")
+    into: str = "into"
+
+
+class DaylightSaving(Block):
+    """What a local time means that the clock skipped (`gap`) or showed twice (`overlap`)."""
+
+    gap: Literal["quarantine", "forward"] = "quarantine"
+    overlap: Literal["earlier", "later", "quarantine"] = "earlier"
+
+
 class Source(Block):
     """Where the raw tables are and how they map to ours; empty: our own names in data/raw."""
 
     tables: dict[str, SourceTable] = {}
+    database: Database | None = None
+    ids: Ids = Ids()
+    merged_accounts: MergedAccounts | None = None
+    daylight_saving: DaylightSaving = DaylightSaving()
+    strict: bool = False
+    largest_file_mb: Annotated[int, Field(ge=1)] = 2000
+
+    @model_validator(mode="after")
+    def _each_table_has_one_place(self) -> Source:
+        for name, table in self.tables.items():
+            places = [key for key in ("file", "table", "query") if getattr(table, key)]
+            if len(places) > 1:
+                raise ValueError(f"tables.{name}: give one of {' and '.join(places)}, not both")
+            if places and places != ["file"] and not self.database:
+                raise ValueError(f"tables.{name}.{places[0]}: no `database` is declared")
+        return self
+
+    @model_validator(mode="after")
+    def _shapes_are_of_subscriptions(self) -> Source:
+        for name, table in self.tables.items():
+            if table.shape != "intervals" and name != "subscriptions":
+                raise ValueError(f"tables.{name}.shape: only subscriptions come in shapes")
+            if (table.shape == "tenure") != (table.tenure_unit is not None):
+                raise ValueError(f"tables.{name}: tenure_unit belongs to shape: tenure, and to it")
+        return self
+
+    @property
+    def shape(self) -> str:
+        """The shape in which subscriptions come: intervals, monthly, changes or tenure."""
+        own = self.tables.get("subscriptions")
+        return own.shape if own else "intervals"
+
+    @property
+    def tenure_unit(self) -> str | None:
+        """The unit of a flat file's tenures; None: subscriptions come in another shape."""
+        own = self.tables.get("subscriptions")
+        return own.tenure_unit if own else None
+
+    @property
+    def of_database(self) -> dict[str, SourceTable] | None:
+        """Our tables that the database holds: those declared without a file.
+
+        None: no table is declared, so all that the database has under our own names.
+        """
+        if not self.database:
+            return {}
+        return {name: table for name, table in self.tables.items() if not table.file} or None
 
 
 class Quarantine(Block):
-    """Above these shares of a table's rows or of its revenue the run stops."""
+    """Above these shares of a table's rows or of its revenue the run stops.
+
+    A level shift is the factor between the usual price of a month's new rows and that of the 12
+    months before: above the first it is a warning, above the second the run stops (null: never).
+    """
 
     max_share_of_rows: Share = 0.05
     max_share_of_mrr: Share = 0.05
+    level_shift_warns_above: Annotated[float, Field(gt=1)] = 5.0
+    level_shift_stops_above: Annotated[float, Field(gt=1)] | None = 50.0
 
 
 class Reports(Block):
@@ -348,9 +531,20 @@ class Settings(Block):
     @field_validator("timezone")
     @classmethod
     def _timezone_exists(cls, timezone: str) -> str:
-        if timezone not in zoneinfo.available_timezones():
-            raise ValueError(f"{timezone!r} is no time zone: write one like Europe/Berlin or UTC")
-        return timezone
+        return _known_zone(timezone)
+
+    @field_validator("fx")
+    @classmethod
+    def _rates_are_monthly(cls, fx: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
+        for currency, rates in fx.items():
+            if not CURRENCY_FORMAT.fullmatch(currency):
+                raise ValueError(f"{currency!r} is no currency: write its ISO 4217 code, like EUR")
+            for month, rate in rates.items():
+                if not PERIOD_FORMAT.fullmatch(month):
+                    raise ValueError(f"{currency}: {month!r} is no month: write YYYY-MM")
+                if not 0 < rate < math.inf:
+                    raise ValueError(f"{currency} in {month}: a rate is above 0, not {rate}")
+        return fx
 
     @field_validator("chapters")
     @classmethod
@@ -367,6 +561,8 @@ class Settings(Block):
 
     def has_annex(self, period: Period) -> bool:
         """True when the report of a month comes with an annex."""
+        if self.source.shape == "tenure":  # its choices are all about the calendar
+            return False
         is_quarter = self.annex == "quarterly" and str(period)[-2:] in QUARTER_ENDS
         return self.annex == "monthly" or is_quarter
 
@@ -413,6 +609,11 @@ class Paths:
     @property
     def processed(self) -> Path:
         return self.root / "data" / "processed"
+
+    @property
+    def exports_seen(self) -> Path:
+        """Size, time and hash of the exports as `ingest` read them last."""
+        return self.build / "exports-seen" / f"{self.company}.json"
 
     @property
     def ingest(self) -> Path:
@@ -470,10 +671,21 @@ def load(root: Path) -> Settings:
     if path.stat().st_size > LARGEST_PARAMS_BYTES:
         raise ConfigurationError(f"{path.name} is larger than {LARGEST_PARAMS_BYTES:,} bytes.")
     try:
-        content = YAML(typ="safe", pure=True).load(path.read_text(encoding="utf-8"))
-    except (YAMLError, UnicodeDecodeError) as error:
+        content = _read_yaml(path.read_text(encoding="utf-8"))
+    except (YAMLError, ValueError) as error:
         raise ConfigurationError(f"{path.name} is not YAML: {error}") from None
+    except RecursionError:
+        raise ConfigurationError(f"{path.name} is not YAML that is used here: its lists or "
+                                 "mappings lie too deep in each other.") from None  # fmt: skip
     return parse(content)
+
+
+def _read_yaml(text: str) -> Any:
+    yaml = YAML(typ="safe", pure=True)
+    aliases = (token for token in yaml.scan(text) if isinstance(token, AliasToken))
+    if "*" in text and sum(1 for _ in itertools.islice(aliases, MOST_ALIASES + 1)) > MOST_ALIASES:
+        raise ValueError(f"it has more than {MOST_ALIASES} aliases (*name). Write the values out.")
+    return YAML(typ="safe", pure=True).load(text)
 
 
 def parse(content: Any) -> Settings:
@@ -481,9 +693,30 @@ def parse(content: Any) -> Settings:
     if not isinstance(content, dict):
         raise ConfigurationError("params.yaml must hold a mapping of names to values.")
     try:
-        return Settings.model_validate(content)
+        return _by_shape(Settings.model_validate(content))
     except ValidationError as error:
         raise ConfigurationError(_explain(error)) from None
+
+
+@functools.cache
+def longest_days(months: int) -> int:
+    """Days of so many calendar months in a row, where they are longest: 31 for 1, 366 for 12."""
+    starts = (Period("1999-01").shift(step) for step in range(4 * 12))
+    return max((start.shift(months).start - start.start).days for start in starts)
+
+
+def _by_shape(settings: Settings) -> Settings:
+    """Settings with the grace of the declared shape.
+
+    A ledger of months has a gap of whole months, so `grace_months` in days at their longest finds
+    the same gaps; a flat file knows no gap and no late fact.
+    """
+    if settings.source.shape == "monthly":
+        return settings.model_copy(update={"grace_days": longest_days(settings.grace_months)})
+    if settings.source.shape == "tenure":
+        nothing = {"grace_days": 0, "close_lag_days": 0, "observation_start": None}
+        return settings.model_copy(update=nothing)
+    return settings
 
 
 def _explain(error: ValidationError) -> str:

@@ -12,7 +12,7 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 
-from pipeline.data.reading import DataError
+from pipeline.data.reading import EXAMPLES, FILE, LINE, DataError
 from pipeline.data.schema import MONEY, UNKNOWN
 from pipeline.data.slice import Slice
 from pipeline.settings import Period
@@ -72,11 +72,14 @@ def in_own(
 def check_rates(pairs: ir.Table, own: str, last: str) -> None:
     """DataError when a month up to `last` lacks the rate of a currency that is used in it."""
     missing = pairs.filter((pairs.currency != own) & pairs.value.isnull() & (pairs.period <= last))
-    found = missing.select("currency", "period").distinct().order_by("currency", "period").limit(5)
+    found = missing.select("currency", "period").distinct().order_by("currency", "period")
     names = [f"{row['currency']} in {row['period']}" for row in found.to_pyarrow().to_pylist()]
     if names:
+        rows = missing.select(FILE, LINE).distinct().order_by(FILE, LINE)
+        places = [f"{row[FILE]} line {row[LINE]}" for row in rows.to_pyarrow().to_pylist()]
         raise DataError(
-            f"fx has no rate for {', '.join(names)}. Give the opening rate of each month."
+            f"fx has no rate for {', '.join(names[:EXAMPLES])}: {len(places)} subscriptions cannot "
+            f"be valued ({', '.join(places[:EXAMPLES])}). Give the opening rate of each month."
         )
 
 

@@ -7,6 +7,7 @@ table is cut to the slice before anything is computed, so that later rows cannot
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import shutil
 
@@ -17,10 +18,11 @@ from ibis.backends.duckdb import Backend
 
 from pipeline.data import engine, store
 from pipeline.data import slice as slices
+from pipeline.data.reading import FILE, LINE
 from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import NotDueError, Slice
 from pipeline.settings import Paths, Period, Settings
-from pipeline.stages import features, ledger, quality, spells
+from pipeline.stages import features, flat, ledger, quality, shapes, spells
 from pipeline.stages.known import events_known, paid_rows, versions_known, with_columns
 
 STATE_COLUMNS = ("mrr", "is_in_notice", "notice_date", "term_ends_on")
@@ -36,6 +38,8 @@ def run(settings: Settings, paths: Paths) -> None:
             due.append(slices.slice_of(Period(name), extract_date, settings))
         except NotDueError:
             continue
+    is_money_known = extract.get("is_money_known", True)
+    due = [dataclasses.replace(cut, is_money_known=is_money_known) for cut in due]
     for cut in due:
         _write(cut, settings, paths)
     _forget(paths, {str(cut.period) for cut in due})
@@ -79,6 +83,7 @@ class Snapshot:
 
     def tables(self) -> dict[str, ir.Table | pd.DataFrame]:
         """Every table of the snapshot by name, in the order in which they build on each other."""
+        shapes.check_known(self.raw["subscriptions"], self.cut, self.settings)
         known = self._known_accounts()
         rows = self._keep(
             spells.chained(paid_rows(self.raw["subscriptions"], self.cut), self.cut.grace_days),
@@ -98,7 +103,7 @@ class Snapshot:
         values = self._first_values()
         accounts = self._keep(self._accounts(known, own, rows, at_marks, values), "accounts")
         events = self._events() | ({"values": values} if values is not None else {})
-        return {
+        tables = {
             "accounts": accounts,
             "spells": own,
             "mrr_ledger": book,
@@ -108,6 +113,7 @@ class Snapshot:
             "quality": self._quality(accounts),
             "targets": self._targets(),
         }
+        return flat.without_calendar(tables, self.cut) if self.cut.is_flat else tables
 
     def _known_accounts(self) -> ir.Table:
         rows = events_known(self.raw["accounts"], "accounts", self.cut)
@@ -126,7 +132,7 @@ class Snapshot:
         """Paid rows and bridged gaps at every month mark up to P1."""
         columns = [
             "account_id", "start_date", "until", "mrr", "currency", "seats", "billing_interval",
-            "term_ends_on", "notice_date",
+            "term_ends_on", "notice_date", FILE, LINE,
         ]  # fmt: skip
         paid = rows.filter(~rows.is_later).select(*columns, is_bridge=ibis.literal(False))
         gaps = spells.bridges(rows, ended, self.cut.grace_days)
@@ -212,7 +218,7 @@ class Snapshot:
             path for path in self.paths.usage.glob("*.parquet") if path.stem <= str(self.cut.period)
         )
         if months:
-            usage = self.backend.read_parquet(months, table_name="usage_months", filename=True)
+            usage = engine.read_all(self.backend, months, "usage_months")
             month = usage.filename.re_extract(r"([0-9]{4}-[0-9]{2})\.parquet$", 1)
             found["usage"] = self._keep(usage.mutate(month=month).drop("filename"), "usage")
         return found
@@ -235,7 +241,7 @@ class Snapshot:
         events = sorted((self.paths.ingest / "usage").glob("*.parquet"))
         known = [path for path in events if path.stem <= str(Period.of(self.cut.known_before))]
         if known:
-            raw["usage"] = self.backend.read_parquet(known, table_name="usage_events")
+            raw["usage"] = engine.read_all(self.backend, known, "usage_events").drop("filename")
         tables = {name: self._of_slice(rows, name, accounts) for name, rows in raw.items()}
         touched = engine.read(self.backend, self.paths.ingest / "touched.parquet", "touched")
         late = self.settings.usage.late_after_days

@@ -1,6 +1,6 @@
 """Every table, declared once: raw, stage and published."""
 
-from pipeline.data.schema.raw import END_TYPES, RAW, TOUCH_MODELS
+from pipeline.data.schema.raw import END_TYPES, RAW, SHAPES, TOUCH_MODELS
 from pipeline.data.schema.stage import CAUSES, MOVEMENTS, SNAPSHOT, UNKNOWN, USAGE_MONTHS
 from pipeline.data.schema.table import DTYPES, MONEY, Table
 
@@ -11,6 +11,7 @@ __all__ = [
     "MONEY",
     "MOVEMENTS",
     "RAW",
+    "SHAPES",
     "SNAPSHOT",
     "TOUCH_MODELS",
     "UNKNOWN",

@@ -98,6 +98,94 @@ SUBSCRIPTIONS = table(
     event_time="start_date",
     parents=_OF_ACCOUNT,
 )
+_LINE = {
+    "subscription_id": column(
+        "id", "The line, where an account has several at a time; part of the key where given."
+    ),
+    "product": column("text", "Product line; part of the key where given."),
+}
+_TERMS = {
+    "currency": column("code", "ISO 4217 code of mrr; blank: the company's."),
+    "plan": column("text", "Plan."),
+    "seats": column("count", "Seats.", lowest=0, unit="seats"),
+    "department_count": column("count", "Departments.", lowest=0, unit="departments"),
+    "billing_interval": column("code", "Billing.", values=("month", "quarter", "year")),
+    "is_trial": column("flag", "A trial row is never a customer."),
+    "notice_date": column("day", "Cancellation asked for."),
+    "end_type": column("code", "How it ended.", values=END_TYPES),
+    "end_reason": column("text", "Why it ended, as coded by the source."),
+}
+
+SHAPES: dict[str, Table] = {
+    "monthly": table(
+        "subscriptions",
+        "one row per account and month (and product, line)",
+        ("account_id", "period", "product", "subscription_id"),
+        {
+            "account_id": _account(),
+            "period": column("month", "The month paid for, YYYY-MM.", must=True),
+            "mrr": column(
+                "money", "MRR of the month; 0: not paid.", must=True, lowest=0,
+                unit="currency per month",
+            ),
+            **_LINE,
+            **_TERMS,
+            "recorded_at": _recorded(),
+        },
+        note="A customer-month ledger. Lines of one account and month add up. A month without a "
+        "row, or with mrr 0, is not paid; a gap of at most grace_months is no churn.",
+        is_required=True,
+        event_time="period",
+        parents=_OF_ACCOUNT,
+    ),
+    "changes": table(
+        "subscriptions",
+        "one row per account and change (and product, line)",
+        ("account_id", "effective_date", "product", "subscription_id"),
+        {
+            "account_id": _account(),
+            "effective_date": column("instant", "First day of the new MRR.", must=True),
+            "mrr": column(
+                "money", "MRR from that day on, not the difference; 0: nothing is paid any more.",
+                must=True, lowest=0, unit="currency per month",
+            ),
+            **_LINE,
+            **_TERMS,
+            "term_ends_on": column("day", "The commitment ends or renews.", is_planned=True),
+            "recorded_at": _recorded(),
+        },
+        note="Each row holds until the next one of its account, product and line. What a row with "
+        "mrr 0 says of the end belongs to the row before it.",
+        is_required=True,
+        event_time="effective_date",
+        parents=_OF_ACCOUNT,
+    ),
+    "tenure": table(
+        "subscriptions",
+        "one row per account",
+        ("account_id",),
+        {
+            "account_id": _account(),
+            "tenure": column(
+                "number", "Time stayed so far, or until leaving, in `tenure_unit`.", must=True,
+                lowest=0, unit="days or months",
+            ),
+            "churned": column("flag", "True: left after that time; false: still there.", must=True),
+            "mrr": column(
+                "money", "MRR, of leavers the last; without it no money is reported.", lowest=0,
+                unit="currency per month",
+            ),
+            **{name: _TERMS[name] for name in _TERMS if name not in ("notice_date", "is_trial")},
+            "product": column("text", "Product line."),
+            "recorded_at": _recorded(),
+        },
+        note="A flat file has no calendar: each account is placed so that its tenure ends on the "
+        "analysis cut-off, and only what does not need a date is reported.",
+        is_required=True,
+        parents=_OF_ACCOUNT,
+    ),
+}  # fmt: skip
+"""The other shapes of subscriptions, declared as `shape`; ingest makes intervals of them."""
 USAGE = table(
     "usage",
     "one row per event",

@@ -62,7 +62,9 @@ ACCOUNTS = table(
         "billing_interval": column("code", "Billing of the first paid row."),
         "is_customer": column("flag", "MRR above 0 at P1, bridged.", must=True),
         "mrr": column(
-            "money", "MRR at P1, bridged, at the opening rate.", must=True, unit=BY_MONTH
+            "money",
+            "MRR at P1, bridged, at the opening rate; blank: a flat file without money.",
+            unit=BY_MONTH,
         ),
         "is_in_notice": column(
             "flag", "A customer who asked to cancel by the as-of date.", must=True
@@ -206,7 +208,10 @@ QUALITY = table(
         "rule": column("text", "What was looked at.", must=True),
         "kind": column(
             "code", "What the row says.", must=True,
-            values=("rows", "quarantined", "merged", "excluded", "late", "coverage", "freshness"),
+            values=(
+                "rows", "quarantined", "merged", "excluded", "warning", "late", "coverage",
+                "freshness",
+            ),
         ),
         "n": column("count", "Rows (coverage: rows with a value).", must=True),
         "n_of": column("count", "Out of.", must=True),

@@ -19,6 +19,7 @@ DTYPES = {
     "text": dt.string,
     "code": dt.string,
     "day": dt.date,
+    "month": dt.date,
     "instant": dt.Timestamp(scale=6),
     "money": MONEY,
     "number": dt.float64,
@@ -49,6 +50,12 @@ class Table:
     def required_columns(self) -> list[str]:
         """Columns without which the table cannot be read."""
         return [name for name, column in self.columns.items() if column.required]
+
+    @property
+    def personal_columns(self) -> list[str]:
+        """Columns that may name a person."""
+        columns = self.columns.items()
+        return [name for name, each in columns if each.metadata["sensitivity"] == "personal"]
 
     def kind(self, column: str) -> str:
         """How a column's text is read: id, text, code, day, instant, money, number, count, flag."""

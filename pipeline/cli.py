@@ -85,6 +85,9 @@ def run(
         str | None, typer.Option(help="These only, with commas; nothing is published.")
     ] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
+    offline: Annotated[
+        bool, typer.Option("--offline", help="Ask no database: the kept extract holds.")
+    ] = False,
 ) -> None:
     """Build every report that is due and not final, or out of date."""
     chosen = Period(period).name if period is not None else None
@@ -96,7 +99,9 @@ def run(
             return
         from pipeline import run as runner  # after the lock: it loads for seconds
 
-        runner.run(root, chosen, force=force, jobs=jobs, chapters=only, held=(held,))
+        runner.run(
+            root, chosen, force=force, jobs=jobs, chapters=only, held=(held,), is_offline=offline
+        )
 
 
 def _preview(period: str | None, force: bool, chapters: list[str] | None) -> None:
@@ -186,13 +191,42 @@ def prune(
 
 
 @app.command()
-def check() -> None:
+def init(
+    folder: Annotated[
+        Path | None, typer.Argument(help="Folder of exports; else the one below data/raw.")
+    ] = None,
+    database: Annotated[
+        bool, typer.Option("--database", help="Look at source.database of params.yaml instead.")
+    ] = False,
+) -> None:
+    """Look at exports and propose how to map them, for review; write params.proposed.yaml."""
+    from pipeline.proposal import proposing
+
+    root = PLACE.root.resolve() if PLACE.root else configuration.find_root()
+    for line in proposing.propose(root, folder, of_database=database):
+        typer.echo(redacted(line))
+
+
+@app.command()
+def check(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For machines; docs/data.md has the fields.")
+    ] = False,
+) -> None:
     """Look at the raw data only: read, sort and count them; change nothing."""
-    from pipeline.run import check as checking
+    from pipeline import checking
+    from pipeline.checking import saying
 
     settings, paths = PLACE.load()
-    for line in checking.lines(settings, paths):
-        typer.echo(line)
+    answer = checking.check(settings, paths)
+    if as_json:
+        from pipeline.data import store
+
+        typer.echo(store.dump_json(redacted(answer)), nl=False)
+    else:
+        saying.say(answer, settings.company_name, settings.currency)
+    if answer["exit_code"]:
+        raise typer.Exit(answer["exit_code"])
 
 
 @app.command()

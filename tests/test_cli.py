@@ -98,6 +98,9 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
         (["report", "2026-10"], 70, "no executed notebook"),
         (["who", "acct-1"], 66, "accounts.parquet is missing"),
         (["check"], 66, "accounts.csv"),
+        (["init"], 66, "There are no exports"),
+        (["init", "nowhere"], 66, "nowhere is no folder"),
+        (["init", "--database"], 78, "params.yaml declares no database"),
         (["no-such-command"], 64, "No such command"),
         (["run", "--no-such-option"], 64, "No such option"),
     ],
@@ -211,8 +214,8 @@ def test_a_cancelled_command_ends_with_130_and_a_second_signal_changes_nothing(
 def test_help_tells_every_command(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lodestar(root, "--help") == 0
     said = capsys.readouterr().out
-    names = ("run", "backfill", "status", "doctor", "check", "explain", "who", "prune", "stage")
-    for name in (*names, "chapter", "report"):
+    names = ("run", "backfill", "status", "doctor", "init", "check", "explain", "who", "prune")
+    for name in (*names, "stage", "chapter", "report"):
         assert f"  {name} " in said
 
 

@@ -59,8 +59,8 @@ def _stop(name: str, message: str, fix: str = "", code: int = CONFIGURATION) -> 
 def examine(paths: Paths, settings: Settings, *, is_thorough: bool = False) -> list[Finding]:
     """Look at everything that a run needs; the findings, sound ones too.
 
-    `is_thorough` also reads every object of the cache again and loads the fonts: seconds, which a
-    run does without.
+    `is_thorough` also reads every object of the cache again, loads the fonts and opens the raw
+    data: seconds, which a run does without.
     """
     return [
         _kernel(),
@@ -73,6 +73,7 @@ def examine(paths: Paths, settings: Settings, *, is_thorough: bool = False) -> l
         _pseudonyms(paths.company),
         _clock(paths),
         *([_fonts()] if is_thorough else []),
+        *(_raw_data(paths, settings) if is_thorough else []),
     ]
 
 
@@ -136,6 +137,12 @@ def _installed() -> Iterator[tuple[str, str]]:
 
 def _plain(name: str) -> str:
     return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def _raw_data(paths: Paths, settings: Settings) -> Iterator[Finding]:
+    from pipeline.run import raw_data  # it loads the stages: seconds, which a run does without
+
+    yield from (Finding(*look) for look in raw_data.looks(paths, settings))
 
 
 def _fonts() -> Finding:

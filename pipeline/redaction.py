@@ -16,8 +16,22 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 FOR_THE_RUNNER_ALONE = ("LODESTAR_NOTIFY_URLS", "LODESTAR_PING_URL")
 """Addresses that no stage and no notebook needs to know."""
-SECRET_NAME = re.compile(r"_(KEY|TOKEN|SECRET|PASSWORD|URLS?)\Z", re.IGNORECASE)
-"""Environment variables whose values are secret."""
+SECRET_NAME = re.compile(r"(_(KEY|TOKEN|SECRET|PASSWORD|URLS?)|\APGPASSWORD)\Z", re.IGNORECASE)
+"""Environment variables whose values are secret; one of them is PostgreSQL's own."""
+SECRET_WORD = re.compile(
+    r"(\A|_)(key|token|secret|password|passwd|credentials?|urls?)(_|\Z)", re.IGNORECASE
+)
+"""Parts of a name under which nothing may be saved."""
+TOKEN = re.compile(
+    r"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"  # Amazon
+    r"|\bgh[pousr]_[0-9A-Za-z]{36,}|\bgithub_pat_[0-9A-Za-z_]{40,}|\bglpat-[\w-]{20,}"
+    r"|\bxox[abeoprs]-[0-9A-Za-z-]{10,}|\b[sr]k_live_[0-9A-Za-z]{16,}|\bsk-[\w-]{20,}"
+    r"|\beyJ[\w-]{8,}\.eyJ[\w-]{8,}\.[\w-]*"  # JSON web token
+    r"|-----BEGIN [A-Z ]*PRIVATE KEY-----(?:(?!-----END )[\s\S])*"
+)
+"""Secrets that are known by how they look, whatever holds them."""
+MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}\b")
+HIDDEN_MAIL = "[e-mail address]"
 USER_IN_URL = re.compile(r"://[^/\s@'\"]+@")
 """Begins with plain letters: a scheme before them would cost time squared on a long word."""
 BETWEEN_URLS = re.compile(r"[\s,;]+")
@@ -47,6 +61,16 @@ def secrets_of(environment: Mapping[str, str]) -> list[str]:
 
 def _longest_first(text: str) -> tuple[int, str]:
     return -len(text), text
+
+
+def is_secret_name(name: str) -> bool:
+    """True for a name under which one would look for a password or an address with one."""
+    return SECRET_WORD.search(name) is not None
+
+
+def without_mail(text: str) -> str:
+    """Text without addresses of persons."""
+    return MAIL.sub(HIDDEN_MAIL, text)
 
 
 def _parts_of_url(url: str) -> Iterator[str]:
@@ -89,7 +113,7 @@ def _without(said: Any, known: list[str]) -> Any:
     if isinstance(said, str):
         for secret in known:
             said = said.replace(secret, REDACTED)
-        return USER_IN_URL.sub(f"://{REDACTED}@", said)
+        return TOKEN.sub(REDACTED, USER_IN_URL.sub(f"://{REDACTED}@", said))
     if isinstance(said, Mapping):
         return {key: _without(value, known) for key, value in said.items()}
     if isinstance(said, (list, tuple)):

@@ -21,8 +21,8 @@ from nbformat.v4 import new_output
 
 from pipeline.data import slice as slices
 from pipeline.data import store
-from pipeline.redaction import redacted
-from pipeline.reporting import kernel
+from pipeline.redaction import redacted, without_mail
+from pipeline.reporting import flat, kernel
 from pipeline.reporting.facts import Facts
 from pipeline.reporting.gate import (
     NOTEBOOK,
@@ -89,8 +89,12 @@ def _built(
     output = building.relative_to(paths.root)
     parameters = {"period": str(period), "output": output.as_posix()}
     shutil.rmtree(building, ignore_errors=True)
+    short = place.with_name(f".{period}.ipynb")
     try:
-        execute(notebook, building, parameters, paths.root, Limits.of(settings), facts)
+        if settings.source.shape == "tenure":
+            notebook = flat.write_notebook(notebook, name, short)
+        limits, shows_names = Limits.of(settings), settings.reports.show_names
+        execute(notebook, building, parameters, paths.root, limits, facts, shows_names)
         check(name, period, building)
         store.replace_folder(building, place)
     except ChapterFailedError as error:
@@ -98,6 +102,7 @@ def _built(
         raise
     finally:
         shutil.rmtree(building, ignore_errors=True)
+        short.unlink(missing_ok=True)
     return place
 
 
@@ -108,8 +113,12 @@ def execute(
     root: Path,
     limits: Limits,
     facts: Facts | None = None,
+    shows_names: bool = False,
 ) -> None:
     """Run a notebook with parameters; the executed notebook is `folder`/notebook.ipynb.
+
+    What its cells showed is kept without secrets, and without e-mail addresses unless names are
+    shown.
 
     Raises:
         ParameterError: before a kernel starts, when the parameters do not fit the notebook.
@@ -123,7 +132,7 @@ def execute(
     with kernel.steady_surroundings(root):
         watch = kernel.run(source, folder / PARTIAL, parameters, limits)
     facts.take(watch)
-    _settle(source.name, folder, watch)
+    _settle(source.name, folder, watch, shows_names)
     if not source.is_file() or store.sha256(source) != facts.source_sha256:
         raise ChapterFailedError(
             f"{source.name} was edited while it ran: nobody can say which version this is. "
@@ -133,13 +142,13 @@ def execute(
         )
 
 
-def _settle(name: str, folder: Path, watch: Watch) -> None:
+def _settle(name: str, folder: Path, watch: Watch, shows_names: bool) -> None:
     """Save the executed notebook as it is kept; ChapterFailedError when it did not run well."""
     partial = folder / PARTIAL
     if not partial.is_file():
         why = watch.stopped_because or watch.error
         raise ChapterFailedError(f"{name} did not start: {why}", "kernel_start", notebook=name)
-    executed = normalise(nbformat.read(partial, as_version=4))
+    executed = scrubbed(normalise(nbformat.read(partial, as_version=4)), shows_names)
     failure = _stopped(name, executed, watch) or _thread_failure(name, executed, watch)
     store.write_text(nbformat.writes(executed) + "\n", folder / NOTEBOOK)
     partial.unlink()
@@ -219,6 +228,24 @@ def normalise(notebook: NotebookNode) -> NotebookNode:
         if INJECTED in tags:
             cell.id = INJECTED
     return steady
+
+
+def scrubbed(notebook: NotebookNode, shows_names: bool = False) -> NotebookNode:
+    """The notebook; what its cells showed holds no secret and, but for names, no e-mail address."""
+    clean = nbformat.from_dict(notebook)
+    for cell in clean.cells:
+        if cell.cell_type == "code":
+            shown = redacted(cell.outputs)
+            cell.outputs = nbformat.from_dict(shown if shows_names else _without_mail(shown))
+    return clean
+
+
+def _without_mail(shown: Any) -> Any:
+    if isinstance(shown, str):
+        return without_mail(shown)
+    if isinstance(shown, Mapping):
+        return {key: _without_mail(value) for key, value in shown.items()}
+    return [_without_mail(value) for value in shown] if isinstance(shown, list) else shown
 
 
 def _leave_note(name: str, period: Period, paths: Paths) -> None:

@@ -16,7 +16,7 @@ from nbformat import NotebookNode
 
 from pipeline.data import store
 from pipeline.data.schema.published import TABLES
-from pipeline.reporting.record import END_MARKER, HEADLINE_FILE
+from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, is_kept_name
 from pipeline.settings import ANNEX, Period, Settings
 
 NOTEBOOK = "notebook.ipynb"
@@ -90,6 +90,9 @@ def check(name: str, period: Period, folder: Path) -> None:
 
 def declared_files(marker: Mapping[str, Any]) -> list[Path]:
     """The files that an end marker says are there."""
+    bad = [name for name in (*marker["tables"], *marker["figures"]) if not is_kept_name(name)]
+    if bad:
+        raise ChapterFailedError(f"{bad[0]!r} names no table or figure: use letters, digits, . _ -")
     files = [Path("tables") / f"{table}.csv" for table in marker["tables"]]
     for figure in marker["figures"]:
         files += [Path("figures") / f"{figure}.{kind}" for kind in ("svg", "csv")]

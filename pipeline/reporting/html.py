@@ -20,7 +20,7 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from pipeline.reporting import parts, tables, words
+from pipeline.reporting import escaping, parts, tables, words
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -171,7 +171,7 @@ def document_start(title: str) -> str:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{escape(title)}</title>\n"
+        f"<title>{escaping.attribute(title)}</title>\n"
         f"<style>\n{parts.style()}{parts.template('page.css')}</style>\n</head>\n"
         '<body class="lodestar">\n<a class="skip" href="#content">Skip to content</a>'
     )

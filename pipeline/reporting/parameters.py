@@ -12,6 +12,7 @@ from typing import Any
 
 from nbformat import NotebookNode
 
+from pipeline.redaction import is_secret_name
 from pipeline.settings import ParameterError, Period
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -39,6 +40,11 @@ def declared_parameters(name: str, notebook: NotebookNode) -> dict[str, tuple[st
         if kind not in TYPES or line.value is None:
             raise ParameterError(
                 f"{name}: {line.target.id} needs a default and a type of {[*TYPES]}."
+            )
+        if is_secret_name(line.target.id):
+            raise ParameterError(
+                f"{name}: a parameter is saved with the notebook, and {line.target.id} sounds like "
+                "a secret. Keep it in an environment variable of the step that needs it."
             )
         found[line.target.id] = (kind, ast.literal_eval(line.value))
     return found

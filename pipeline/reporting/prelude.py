@@ -13,6 +13,7 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
 import threading
 import warnings
@@ -30,6 +31,10 @@ MOST_THREADS_NOTED = 20
 KERNEL_FOLDER = "ipykernel_"
 """Part of the path under which ipykernel knows the source of a cell."""
 NO_SHELL = "a chapter runs no shell command: its failure would not be seen (`!`, `!!`, `%sx`)"
+NO_NETWORK = "a chapter asks nothing over the network: it reads the period's snapshot alone"
+ASKING = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo",
+          "socket.gethostbyname", "socket.gethostbyaddr", "socket.bind")  # fmt: skip
+"""Events of Python's own audit, before anything leaves the machine; PEP 578."""
 NO_EXIT = "a cell called exit or quit: the cells after it would not run"
 
 
@@ -39,6 +44,10 @@ class TooMuchOutputError(BaseException):
 
 class ShellRefusedError(Exception):
     """A cell tried to run a shell command."""
+
+
+class NetworkRefusedError(Exception):
+    """A cell tried to reach another program or machine."""
 
 
 class Notes:
@@ -61,6 +70,7 @@ def load_ipython_extension(shell: Any) -> None:
     note_warnings(notes, shell)
     limit_output(notes, shell)
     refuse_exit_and_shell(shell)
+    refuse_network()
     notes.add(READY)
 
 
@@ -183,3 +193,16 @@ def refuse_exit_and_shell(shell: Any) -> None:
 
     shell.ask_exit = refuse_exit
     shell.system = shell.system_raw = shell.system_piped = shell.getoutput = refuse_shell
+
+
+def refuse_network() -> None:
+    """Refuse every socket that leads anywhere but to a file of this machine; nothing undoes it."""
+
+    def refuse(event: str, given: tuple[Any, ...]) -> None:
+        if event not in ASKING:
+            return
+        is_file = isinstance(given[0], socket.socket) and given[0].family == socket.AF_UNIX
+        if not is_file:
+            raise NetworkRefusedError(NO_NETWORK)
+
+    sys.addaudithook(refuse)

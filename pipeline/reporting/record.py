@@ -12,6 +12,7 @@ import hashlib
 import importlib.metadata
 import math
 import platform
+import re
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -29,6 +30,8 @@ HEADLINE_FILE = "headline.json"
 """What a chapter keeps for the report and the summary."""
 END_MARKER = "complete.json"
 """The last file that a chapter writes; it names all others."""
+KEPT_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z0-9][a-z0-9_-]{0,80}", re.ASCII)
+"""`<chapter>.<name>`, as a table or figure is kept."""
 HISTORY = "history"
 PROVISIONAL, FINAL, REVISED = "provisional", "final", "revised"
 BUILD_FIELDS = (
@@ -56,6 +59,11 @@ SMALLEST_RESTATEMENT = 0.005
 """Half a cent: below it two amounts are the same to a reader."""
 
 Report = dict[str, Any]
+
+
+def is_kept_name(name: Any) -> bool:
+    """True for the name of a table or figure that names a file of its chapter's folder."""
+    return isinstance(name, str) and KEPT_NAME.fullmatch(name) is not None
 
 
 def compose(

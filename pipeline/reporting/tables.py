@@ -15,7 +15,7 @@ from typing import Any
 import pandas as pd
 from great_tables import GT
 
-from pipeline.reporting import words
+from pipeline.reporting import escaping, words
 
 NOTHING = "–"
 FLAGS = {"True": "yes", "False": "no"}
@@ -190,16 +190,16 @@ def _ours(markup: str, name: str, caption: str, numbers_first: bool) -> str:
     start = TABLE_START.search(markup)
     if start is None:
         raise RuntimeError("great_tables wrote no <table class='gt_table'>: look at its version.")
-    body = markup[start.end() : markup.rindex("</table>")].strip()
+    body = escaping.cells(markup[start.end() : markup.rindex("</table>")].strip())
     style = "gt_table gt_numbers_first" if numbers_first else "gt_table"
     return (
-        f'<table class="{style}" id="{escape(name)}"><caption>{escape(caption)}</caption>\n'
+        f'<table class="{style}" id="{escape(name)}"><caption>{escaping.text(caption)}</caption>\n'
         f"{body}\n</table>"
     )
 
 
 def _empty(name: str, caption: str) -> str:
     return (
-        f'<p class="empty" id="{escape(name)}"><strong>{escape(caption)}</strong> '
+        f'<p class="empty" id="{escape(name)}"><strong>{escaping.text(caption)}</strong> '
         "There is nothing to show.</p>"
     )

@@ -14,6 +14,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from pipeline import settings as configuration
 from pipeline.children import FAILURE_VARIABLE
+from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.reporting import execute, gate, kernel, prelude
 from pipeline.reporting.gate import ChapterFailedError
@@ -69,7 +70,7 @@ def paths(tmp_path: Path) -> Paths:
     """A root in which the summary of October can run."""
     paths = Paths(tmp_path, "acme")
     paths.snapshot(OCTOBER).mkdir(parents=True)
-    (paths.snapshot(OCTOBER) / "slice.json").write_text("{}")
+    slices.write(slices.Slice(OCTOBER, OCTOBER.end, None, 30, 3), paths.snapshot(OCTOBER))
     paths.notebooks.mkdir()
     return paths
 

@@ -40,7 +40,7 @@ def prepare() -> None:
     simulate(settings.simulate, paths.raw, settings.currency)
     for stage in (ingest, usage, snapshot):
         stage.run(settings, paths)
-    STAMP.parent.mkdir(parents=True)
+    STAMP.parent.mkdir(parents=True, exist_ok=True)
     STAMP.write_text(current)
 
 

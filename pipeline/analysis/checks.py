@@ -77,17 +77,23 @@ def events_per_parameter(
 
 
 def enough_events(
-    n_events: int, least: float = FEWEST_EVENTS, what: str = "events", is_hard: bool = False
+    n_events: int,
+    least: float = FEWEST_EVENTS,
+    one: str = "event",
+    several: str = "events",
+    *,
+    is_hard: bool = False,
 ) -> Check:
     """Are there enough events for one number that no model stands behind?
 
     Args:
         n_events: events behind it.
         least: fewest that are asked for.
-        what: events, in words.
+        one: what an event is called.
+        several: the same in the plural.
         is_hard: whether fewer leave nothing to believe.
     """
-    note = f"{n_events} {what}; {least:g} are asked for"
+    note = f"{n_events} {one if n_events == 1 else several}; {least:g} are asked for"
     return Check(ENOUGH_EVENTS, bool(n_events >= least), note, is_hard)
 
 

@@ -15,6 +15,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.wording import Words
 from pipeline.statistics.life_table import kaplan_meier
 from pipeline.statistics.proportions import wilson
 
@@ -44,13 +45,15 @@ QUESTIONS = {
     "recorded_at": "What was known when, and which facts came late?",
 }
 """Which question a table or column answers; shown where a company lacks it."""
+IN_NOTICE = "customers in notice"
 
 
-def counted(accounts: pd.DataFrame) -> pd.DataFrame:
+def counted(accounts: pd.DataFrame, knows_notice: bool = True) -> pd.DataFrame:
     """Every account on file in exactly one group, and two notes beside.
 
     Args:
         accounts: is_customer, is_in_notice, is_first_paid_known, first_paid_date, mrr (at P1).
+        knows_notice: False: the source cannot say who asked to leave, so no row says 0.
 
     Returns:
         one row per group: group, n, share (of all accounts), mrr, is_part (true: the groups with
@@ -63,15 +66,42 @@ def counted(accounts: pd.DataFrame) -> pd.DataFrame:
         ("customers", customer, True),
         ("former customers", ~customer & has_paid, True),
         ("never paid", ~customer & ~has_paid, True),
-        ("customers in notice", customer & accounts["is_in_notice"].astype(bool), False),
+        (IN_NOTICE, customer & accounts["is_in_notice"].astype(bool), False),
         ("first paid day unknown, left out of age-based curves", has_paid & ~known, False),
     ]
+    groups = [group for group in groups if knows_notice or group[0] != IN_NOTICE]
     rows = [
         {"group": name, "n": int(rows.sum()), "share": _share(rows.sum(), len(accounts)),
-         "mrr": float(accounts.loc[rows, "mrr"].sum()), "is_part": is_part}
+         "mrr": _money(accounts, rows), "is_part": is_part}
         for name, rows, is_part in groups
     ]  # fmt: skip
     return pd.DataFrame(rows)
+
+
+def say_counted(
+    groups: pd.DataFrame, trust: pd.DataFrame, as_of: dt.date, currency: str, words: Words
+) -> str:
+    """How many are counted and how much was set aside; no money where the source has none."""
+    customers = groups.set_index("group").loc["customers"]
+    touched = trust.set_index("table").loc["all"]
+    has_money = pd.notna(customers["mrr"])
+    paying = f" with MRR of {words.money(customers['mrr'], currency)}" if has_money else ""
+    of_mrr = f" and touches at most {words.share(touched['mrr_share'])} of MRR" if has_money else ""
+    return (
+        f"{words.counted(customers['n'], 'customer')}{paying} are counted on {words.day(as_of)}. "
+        f"The quarantine holds {words.share(touched['rows_share'], 3)} of the rows received"
+        f"{of_mrr}."
+    )
+
+
+def say_returns(marks: pd.DataFrame, words: Words) -> str:
+    """What share of lapses came back; without a settled lapse there is nothing to say."""
+    last = marks.dropna(subset="returned_share").tail(1)
+    if last.empty:
+        return "Too few settled lapses to say how many come back"
+    return (
+        f"{words.share(last['returned_share'].max())} of lapses were back by the last day looked at"
+    )
 
 
 def left_out(exclusions: pd.DataFrame) -> pd.DataFrame:
@@ -113,10 +143,13 @@ def trust(quality: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     table = table.fillna(0.0).astype({"n_rows": "int64", "n_quarantined": "int64"})
     table.loc["all"] = table.sum()
     money = float(accounts["mrr"].sum())
+    if _has_no_money(accounts):
+        table["mrr_affected"] = np.nan
     return (
         table.rename_axis("table")
         .assign(
             rows_share=table["n_quarantined"] / table["n_rows"].where(table["n_rows"] > 0),
+            mrr_affected=table["mrr_affected"].clip(upper=money or None),
             mrr_share=(table["mrr_affected"] / money).clip(upper=1.0) if money else np.nan,
         )
         .astype({"n_rows": "int64", "n_quarantined": "int64"})
@@ -225,7 +258,12 @@ def _return_mark(settled: pd.DataFrame, curve: pd.DataFrame, day: int) -> dict[s
 
 
 def churn_definitions(
-    accounts: pd.DataFrame, spells: pd.DataFrame, marks: Sequence[str], confidence: float = 0.95
+    accounts: pd.DataFrame,
+    spells: pd.DataFrame,
+    marks: Sequence[str],
+    confidence: float = 0.95,
+    *,
+    is_flat: bool = False,
 ) -> pd.DataFrame:
     """Our definitions of churn beside the company's own marks, so that none is picked in silence.
 
@@ -234,6 +272,7 @@ def churn_definitions(
         spells: account_id, is_churn (settled lapses, any end type).
         marks: the company's own columns.
         confidence: of the Wilson interval of share.
+        is_flat: the accounts are of a flat file, which knows neither MRR by day nor a return.
 
     Returns:
         one row per definition: definition, n_churned, n_accounts, share, ci_low, ci_high,
@@ -250,6 +289,8 @@ def churn_definitions(
         ("churned at least once", churned, paid, "MRR fell to 0 and stayed there past the grace"),
         ("no longer a customer", gone & paid, paid, "paid once, no MRR at the end of the month"),
     ]
+    if is_flat:
+        known = [("no longer a customer", gone & paid, paid, "the file calls it churned")]
     own = [(name, *_mark(accounts, name), "the company's own mark") for name in marks]
     return pd.DataFrame(
         [_churn_row(accounts, *definition, confidence) for definition in [*known, *own]]
@@ -293,3 +334,12 @@ def _churn_row(
 
 def _share(part: float, whole: float) -> float:
     return float(part / whole) if whole else np.nan
+
+
+def _has_no_money(accounts: pd.DataFrame) -> bool:
+    """True for a flat file without MRR: blank for everybody, so no sum may say 0."""
+    return bool(len(accounts)) and bool(accounts["mrr"].isna().all())
+
+
+def _money(accounts: pd.DataFrame, rows: pd.Series) -> float:
+    return np.nan if _has_no_money(accounts) else float(accounts.loc[rows, "mrr"].sum())

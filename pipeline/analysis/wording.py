@@ -6,7 +6,7 @@ together there, and each number in it is said by whoever shows it.
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Words(Protocol):
@@ -30,6 +30,14 @@ class Words(Protocol):
     def interval(self, low: float, high: float, kind: str, currency: str = "") -> str:
         """`12.1 % to 13.0 %`."""
 
+    def with_interval(
+        self, estimate: float, low: float, high: float, kind: str = "share", currency: str = ""
+    ) -> str:
+        """`12.1 % (11.0 % to 13.0 %)`."""
+
+    def months(self, value: float) -> str:
+        """23.42 as `23.4 months`."""
+
     def say(self, value: float, kind: str, currency: str = "") -> str:
         """A number in the words of its unit."""
 
@@ -41,6 +49,9 @@ class Words(Protocol):
 
     def p_value(self, value: float) -> str:
         """0.0341 as `0.034`."""
+
+    def day(self, value: Any) -> str:
+        """A date as `31 October 2026`."""
 
     def month(self, period: str) -> str:
         """`2026-10` as `October 2026`."""

@@ -21,11 +21,12 @@ from IPython.display import HTML, display
 from pipeline import settings as configuration
 from pipeline.data import choices, store, targets
 from pipeline.data import slice as slices
+from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.headlines import AS_OF, CUT_OFF
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
-from pipeline.reporting import claims, parts, tables, words
+from pipeline.reporting import absent, claims, flat, parts, tables, words
 from pipeline.reporting.figures import Figure
-from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, plain
+from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, is_kept_name, plain
 from pipeline.settings import (
     ANNEX,
     CHAPTERS,
@@ -48,6 +49,7 @@ WITHHELD = {
 }
 """A picture, its title and its words would say what the table hides."""
 PSEUDONYM_LENGTH = 10
+HIDDEN = "(hidden)"
 
 
 class UnfinishedChapterError(Exception):
@@ -115,8 +117,15 @@ class Chapter:
         return self.slice.period
 
     def read(self, table: str) -> pd.DataFrame:
-        """A snapshot table of the period, typed for analysis."""
-        return store.read_frame(self.paths.snapshot(self.period) / f"{table}.parquet")
+        """A snapshot table of the period, typed for analysis.
+
+        Columns that may name a person are masked unless `reports.show_names` is set.
+        """
+        rows = store.read_frame(self.paths.snapshot(self.period) / f"{table}.parquet")
+        if self.company.reports.show_names or table not in SNAPSHOT:
+            return rows
+        hidden = [name for name in SNAPSHOT[table].personal_columns if name in rows.columns]
+        return rows.assign(**{name: rows[name].mask(rows[name].notna(), HIDDEN) for name in hidden})
 
     def pseudonyms(self, account_ids: pd.Series) -> pd.Series:
         """The names under which accounts appear; their own ids when `reports.show_names` is set."""
@@ -136,14 +145,43 @@ class Chapter:
         self.display(parts.fragment(parts.paragraph(sentence, lead)))
 
     def definition(self, terms: Mapping[str, str]) -> None:
-        """Show what is counted; as-of date, cut-off and grace are added."""
-        cut = self.slice
+        """Show what is counted, with as-of date, cut-off and grace; then what more would add."""
+        cut, months = self.slice, self.company.grace_months
+        gap = f"a return within {words.days(cut.grace_days)} is no churn"
+        if self.company.source.shape == "monthly":
+            gap = f"a gap of up to {words.counted(months, 'month')} is no churn"
         dates = {
             "As of": words.day(cut.as_of),
             "Analysis cut-off": words.day(cut.cut_off),
-            "Grace": f"a return within {words.days(cut.grace_days)} is no churn",
+            "Grace": gap if cut.grace_days else "none: every gap is churn",
         }
+        if cut.is_flat:
+            del dates["Grace"]
+            terms = {**terms, "Customer": flat.CUSTOMER} if "Customer" in terms else terms
+            dates["Flat file"] = (
+                "one row per account, with tenure and status and no date; each account is placed "
+                "so that its tenure ends on the cut-off"
+            )
         self.display(parts.fragment(parts.definitions({**terms, **dates})))
+        self.say_not_given()
+
+    def is_given(self, subject: str) -> bool:
+        """False for a table.column without a value in any row: whatever counts it says nothing."""
+        quality = self.read("quality")
+        table, column = subject.split(".")
+        own = quality[(quality["table"] == table) & (quality["rule"] == column)]
+        return bool((own.loc[own["kind"] == "coverage", "n"] > 0).any())
+
+    def say_not_given(self) -> None:
+        """Show in one sentence what tables and columns that are not given would add here.
+
+        Of a flat file the chapter says what no further table could tell.
+        """
+        if self.slice.is_flat:
+            return
+        shape = self.company.source.shape
+        if told := absent.sentence(self.name, self.read("quality"), shape):
+            self.say(told)
 
     def show(self, figure: Figure) -> None:
         """Show a figure with its data table; keep picture and rows as files."""
@@ -153,9 +191,9 @@ class Chapter:
         links: list[tuple[str, str]] = []
         if self.output:
             stem = f"{self.name}.{figure.name}"
+            self._keep(self._figures, stem)
             store.write_text(figure.picture, self.output / "figures" / f"{stem}.svg")
             store.write_published_csv(rows, self.output / "figures" / f"{stem}.csv")
-            self._keep(self._figures, stem)
             links = [(kind, f"figures/{stem}.{kind.lower()}") for kind in ("CSV", "SVG")]
         self.display(
             parts.fragment(parts.figure(figure, rows, links, self.name, self.company.currency))
@@ -430,6 +468,8 @@ class Chapter:
         return name if uses == 1 else f"{name}-{uses}"
 
     def _keep(self, names: list[str], name: str) -> None:
+        if not is_kept_name(name):
+            raise UnfinishedChapterError(f"{name!r} is no file's name: use letters, digits, _ -.")
         if name in names:
             raise UnfinishedChapterError(f"{name} was already kept: a name is used once a chapter.")
         names.append(name)

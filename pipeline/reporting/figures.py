@@ -31,7 +31,8 @@ FEW_AT_RISK = 10
 class Figure:
     """A picture (SVG text), what it says, and the rows it was drawn from.
 
-    `formats` says what the drawn columns hold (column → kind of words), for the data table.
+    `formats` says what the drawn columns hold (column → kind of words), for the data table;
+    `drawn` is the column of the picture's points.
     """
 
     name: str
@@ -42,6 +43,12 @@ class Figure:
     picture: str
     rows: pd.DataFrame
     formats: Mapping[str, str] = field(default_factory=dict)
+    drawn: str = ""
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing is on the picture but its axes."""
+        return self.rows.empty or (bool(self.drawn) and bool(self.rows[self.drawn].isna().all()))
 
 
 def survival_curves(
@@ -77,7 +84,8 @@ def survival_curves(
         marks.risk_table(axes, curves, levels, colours, ticks)
         svg = drawing.svg(picture)
     formats = _formats(True, "estimate", "ci_low", "ci_high")
-    return Figure(name, title, subtitle, alt, source, svg, curves.reset_index(drop=True), formats)
+    kept = curves.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, formats, "estimate")
 
 
 def step_lines(
@@ -113,7 +121,8 @@ def step_lines(
         marks.name_lines(axes, levels if by else [], colours)
         svg = drawing.svg(picture)
     formats = _formats(percent, y, low, high)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
+    kept = rows.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, formats, y)
 
 
 def lines(
@@ -156,7 +165,8 @@ def lines(
         marks.name_lines(axes, levels if by else [], colours, markers=True)
         svg = drawing.svg(picture)
     formats = _formats(percent, y, low, high, x if diagonal else None)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
+    kept = rows.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, formats, y)
 
 
 def control_chart(
@@ -192,7 +202,8 @@ def control_chart(
         marks.dress(axes, percent, "", y_label)
         svg = drawing.svg(picture)
     formats = _formats(percent, value, centre, lower, upper)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
+    kept = rows.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, formats, value)
 
 
 def bars(
@@ -233,7 +244,8 @@ def bars(
             axes.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False)
         svg = drawing.svg(picture)
     formats = _formats(percent, value, low, high)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
+    kept = rows.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, formats, value)
 
 
 def bridge(
@@ -261,7 +273,8 @@ def bridge(
         marks.dress_bars(axes, list(rows[label]), False, "")
         marks.cut_axis(axes, spans, list(rows[kind]))
         svg = drawing.svg(picture)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True))
+    kept = rows.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, {}, value)
 
 
 def heatmap(
@@ -300,7 +313,8 @@ def heatmap(
         axes.set(xlabel=x_label or words.label(column), ylabel="")
         svg = drawing.svg(picture)
     formats = _formats(percent, value)
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
+    kept = rows.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, formats, value)
 
 
 def forest(
@@ -340,7 +354,8 @@ def forest(
         marks.log_ticks(axes) if log else None
         svg = drawing.svg(picture)
     formats = dict.fromkeys((estimate, low, high), "number")
-    return Figure(name, title, subtitle, alt, source, svg, rows.reset_index(drop=True), formats)
+    kept = rows.reset_index(drop=True)
+    return Figure(name, title, subtitle, alt, source, svg, kept, formats, estimate)
 
 
 def _formats(percent: bool, *columns: str | None) -> dict[str, str]:

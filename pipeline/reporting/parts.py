@@ -1,7 +1,7 @@
 """What does a chapter put on its page? Sentences, definitions, figures, tables and tiles as markup.
 
-Everything that comes from data is escaped here and nowhere else. Each part stands in a `lodestar`
-box, so that it looks the same on a page and in JupyterLab.
+Everything that comes from data is escaped here, by `escaping`, and nowhere else. Each part stands
+in a `lodestar` box, so that it looks the same on a page and in JupyterLab.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from pipeline.data.schema.published import HEADLINES
-from pipeline.reporting import tables, words
+from pipeline.reporting import escaping, tables, words
 from pipeline.reporting.claims import UNSETTLED
 
 if TYPE_CHECKING:  # the runner makes pages and draws nothing: it need not load what draws
@@ -23,6 +23,7 @@ if TYPE_CHECKING:  # the runner makes pages and draws nothing: it need not load 
 
 BOX = '<div class="lodestar">'
 ROWS_BEHIND_A_FIGURE = 30
+NOTHING_TO_DRAW = '<p class="empty">There is nothing to draw.</p>'
 WITHOUT_ARROW = ("retention_12_months",)
 """Its recent twin carries the arrow; GLOSSARY, retention."""
 AGAINST = {"previous": "a month", "year_ago": "a year"}
@@ -56,7 +57,7 @@ def fragment(markup: str) -> str:
 
 def text(words_: Any) -> str:
     """Any value as text for HTML; a number stays on the line of its unit."""
-    escaped = escape(str(words_))
+    escaped = escaping.text(words_)
     for loose, tight in SPACES.items():
         escaped = escaped.replace(loose, tight)
     return escaped
@@ -89,7 +90,10 @@ def links(files: Links, what: str) -> str:
 def figure(
     shown: Figure, rows: pd.DataFrame, files: Links, chapter: str, currency: str = ""
 ) -> str:
-    """A picture with its sentence, its data table behind a disclosure, and its files."""
+    """A picture with its sentence, its data table behind a disclosure, and its files.
+
+    Axes without a point on them would be read as zero, so words stand in their place.
+    """
     encoded = base64.b64encode(shown.picture.encode("utf-8")).decode("ascii")
     table = tables.table(
         rows,
@@ -100,12 +104,12 @@ def figure(
         most_rows=ROWS_BEHIND_A_FIGURE,
     )
     more = _more(len(rows), ROWS_BEHIND_A_FIGURE, files)
+    picture = scroll(_image(encoded, shown.alt), f"Picture: {shown.title}", "picture")
     return (
         f'<figure id="{chapter}-{tables.slug(shown.name)}"><figcaption>'
         f'<span class="title">{text(shown.title)}</span> '
         f'<span class="subtitle">{text(shown.subtitle)}</span></figcaption>'
-        f"{scroll(_image(encoded, shown.alt), f'Picture: {shown.title}', 'picture')}"
-        f"{_source(shown.source)}"
+        f"{NOTHING_TO_DRAW if shown.is_empty else f'{picture}{_source(shown.source)}'}"
         f'<details class="figure-data"><summary>Data table'
         f'<span class="unseen"> of {text(shown.title)}</span></summary>'
         f"{scroll(table, f'Data: {shown.title}')}{more}</details>"
@@ -237,12 +241,12 @@ def _line(sentence: str, kind: str = "") -> str:
 
 
 def _image(encoded: str, alt: str) -> str:
-    return f'<img src="data:image/svg+xml;base64,{encoded}" alt="{escape(alt)}">'
+    return f'<img src="data:image/svg+xml;base64,{encoded}" alt="{escaping.attribute(alt)}">'
 
 
 def scroll(markup: str, label: str, style_: str = "scroll") -> str:
     """A box that scrolls sideways by itself and can be reached by keyboard."""
-    named = f'role="region" aria-label="{escape(label)}" tabindex="0"'
+    named = f'role="region" aria-label="{escaping.attribute(label)}" tabindex="0"'
     return f'<div class="{style_}" {named}>{markup}</div>'
 
 

@@ -7,6 +7,7 @@ through all others, so that a way of computing that says something else is seen 
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -50,7 +51,7 @@ def _figure(rows: pd.DataFrame, curve: Mapping[str, Any], currency: str, source:
     kind = words.kind_of(unit, *rows["estimate"])
     formats = dict.fromkeys(("estimate", "ci_low", "ci_high"), kind)
     return Figure(
-        name.replace("_", "-").replace(" ", "-"),
+        re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
         f"{chapter}: {said}",
         f"{contrast}, {unit}; the band is the interval of the primary specification",
         f"{contrast} of chapter {chapter} under each choice: {said}.",
@@ -58,6 +59,7 @@ def _figure(rows: pd.DataFrame, curve: Mapping[str, Any], currency: str, source:
         picture,
         rows,
         formats,
+        "estimate",
     )
 
 

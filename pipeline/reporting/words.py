@@ -153,6 +153,34 @@ def interval(low: Any, high: Any, kind: str = "share", currency: str = "") -> st
     return f"{first} to {second}"
 
 
+def with_interval(
+    estimate: Any, low: Any, high: Any, kind: str = "share", currency: str = ""
+) -> str:
+    """`12.1 % (11.0 % to 13.0 %)`; without an interval or an estimate no empty brackets."""
+    known = not (is_missing(estimate) or (_is_open(low) and _is_open(high)))
+    limits = f" ({interval(low, high, kind, currency)})" if known else ""
+    return say(estimate, kind, currency) + limits
+
+
+def contrast(found: Mapping[str, Any], who: str, event: str, events: str = "") -> str:
+    """What a primary contrast found, in one sentence; without an estimate why there is none.
+
+    `found` as the analysis gives it; `who` is counted in its n, `event` in its n_events.
+    """
+    statement, unit = label(found["statement"]), found["unit"]
+    counts = f"{counted(found['n'], who)}, {counted(found['n_events'], event, events)}"
+    if is_missing(found["estimate"]):
+        failed = [check.note for check in found["checks"] if not check.passed and check.note]
+        because = f", because of this: {failed[0]}" if failed else ""
+        return f"{statement}: {NOT_AVAILABLE}{because}; {counts}."
+    is_change = unit == "difference of shares"
+    said = (
+        change(found["estimate"], unit, arrow=False) if is_change else say(found["estimate"], unit)
+    )
+    around = interval(found["ci_low"], found["ci_high"], unit)
+    return f"{statement}: {said} ({around}); p {p_value(found['p_value'])}, {counts}."
+
+
 def in_one_cell(rows: pd.DataFrame, kinds: Mapping[str, tuple[str, str, str]]) -> pd.DataFrame:
     """The rows with each estimate and its interval in one column: `1.23 (1.01 to 1.50)`.
 
@@ -164,7 +192,9 @@ def in_one_cell(rows: pd.DataFrame, kinds: Mapping[str, tuple[str, str, str]]) -
     said = rows.copy()
     for estimate, (low, high, kind) in kinds.items():
         numbers = zip(rows[estimate], rows[low], rows[high], strict=True)
-        said[estimate] = [_with_interval(*row, kind) for row in numbers]
+        said[estimate] = [
+            None if is_missing(row[0]) else with_interval(*row, kind) for row in numbers
+        ]
     return said.drop(columns=[end for low, high, _ in kinds.values() for end in (low, high)])
 
 
@@ -263,13 +293,6 @@ def _said(value: Any, words: Callable[[float], str]) -> str:
     if is_missing(value) or (isinstance(value, float) and math.isinf(value)):
         return NOT_AVAILABLE
     return words(float(value))
-
-
-def _with_interval(estimate: Any, low: Any, high: Any, kind: str) -> str | None:
-    if is_missing(estimate):
-        return None
-    known = not (_is_open(low) and _is_open(high))
-    return say(estimate, kind) + (f" ({interval(low, high, kind)})" if known else "")
 
 
 def _is_open(value: Any) -> bool:

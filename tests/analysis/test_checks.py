@@ -45,7 +45,7 @@ from pipeline.analysis.checks import Check
         ),
         (checks.enough_events(5), "enough events", True, "5 events; 5 are asked for"),
         (
-            checks.enough_events(4, what="losses"), "enough events", False,
+            checks.enough_events(4, one="loss", several="losses"), "enough events", False,
             "4 losses; 5 are asked for",
         ),
         (checks.calibration(0.8, 1.1), "calibration", True, "0.80 to 1.10, 1 is right"),

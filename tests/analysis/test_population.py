@@ -173,6 +173,14 @@ def test_three_definitions_of_churn_disagree_in_plain_sight():
     assert table.at["no longer a customer", "share"] == 0.1
 
 
+def test_a_flat_file_has_one_definition_and_no_word_of_money_or_grace():
+    accounts = accounts_of(*[(f"a{i}", "2025-01-01", i >= 2, None, False, True) for i in range(20)])
+    spells = pd.DataFrame({"account_id": ["a0", "a1"], "is_churn": [True, True]})
+    table = population.churn_definitions(accounts, spells, [], is_flat=True)
+    assert table["definition"].tolist() == ["no longer a customer"]
+    assert table["note"].tolist() == ["the file calls it churned"]
+
+
 def test_a_definition_over_few_accounts_gives_no_share(accounts):
     spells = pd.DataFrame({"account_id": ["left"], "is_churn": [True]})
     table = population.churn_definitions(accounts, spells, [])

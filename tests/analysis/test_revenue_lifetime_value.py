@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.analysis import revenue
 from pipeline.analysis.revenue.lifetime_value import revenue_over_churn
+from pipeline.reporting import words
 from tests.analysis.books import books, random_books
 
 SEED = 20260115
@@ -32,6 +33,20 @@ def stay(n, cost=np.nan, n_months=60):
         pd.Series(range(n)) < n / 2, pd.Timestamp(made.as_of) - pd.Timedelta(days=100)
     )
     return made, made.accounts.assign(first_paid_date=recent, acquisition_cost=cost)
+
+
+def test_the_sentence_ends_where_the_numbers_end():
+    known = pd.Series({"estimate": 900.0, "ci_low": 800.0, "ci_high": 990.0, "note": ""})
+    blank = pd.Series(
+        {"estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "note": "3 events for 1 term"}
+    )
+    assert revenue.say_lifetime(blank, blank, blank, "revenue", "USD", words) == (
+        "What a new customer is worth cannot be said: 3 events for 1 term."
+    )
+    assert revenue.say_lifetime(known, blank, blank, "revenue", "USD", words) == (
+        "A new customer is worth USD 900 over 36 months (USD 800 to USD 990), of revenue. What it "
+        "cost to win cannot be set against it: 3 events for 1 term."
+    )
 
 
 def test_nobody_leaves_and_the_value_is_the_discounted_margin():

@@ -259,6 +259,13 @@ def test_coming_counts_notice_and_stated_ends_and_nobody_twice():
     assert table["mrr_share"].tolist() == pytest.approx([100 / 600, 50 / 600, 150 / 600])
 
 
+def test_what_the_source_does_not_tell_is_blank_and_not_nobody():
+    table = summary.coming(BOOK, AS_OF, 90, knows_terms=False).set_index("what")
+    assert table.loc["in notice", "n"] == 1
+    assert table.loc["commitment ends within 90 days"].isna().all()
+    assert summary.coming(BOOK, AS_OF, 90, knows_notice=False, knows_terms=False).empty
+
+
 def test_those_at_risk_come_with_the_most_revenue_first_and_the_day_that_matters():
     table = summary.at_risk(BOOK, AS_OF, 90, n_shown=2)
     assert table["account_id"].tolist() == ["a0", "a1"]

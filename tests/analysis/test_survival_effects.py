@@ -154,7 +154,7 @@ def test_a_group_of_which_nobody_left_gives_no_interval_and_no_certainty():
     assert found["estimate"] > 0
     assert np.isnan([found["ci_low"], found["ci_high"], found["p_value"]]).all()
     (enough,) = [check for check in found["checks"] if not check.passed]
-    assert enough.note == "0 leavings in the group with fewer; 5 are asked for"
+    assert enough.note == "0 leavers in the group with fewer; 5 are asked for"
     means = survival.restricted_means(at_risk, ["half"], [12], 0.95)
     assert means["note"].tolist() == ["", "", "nobody left among 40 by day 366: no interval",
                                       "nobody left among 40 by day 366: no interval"]  # fmt: skip

@@ -583,6 +583,18 @@ def test_the_money_at_stake_is_that_of_those_who_wait():
     }
 
 
+def test_without_milestones_no_sentence_says_zero_or_has_empty_brackets():
+    tables = made([{"paid": "2026-01-01", "mrr": 50.0}])
+    stakes = chapter.stakes(tables[0].iloc[:0], tables[0], is_known=False).iloc[0]
+    nobody = pd.Series({"n": 0, "share": np.nan, "ci_low": np.nan, "ci_high": np.nan})
+    none = chapter.trend(pd.DataFrame()).iloc[0]
+    assert chapter.say_overdue(stakes, 60, "USD", words) == (
+        "Who waits for value cannot be said: the company records no milestones."
+    )
+    assert "there is no starter" in chapter.say_at_start(nobody, words)
+    assert chapter.say_trend(none, words) == "Not available: too few quarters."
+
+
 def test_the_answer_says_how_soon_and_whether_it_matters():
     rows = [{"paid": "2026-01-01", "value": "2026-01-21"}] * 8 + [{"paid": "2026-01-01"}] * 4
     headline = chapter.headline(*made(rows), CUT_OFF, START, 0.95)

@@ -23,6 +23,10 @@ PICTURE = Figure(
     "<svg></svg>", pd.DataFrame({"level": ["=1+1"], "share": [0.123456789012345678]}),
 )  # fmt: skip
 
+GIVEN = pd.DataFrame(
+    [("subscriptions", "end_type", "coverage", 9)], columns=["table", "rule", "kind", "n"]
+)
+
 
 def cut_of(period: str) -> slices.Slice:
     return slices.Slice(Period(period), dt.date(2026, 10, 31), dt.date(2023, 11, 1), 30, 3)
@@ -40,6 +44,7 @@ def root(tmp_path, monkeypatch) -> Path:
         )
         aims = pd.DataFrame([("quick_ratio", "Sales", 4.0)], columns=["metric", "owner", "target"])
         store.write_parquet(aims, paths.snapshot(Period(period)) / "targets.parquet")
+        store.write_parquet(GIVEN, paths.snapshot(Period(period)) / "quality.parquet")
     monkeypatch.setenv("LODESTAR_ROOT", str(tmp_path))
     monkeypatch.delenv("LODESTAR_PSEUDONYM_KEY", raising=False)
     return tmp_path
@@ -148,6 +153,16 @@ def test_the_definition_box_adds_the_dates(root, shown):
     open_chapter("survival", "2026-10").definition({"Time zero": "first paid day"})
     for said in ("Time zero", "31 October 2026", "28 September 2026", "30\u00a0days"):
         assert said in shown[-1]
+
+
+def test_what_is_not_given_is_said_after_the_definitions_where_it_would_add_something(root, shown):
+    absent = GIVEN.assign(n=0)
+    place = Paths(root, "sample").snapshot(Period("2026-10")) / "quality.parquet"
+    store.write_parquet(absent, place)
+    open_chapter("survival", "2026-10").definition({"Time zero": "first paid day"})
+    assert "Data that are not given would add: how customers leave" in shown[-1]
+    open_chapter("time_to_value", "2026-10").definition({"Time zero": "first paid day"})
+    assert "not given" not in shown[-1]
 
 
 def test_the_runner_finds_tables_figures_headline_and_the_end_marker(root, shown, tmp_path):

@@ -188,6 +188,16 @@ def tick_values(figure: figures.Figure) -> list[float]:
     return [float(text[:-2].replace("−", "-")) for text in drawn_text(figure) if text[-2:] == " %"]
 
 
+def test_axes_without_a_point_are_not_shown_and_words_stand_there():
+    marks = pd.DataFrame({"day": [7, 14], "share": [np.nan, np.nan]})
+    empty = figures.lines(marks, x="day", y="share", **WORDS)
+    shown = parts.figure(empty, empty.rows, [], "population")
+    assert "<img" not in shown
+    assert "There is nothing to draw." in shown
+    one = figures.lines(marks.fillna({"share": 0.0}), x="day", y="share", **WORDS)
+    assert "<img" in parts.figure(one, one.rows, [], "population")
+
+
 @pytest.mark.parametrize("ends", [(0.955, 1.02), (0.2, 0.9), (0.001, 0.002), (0.0, 0.0)])
 def test_the_labels_of_a_percent_axis_are_evenly_spaced_because_none_is_rounded(ends):
     rows = pd.DataFrame({"x": [1.0, 2.0], "y": ends})

@@ -1,6 +1,7 @@
 """Numbers in words, as literal pairs."""
 
 import datetime as dt
+from types import SimpleNamespace
 
 import numpy as np
 import pandas as pd
@@ -155,3 +156,25 @@ def test_small_shares_are_told_apart_by_a_decimal_more():
     assert words.kind_of("share", -0.0012, 0.02) == "share"
     assert words.kind_of("months", 0.001) == "months"
     assert words.kind_of("width of an interval", 0.001) == "number"
+
+
+def test_a_contrast_says_its_interval_or_else_why_there_is_no_number():
+    failed = SimpleNamespace(passed=False, note="only 11 accounts at risk, 34 are needed")
+    found = {
+        "statement": "smb less enterprise", "unit": "months", "estimate": -0.4, "ci_low": -0.9,
+        "ci_high": 0.1, "p_value": 0.1, "n": 1, "n_events": 2, "checks": [failed],
+    }  # fmt: skip
+    assert words.contrast(found, "account", "churn") == (
+        "SMB less enterprise: −0.4 months (−0.9 to 0.1 months); p 0.100, 1 account, 2 churns."
+    )
+    said = words.contrast(found | {"estimate": float("nan")}, "account", "churn")
+    assert said == (
+        "SMB less enterprise: not available, because of this: only 11 accounts at risk, 34 are "
+        "needed; 1 account, 2 churns."
+    )
+
+
+def test_an_estimate_without_an_interval_has_no_empty_brackets():
+    nothing = float("nan")
+    assert words.with_interval(0.5, nothing, nothing) == "50.0 %"
+    assert words.with_interval(nothing, nothing, nothing) == "not available"

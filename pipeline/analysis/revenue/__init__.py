@@ -48,6 +48,7 @@ from pipeline.analysis.revenue.losses import (
     stay_lost,
 )
 from pipeline.analysis.revenue.retention import headline, retention_history
+from pipeline.analysis.revenue.sentences import say_lifetime
 from pipeline.analysis.revenue.specifications import specifications
 from pipeline.analysis.revenue.trend import standardised, trend
 
@@ -83,6 +84,7 @@ __all__ = [
     "retention_history",
     "say_cohort",
     "say_layer",
+    "say_lifetime",
     "signals",
     "specifications",
     "standardised",

@@ -166,7 +166,7 @@ def contrast_checks(found: Compared) -> list[checks.Check]:
     )
     is_chance = not found.spread_low > 1
     return [
-        checks.enough_events(found.n_events, FEWEST_LOST, "losses", is_hard=True),
+        checks.enough_events(found.n_events, FEWEST_LOST, "loss", "losses", is_hard=True),
         checks.effective_sample_size(found.difference.effective_n, SMALLEST_EFFECTIVE_N),
         checks.Check(SPREAD, is_chance, spread),
     ]

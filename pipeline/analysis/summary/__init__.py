@@ -8,12 +8,14 @@ absent, and then its sentence, tile and rows are absent too; nothing here fills 
 change that its interval explains.
 
 In the order of the story: `facts` (the three sentences), `coming` (what moved and who is next),
+`flat` (what is left of both for a file without dates),
 `trust` (why, and how far it can be trusted), `claims` (which numbers an expert would sign).
 """
 
 from pipeline.analysis.summary.claims import claims, contrasts, doubtful, questions, say_claims
 from pipeline.analysis.summary.coming import at_risk, coming, movements, still_pending
 from pipeline.analysis.summary.facts import SOURCE_PAIRS, TILES, sentences, verdict
+from pipeline.analysis.summary.flat import of_flat_file, pairs, tiles
 from pipeline.analysis.summary.trust import (
     badges,
     data_quality,
@@ -34,11 +36,14 @@ __all__ = [
     "data_quality",
     "doubtful",
     "movements",
+    "of_flat_file",
+    "pairs",
     "questions",
     "say_claims",
     "sentences",
     "shown",
     "still_pending",
+    "tiles",
     "top_reasons",
     "trusted",
     "unclaimed",

@@ -47,13 +47,23 @@ def _say_pending(row: Mapping[str, object], words: Words, currency: str) -> str:
     return f"{lost}, {paid}, {words.count(row['n_pending'])} within the grace: {row['meaning']}."
 
 
-def coming(accounts: pd.DataFrame, as_of: dt.date, horizon_days: int) -> pd.DataFrame:
+def coming(
+    accounts: pd.DataFrame,
+    as_of: dt.date,
+    horizon_days: int,
+    *,
+    knows_notice: bool = True,
+    knows_terms: bool = True,
+) -> pd.DataFrame:
     """Customers who asked to leave, and those whose stated commitment ends soon.
 
     Takes accounts (is_customer, is_in_notice, term_ends_on, mrr at P1). Nobody is counted twice; a
     customer without a stated term is in notice or in no row.
-    Gives three rows: what, n, mrr, mrr_share (of all MRR).
+    Gives three rows: what, n, mrr, mrr_share (of all MRR). What the source does not tell is blank
+    and not 0; there is no row when it tells neither.
     """
+    if not (knows_notice or knows_terms):
+        return pd.DataFrame(columns=["what", "n", "mrr", "mrr_share"])
     customers = accounts[accounts["is_customer"].astype(bool)]
     reason = _reason(customers, as_of, horizon_days)
     total = customers["mrr"].sum()
@@ -64,7 +74,12 @@ def coming(accounts: pd.DataFrame, as_of: dt.date, horizon_days: int) -> pd.Data
     ]
     rows = [(what, int(is_in.sum()), customers.loc[is_in, "mrr"].sum()) for what, is_in in parts]
     table = pd.DataFrame(rows, columns=["what", "n", "mrr"])
-    return table.assign(mrr_share=table["mrr"] / total if total else np.nan)
+    table = table.assign(mrr_share=table["mrr"] / total if total else np.nan)
+    untold = [not knows_notice, not knows_terms, False]
+    if any(untold):
+        table = table.astype({"n": "float64"})
+        table.loc[untold, ["n", "mrr", "mrr_share"]] = np.nan
+    return table
 
 
 def at_risk(

@@ -6,6 +6,8 @@ point: a chapter may be absent, and then its rows are absent too; nothing here f
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pandas as pd
 
 from pipeline.analysis.wording import Words
@@ -45,14 +47,18 @@ def trusted(trust: pd.DataFrame, words: Words, currency: str) -> pd.Series:
     Takes population's trust of all tables (rows_share, mrr_affected, mrr_share).
     """
     return pd.Series(
-        [
-            f"The quarantine holds {words.share(row['rows_share'], 3)} of the rows received and "
-            f"touches at most {words.money(row['mrr_affected'], currency)} of MRR "
-            f"({words.share(row['mrr_share'])})."
-            for row in trust.to_dict("records")
-        ],
-        dtype=object,
+        [_say_trusted(row, words, currency) for row in trust.to_dict("records")], dtype=object
     )
+
+
+def _say_trusted(row: Mapping[str, object], words: Words, currency: str) -> str:
+    held = f"The quarantine holds {words.share(row['rows_share'], 3)} of the rows received"
+    if pd.isna(row["mrr_affected"]):
+        return f"{held}; the source has no money to weigh them with."
+    touched = (
+        f"{words.money(row['mrr_affected'], currency)} of MRR ({words.share(row['mrr_share'])})"
+    )
+    return f"{held} and touches at most {touched}."
 
 
 def unclaimed(no_model: pd.DataFrame) -> pd.Series:

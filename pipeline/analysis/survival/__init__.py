@@ -29,6 +29,7 @@ from pipeline.analysis.survival.diagnostics import (
     proportional_hazards_tests,
 )
 from pipeline.analysis.survival.effects import effects
+from pipeline.analysis.survival.flat import of_flat_file, say_answer, say_causes, say_curve
 from pipeline.analysis.survival.headline import HEADLINES, headline, headline_checks
 from pipeline.analysis.survival.models import Regression, cox, grouped_time, is_time_grouped
 from pipeline.analysis.survival.ratios import (
@@ -88,12 +89,16 @@ __all__ = [
     "median_lifetime",
     "model_checks",
     "model_to_read",
+    "of_flat_file",
     "proportional_hazards_tests",
     "ratio_beside",
     "recent",
     "recut",
     "restricted_means",
     "retention",
+    "say_answer",
+    "say_causes",
+    "say_curve",
     "shown_ratios",
     "specifications",
     "spells_at_risk",

@@ -134,5 +134,6 @@ def _contrast_checks(
     groups = [at_risk[at_risk[stratum] == level] for level in pair]
     note = too_few_followed(groups, day)
     left = [int((each["is_event"] & (each["duration_days"] <= day)).sum()) for each in groups]
-    enough = checks.enough_events(min(left), what="leavings in the group with fewer")
+    group = "in the group with fewer"
+    enough = checks.enough_events(min(left), one=f"leaver {group}", several=f"leavers {group}")
     return [Check(FOLLOW_UP, not note, note, is_hard=True), enough]

@@ -42,6 +42,9 @@ from pipeline.analysis.time_to_value.sentences import (
     curve_title,
     effect_answer,
     explained_away,
+    say_at_start,
+    say_overdue,
+    say_trend,
 )
 from pipeline.analysis.time_to_value.specifications import specifications
 from pipeline.analysis.time_to_value.starters import (
@@ -90,6 +93,9 @@ __all__ = [
     "percentiles",
     "primary_model",
     "recent",
+    "say_at_start",
+    "say_overdue",
+    "say_trend",
     "shares_by_day",
     "specifications",
     "stakes",

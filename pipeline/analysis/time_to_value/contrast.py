@@ -60,7 +60,11 @@ def headline_checks(headline: pd.DataFrame) -> dict[str, list[Check]]:
         headline: name, n_events (accounts with value), one row per headline.
     """
     return {
-        row.name: [checks.enough_events(row.n_events, what="starters with value")]
+        row.name: [
+            checks.enough_events(
+                row.n_events, one="starter with value", several="starters with value"
+            )
+        ]
         for row in headline[["name", "n_events"]].itertuples(index=False)
     }
 

@@ -68,6 +68,37 @@ def explained_away(model: LeavingModel, values: tuple[float, float], words: Word
     return f"{said}, and by {limit} to bring the interval to no effect."
 
 
+def say_at_start(at_start: pd.Series, words: Words) -> str:
+    """How many had value before they paid: a row of `at_start`."""
+    if not at_start["n"]:
+        return "How many had value on the first paid day cannot be said: there is no starter."
+    said = words.with_interval(at_start["share"], at_start["ci_low"], at_start["ci_high"])
+    starters = words.counted(at_start["n"], "starter")
+    return f"Value on or before the first paid day, of {starters}: {said}."
+
+
+def say_trend(trend: pd.Series, words: Words) -> str:
+    """Newest against oldest quarter: a row of `trend`."""
+    if not trend["oldest"]:
+        return f"Not available: {trend['direction']}."
+    limits = (100 * trend["ci_low"], 100 * trend["ci_high"])
+    return (
+        f"{trend['oldest']} to {trend['newest']}: {words.change(trend['difference'])} "
+        f"({words.interval(*limits, 'points')}), {trend['direction']}."
+    )
+
+
+def say_overdue(at_stake: pd.Series, after_days: int, currency: str, words: Words) -> str:
+    """Who waits, and what they pay: a row of `stakes`."""
+    if np.isnan(at_stake["n"]):
+        return "Who waits for value cannot be said: the company records no milestones."
+    return (
+        f"{words.counted(at_stake['n'], 'customer')} paid for more than {after_days} days without "
+        f"value: {words.money(at_stake['mrr'], currency)} a month, "
+        f"{words.share(at_stake['mrr_share'])} of all MRR."
+    )
+
+
 def curve_title(headline: pd.DataFrame, words: Words) -> str:
     """The two marks of the curve, for its title."""
     share = headline.set_index("name")["estimate"]

@@ -43,8 +43,13 @@ def overdue(
     return late[kept].sort_values(order, ascending=[False, True], ignore_index=True)
 
 
-def stakes(overdue: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
-    """How many wait and how much they pay: one row of n, mrr and mrr_share (of all MRR)."""
+def stakes(overdue: pd.DataFrame, accounts: pd.DataFrame, *, is_known: bool = True) -> pd.DataFrame:
+    """How many wait and how much they pay: one row of n, mrr and mrr_share (of all MRR).
+
+    Blank, and not 0, where the company records no milestones.
+    """
+    if not is_known:
+        return pd.DataFrame([dict.fromkeys(("n", "mrr", "mrr_share"), np.nan)])
     total, waiting = accounts["mrr"].sum(), overdue["mrr"].sum()
     share = waiting / total if total else np.nan
     return pd.DataFrame([{"n": len(overdue), "mrr": waiting, "mrr_share": share}])

@@ -40,7 +40,7 @@ PARTS = {
 WORDS = (("YYYY", "%Y"), ("DD", "%d"), ("HH", "%H"), ("hh", "%H"), ("mm", "%M"), ("ss", "%S"))
 KIND_WORDS = {
     "day": "is not a date",
-    "month": "is not a month YYYY-MM",
+    "month": "is not a month YYYY-MM, nor a day in one",
     "instant": "is not a date or time",
     "money": "is not an amount",
     "number": "is not a number",
@@ -112,11 +112,11 @@ def _legal(cell: ir.StringValue, date_format: str | None) -> ir.StringValue:
 
 
 def _month(cell: ir.StringValue, date_format: str | None) -> ir.Value:
-    """The first day of a month: YYYY-MM, or a declared format with or without a day."""
+    """The first day of a month: ISO 8601 or a declared format, with or without a day."""
     if not date_format:
-        return ibis.ifelse(cell.re_search(ISO_MONTH), cell + "-01", ibis.null(str)).try_cast(
-            dt.date
-        )
+        day = ibis.ifelse(cell.re_search(ISO_MONTH), cell + "-01", cell)
+        whole = ibis.ifelse(day.re_search(ISO_DAY), day, ibis.null(str))
+        return whole.try_cast(dt.date).truncate("M")
     has_day = "%d" in date_format or "DD" in date_format
     iso = (
         _iso(cell, date_format)

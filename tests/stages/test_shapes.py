@@ -270,7 +270,7 @@ def _cut_off(company, period):
 BAD_MONTHS = {
     "a month that is none": ("A,2025-13,10", ("period", "month_unreadable", "2025-13")),
     "a month in another order": ("A,03-2025,10", ("period", "month_unreadable", "03-2025")),
-    "a day for a month": ("A,2025-03-01,10", ("period", "month_unreadable", "2025-03-01")),
+    "a month in words": ("A,March 2025,10", ("period", "month_unreadable", "March 2025")),
     "a negative amount": ("B,2025-03,-10", ("mrr", "below_minimum", "-10")),
     "no amount": ("B,2025-03,", ("mrr", "required", "")),
 }
@@ -320,6 +320,13 @@ def test_a_month_is_read_in_its_declared_format_and_in_no_other(layout, written)
     read = cells.typed(text.cell, "month", layout, ".")
     found = text.select("cell", read=read).execute().set_index("cell")["read"]
     assert found.dropna().astype(str).to_dict() == {written: "2025-03-01"}
+
+
+@pytest.mark.parametrize("written", ["2025-03-01", "2025-03-31"])
+def test_a_day_stands_for_its_month_and_an_impossible_one_for_none(written):
+    text = ibis.memtable({"cell": [written, "2025-02-30", "2025-3-01"]})
+    read = text.select(read=cells.typed(text.cell, "month", None, ".")).execute()["read"]
+    assert read.astype(str).tolist() == ["2025-03-01", "NaT", "NaT"]
 
 
 def test_a_ledger_reaches_to_the_last_day_of_its_newest_month(tmp_path):

@@ -123,7 +123,7 @@ SHAPES: dict[str, Table] = {
         ("account_id", "period", "product", "subscription_id"),
         {
             "account_id": _account(),
-            "period": column("month", "The month paid for, YYYY-MM.", must=True),
+            "period": column("month", "The month paid for, YYYY-MM or a day in it.", must=True),
             "mrr": column(
                 "money", "MRR of the month; 0: not paid.", must=True, lowest=0,
                 unit="currency per month",

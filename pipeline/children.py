@@ -1,8 +1,8 @@
 """Does a child outlive its run? It must not: an orphan would write beside the next run.
 
 A run tells its children by environment variables who it is and where to leave how they ended. Each
-child asks Linux for a signal when its parent dies, and looks every half second whether the run
-lives, because between the run and a stage stand DVC and a shell. As a program,
+child asks Linux for a signal when its parent dies, and looks every half second whether the run and
+the DVC above it live, because between them and a stage stands a shell. As a program,
 `python -m pipeline.children dvc …` is DVC bound in this way.
 """
 
@@ -19,7 +19,7 @@ import time
 from dataclasses import asdict
 from pathlib import Path
 
-from pipeline.lock import Process
+from pipeline.lock import Process, parent_of
 
 RUNNER_VARIABLE = "LODESTAR_RUNNER"
 """Names the process of the run to everything that it starts."""
@@ -43,19 +43,39 @@ def bind() -> None:
     if RUNNER_VARIABLE not in os.environ and STAGE_VARIABLE not in os.environ:
         return
     die_with_parent()
-    said = os.environ.get(RUNNER_VARIABLE)
-    if not said:
-        return
-    runner = Process(**json.loads(said))
-    if not runner.is_alive():
+    above = [Process.of(dvc)] if (dvc := _dvc_above()) is not None else []
+    if said := os.environ.get(RUNNER_VARIABLE):
+        above.append(Process(**json.loads(said)))
+    if not all(process.is_alive() for process in above):
         _end()
-    threading.Thread(target=_watch, args=(runner,), daemon=True, name="runner-watch").start()
+    threading.Thread(target=_watch, args=(above,), daemon=True, name="watch-above").start()
 
 
-def _watch(runner: Process) -> None:
-    while runner.is_alive():
+def _watch(above: list[Process]) -> None:
+    while all(process.is_alive() for process in above):
         time.sleep(LOOK_SECONDS)
     _end()
+
+
+def _dvc_above() -> int | None:
+    """The process that started this stage: the nearest one above that is in no stage itself.
+
+    Some shells stay between the two (dash does, bash does not). None outside a stage.
+    """
+    if STAGE_VARIABLE not in os.environ:
+        return None
+    pid = os.getppid()
+    while pid > 1 and _is_in_stage(pid):
+        pid = parent_of(pid)
+    return pid
+
+
+def _is_in_stage(pid: int) -> bool:
+    try:
+        variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    except OSError:  # no /proc, or gone between the two looks
+        return False
+    return any(words.startswith(f"{STAGE_VARIABLE}=".encode()) for words in variables)
 
 
 def _end() -> None:

@@ -22,8 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
-START_FIELD = 22
-"""Start time in /proc/<pid>/stat, in clock ticks since boot; proc(5)."""
+STATE_FIELD, PARENT_FIELD, START_FIELD = 3, 4, 22
+"""What stands where in /proc/<pid>/stat; the start in clock ticks since boot; proc(5)."""
 PATIENCE_SECONDS = 0.6
 """How long a run waits for children of a killed one to be gone."""
 
@@ -67,7 +67,7 @@ def start_of(pid: int) -> int | None:
     Without /proc a living process has start 0: its number must do.
     """
     try:
-        words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+        fields = _fields_of(pid)
     except OSError:
         if BOOT_ID.exists():
             return None
@@ -75,9 +75,22 @@ def start_of(pid: int) -> int | None:
             os.kill(pid, 0)
             return 0
         return None
-    fields = words.rpartition(")")[2].split()  # a name may hold blanks and brackets
-    is_dead = fields[0] in ("Z", "X")
-    return None if is_dead else int(fields[START_FIELD - 3])
+    return None if fields[STATE_FIELD] in ("Z", "X") else int(fields[START_FIELD])
+
+
+def parent_of(pid: int) -> int:
+    """The number of a process's parent; 0 when it has none, is gone, or there is no /proc."""
+    try:
+        return int(_fields_of(pid)[PARENT_FIELD])
+    except OSError:
+        return 0
+
+
+def _fields_of(pid: int) -> dict[int, str]:
+    """What /proc/<pid>/stat says after the name, by field number; OSError without such a file."""
+    words = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
+    after_name = words.rpartition(")")[2].split()  # a name may hold blanks and brackets
+    return dict(enumerate(after_name, STATE_FIELD))
 
 
 @functools.cache

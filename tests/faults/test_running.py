@@ -196,7 +196,10 @@ def test_f116_a_killed_kernel_is_a_class_of_its_own_and_tried_again(poisoned: Ou
 
 
 def test_f116_a_kernel_that_leaves_by_itself_did_not_pass(poisoned: Outcome) -> None:
-    poisoned.complaint("drivers", SEPTEMBER)
+    assert NOTEBOOKS["drivers"] in poisoned.complaint("drivers", SEPTEMBER)
+    assert poisoned.kind("drivers", SEPTEMBER) == "kernel_died"
+    kept = poisoned.company.root / "build" / "log" / f"drivers-{SEPTEMBER}.ipynb"
+    assert kept.is_file()
 
 
 def test_f123_a_cell_that_asks_is_a_failure_and_never_waits(poisoned: Outcome) -> None:

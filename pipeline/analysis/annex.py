@@ -14,14 +14,6 @@ import pandas as pd
 
 from pipeline.analysis.wording import Words
 
-SPECIFICATION_COLUMNS = [
-    "chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit", "n",
-    "n_events", "is_primary", "note",
-]  # fmt: skip
-LEDGER_COLUMNS = [
-    "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
-    "right_ci_high", "unit", "n", "note",
-]  # fmt: skip
 NUMBERS = ["estimate", "ci_low", "ci_high"]
 NO_DIFFERENCE = {"ratio": 1.0}
 """The value of a contrast that says "no difference", by unit; 0 in all other units."""

@@ -1,4 +1,4 @@
-"""How are the choices behind a contrast called? The same words in every chapter's specifications.
+"""What does every chapter say to the annex, and how are the choices behind a contrast called?
 
 Works on nothing. The subtle point: a figure has room for about forty signs, so a choice is said
 shortly here, and its reason stands in the chapter.
@@ -8,6 +8,16 @@ from __future__ import annotations
 
 from pipeline.analysis.reliability import LARGEST_SHARE
 
+SPECIFICATION_COLUMNS = [
+    "chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit", "n",
+    "n_events", "is_primary", "note",
+]  # fmt: skip
+"""A specification: one contrast under one choice."""
+LEDGER_COLUMNS = [
+    "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
+    "right_ci_high", "unit", "n", "note",
+]  # fmt: skip
+"""A shortcut beside the right number."""
 GRACES_DAYS = (0, 14, 30, 60, 90)
 """The graces that the annex looks at; a slice's own is the primary one."""
 WITHOUT_LARGEST = f"without the {LARGEST_SHARE:.0%} largest accounts by MRR".replace("%", " %")

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import annex
+from pipeline.analysis.choices import SPECIFICATION_COLUMNS
 from pipeline.reporting import words
 
 
@@ -84,7 +85,7 @@ def test_a_shortcut_is_shown_beside_the_right_number_with_the_size_of_its_error(
 
 
 def test_only_listed_chapters_are_stacked_and_a_missing_column_is_named() -> None:
-    columns = annex.SPECIFICATION_COLUMNS
+    columns = SPECIFICATION_COLUMNS
     assert set(annex.stacked([TRIED], ["drivers"], columns)["chapter"]) == {"drivers"}
     assert annex.stacked([TRIED], [], columns).columns.tolist() == columns
     with pytest.raises(ValueError, match="lack note"):
@@ -92,6 +93,6 @@ def test_only_listed_chapters_are_stacked_and_a_missing_column_is_named() -> Non
 
 
 def test_nothing_tried_leaves_empty_tables() -> None:
-    none = annex.stacked([], [], annex.SPECIFICATION_COLUMNS)
+    none = annex.stacked([], [], SPECIFICATION_COLUMNS)
     assert annex.curves(none).empty
     assert annex.errors(LEDGER.iloc[:0], words, "EUR").empty

@@ -8,12 +8,11 @@ import pytest
 import statsmodels.api as sm
 
 from pipeline.analysis import drivers
+from pipeline.analysis.choices import LEDGER_COLUMNS, SPECIFICATION_COLUMNS
 from pipeline.analysis.drivers import clusters, leaks, soundness
-from pipeline.analysis.drivers.bias_ledger import LEDGER_COLUMNS
 from pipeline.analysis.drivers.form import BENT, VIF_COLUMNS
 from pipeline.analysis.drivers.model import LARGEST_COEFFICIENT, PENALISED
 from pipeline.analysis.drivers.registry import FEATURES
-from pipeline.analysis.drivers.specifications import SPECIFICATION_COLUMNS
 from pipeline.analysis.drivers.validation import VALIDATION_COLUMNS
 from tests.analysis.driver_world import CANDIDATES, TRUTH, world
 

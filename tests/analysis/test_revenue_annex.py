@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import revenue
-from pipeline.analysis.annex import LEDGER_COLUMNS, SPECIFICATION_COLUMNS
+from pipeline.analysis.choices import LEDGER_COLUMNS, SPECIFICATION_COLUMNS
 from pipeline.analysis.revenue.contrast import compared, starters
 from tests.analysis.books import books, random_books
 

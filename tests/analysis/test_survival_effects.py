@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import grace, survival
-from pipeline.analysis.survival.specifications import SPECIFICATION_COLUMNS, at_notice
+from pipeline.analysis.choices import SPECIFICATION_COLUMNS
+from pipeline.analysis.survival.specifications import at_notice
 from pipeline.statistics.proportional_hazards import breslow_baseline, survival_at
 from tests.analysis.test_survival import CUT_OFF, at_risk_of, spells_of
 

@@ -10,16 +10,13 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pipeline.analysis.choices import LEDGER_COLUMNS
 from pipeline.analysis.drivers.design import encode, learn
 from pipeline.analysis.drivers.rows import blackout_months, lagged, settled
 from pipeline.analysis.drivers.specifications import Choice, ratio
 from pipeline.statistics import cloglog, grouped_hazard
 
 PLAY = "is_play_active"
-LEDGER_COLUMNS = [
-    "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
-    "right_ci_high", "unit", "n", "note",
-]  # fmt: skip
 
 
 def bias_ledger(

@@ -15,6 +15,7 @@ from scipy import stats
 from statsmodels.duration.hazard_regression import PHReg
 
 from pipeline.analysis import choices
+from pipeline.analysis.choices import SPECIFICATION_COLUMNS
 from pipeline.analysis.drivers.design import Recipe, encode, learn
 from pipeline.analysis.drivers.rows import MANAGER, blackout_months, lagged, settled
 from pipeline.analysis.levels import NOT_MEASURED
@@ -27,10 +28,6 @@ ACCOUNT, EACH_ROW = "account_id", ""
 USAGE = "usage"
 MOST_YEARS = 4
 """Newest years of start that are left out one at a time."""
-SPECIFICATION_COLUMNS = [
-    "chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit", "n",
-    "n_events", "is_primary", "note",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ from statistics import NormalDist
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.choices import LEDGER_COLUMNS
 from pipeline.analysis.reliability import MONTHS_PER_YEAR, SMALLEST_N, YEAR_DAYS
 from pipeline.analysis.revenue.cohorts import cohorts
 from pipeline.analysis.revenue.contrast import starters
@@ -24,10 +25,6 @@ from pipeline.statistics.proportions import wilson
 CHAPTER_NAME = "revenue"
 SMALL_CELLS = "acquisition_channel"
 """The smallest level of this column is the cell whose interval is shown both ways."""
-COLUMNS = [
-    "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
-    "right_ci_high", "unit", "n", "note",
-]  # fmt: skip
 
 
 def bias_ledger(
@@ -50,7 +47,7 @@ def bias_ledger(
         seed: of the draws of accounts.
 
     Returns:
-        one row per shortcut: COLUMNS.
+        one row per shortcut: LEDGER_COLUMNS.
     """
     value = lifetime_headline(spells, mrr_ledger, accounts, cut_off, as_of, terms, confidence, seed)
     rows = [
@@ -60,7 +57,7 @@ def bias_ledger(
         *_mean_of_rows(spells, mrr_ledger, accounts, observation_start, confidence),
         *_wald(mrr_ledger, accounts, confidence),
     ]
-    return pd.DataFrame(rows).assign(chapter=CHAPTER_NAME).reindex(columns=COLUMNS)
+    return pd.DataFrame(rows).assign(chapter=CHAPTER_NAME).reindex(columns=LEDGER_COLUMNS)
 
 
 def _row(

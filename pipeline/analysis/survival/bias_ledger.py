@@ -12,6 +12,7 @@ import datetime as dt
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.choices import LEDGER_COLUMNS
 from pipeline.analysis.reliability import DAYS_PER_MONTH, SMALLEST_N
 from pipeline.analysis.survival.readings import (
     Reading,
@@ -23,10 +24,6 @@ from pipeline.analysis.survival.risk_set import CAUSES
 from pipeline.statistics import competing_risks, life_table
 
 CHAPTER = "survival"
-LEDGER_COLUMNS = [
-    "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
-    "right_ci_high", "unit", "n", "note",
-]  # fmt: skip
 RETENTION = "12-month retention, Kaplan–Meier with delayed entry"
 AT_LAST_YEARS_RATES = "12-month retention at last year's rates"
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import choices, grace
+from pipeline.analysis.choices import SPECIFICATION_COLUMNS
 from pipeline.analysis.reliability import LARGEST_SHARE
 from pipeline.analysis.survival.contrast import months_kept, pair_of
 from pipeline.analysis.survival.models import Regression, cox, grouped_time, is_time_grouped
@@ -27,10 +28,6 @@ CHAPTER = "survival"
 HAZARD_RATIO = "hazard ratio"
 FIRST_DAYS = 30
 START_YEAR = "start_year"
-SPECIFICATION_COLUMNS = [
-    "chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit", "n",
-    "n_events", "is_primary", "note",
-]  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.choices import LEDGER_COLUMNS
 from pipeline.analysis.time_to_value.exposure import (
     ever_reached_model,
     fast_model,
@@ -28,10 +29,6 @@ from pipeline.statistics.life_table import kaplan_meier
 
 CHAPTER = "time_to_value"
 LEDGER_DAYS = (90, 365)
-COLUMNS = [
-    "chapter", "shortcut", "right", "wrong_estimate", "right_estimate", "right_ci_low",
-    "right_ci_high", "unit", "n", "note",
-]  # fmt: skip
 
 
 def bias_ledger(
@@ -45,14 +42,14 @@ def bias_ledger(
         confidence: level of the intervals of the right numbers.
 
     Returns:
-        One row per shortcut: COLUMNS; unit "ratio", "days" or "share"; note says why a number is
-        blank.
+        One row per shortcut: LEDGER_COLUMNS; unit "ratio", "days" or "share"; note says why a
+        number is blank.
     """
     names = list(adjust_for)
     rows = [*_ratios(starters, names, confidence), _mean(starters, confidence)]
     rows += [_complement(starters, day, confidence) for day in LEDGER_DAYS]
     found = [(CHAPTER, *row) for row in rows]
-    return pd.DataFrame(found, columns=COLUMNS)
+    return pd.DataFrame(found, columns=LEDGER_COLUMNS)
 
 
 def _ratios(starters: pd.DataFrame, names: list[str], confidence: float) -> list[tuple]:

@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import choices
+from pipeline.analysis.choices import SPECIFICATION_COLUMNS
 from pipeline.analysis.grace import cut_off_of, respelled
 from pipeline.analysis.levels import NOT_MEASURED, levels_of
 from pipeline.analysis.reliability import LARGEST_SHARE
@@ -33,10 +34,6 @@ CHAPTER = "time_to_value"
 FIRST_DAYS = 30
 MORE_COVARIATES = ("acquisition_channel", "billing_interval")
 USE = "use_before"
-COLUMNS = [
-    "chapter", "contrast", "choice", "specification", "estimate", "ci_low", "ci_high", "unit", "n",
-    "n_events", "is_primary", "note",
-]  # fmt: skip
 Spec = tuple[str, str, Callable[[], LeavingModel]]
 
 
@@ -101,7 +98,7 @@ def specifications(
         confidence: level of the intervals.
 
     Returns:
-        One row per specification: COLUMNS; unit "ratio"; note says why it is blank.
+        One row per specification: SPECIFICATION_COLUMNS; unit "ratio"; note says why it is blank.
     """
     base = _Slice(
         accounts, account_months, spells, returns, cut_off, as_of, observation_start, grace_days,
@@ -117,7 +114,7 @@ def specifications(
     said = choices.primary(_words(primary_contrast))
     first = _row(base, "primary", said, base.primary(rows), True)
     others = [_row(base, choice, words, fitted(), False) for choice, words, fitted in specs]
-    return pd.DataFrame([first, *others], columns=COLUMNS)
+    return pd.DataFrame([first, *others], columns=SPECIFICATION_COLUMNS)
 
 
 def _words(kind: str, day: int = LANDMARK_DAY) -> str:

@@ -24,7 +24,6 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from pipeline import cli, redaction
 from pipeline import settings as configuration
 from pipeline.analysis.drivers import design
-from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.reporting import (
     chapter,
@@ -41,6 +40,7 @@ from pipeline.reporting.gate import ChapterFailedError
 from pipeline.settings import ConfigurationError, ParameterError, Paths, Period
 from tests.faults import hostile
 from tests.faults.hostile import JAPANESE, MARK, PROJECT
+from tests.reporting.summary_run import CLOSE, OCTOBER, PARAMETERS, notebook_of, root_at
 from tests.stages.company import Company, write_company
 
 VOID = ("meta", "img", "br", "hr", "input", "col", "link", "polyline", "circle")
@@ -447,35 +447,12 @@ def test_f104_a_few_aliases_are_read(tmp_path: Path) -> None:
 
 # Notebooks and their kernel.
 
-PARAMETERS = "period: str = None\noutput: str = None"
-OCTOBER = Period("2026-10")
 SETTINGS = configuration.parse({"company": "acme", "company_name": "Acme", "periods": ["2026-10"]})
-CLOSE = """
-import json, pathlib
-folder = pathlib.Path(output)
-marker = {"chapter": "summary", "period": period, "tables": ["summary.claims"], "figures": []}
-content = {"headline": [], "claims": [], "models": [], "page_one": {}}
-(folder / "tables").mkdir(parents=True, exist_ok=True)
-(folder / "tables" / "summary.claims.csv").write_text("chapter")
-(folder / "headline.json").write_text(json.dumps(content))
-(folder / "complete.json").write_text(json.dumps(marker))
-"""
 
 
 @pytest.fixture
 def root(tmp_path: Path) -> Paths:
-    """A root in which the summary of October can run."""
-    paths = Paths(tmp_path / "root", "acme")
-    paths.snapshot(OCTOBER).mkdir(parents=True)
-    slices.write(slices.Slice(OCTOBER, OCTOBER.end, None, 30, 3), paths.snapshot(OCTOBER))
-    paths.notebooks.mkdir()
-    return paths
-
-
-def notebook_of(*sources: str, declared: str = PARAMETERS) -> nbformat.NotebookNode:
-    first = new_code_cell(declared, id="parameters", metadata={"tags": ["parameters"]})
-    rest = [new_code_cell(source, id=f"cell-{n}") for n, source in enumerate(sources)]
-    return new_notebook(cells=[new_markdown_cell("# Who?", id="title"), first, *rest])
+    return root_at(tmp_path / "root")
 
 
 def ran(paths: Paths, notebook: nbformat.NotebookNode) -> str:
@@ -525,7 +502,7 @@ def test_f105_a_traceback_that_names_a_secret_is_kept_and_said_without_it(
 
 @pytest.mark.parametrize("name", ["api_key", "token", "db_password", "secret", "notify_url"])
 def test_f105_a_parameter_that_sounds_like_a_secret_is_refused(name: str) -> None:
-    declared = notebook_of(declared=f"{PARAMETERS}\n{name}: str = None")
+    declared = notebook_of(parameters=f"{PARAMETERS}\n{name}: str = None")
     with pytest.raises(ParameterError, match=f"{name} sounds like a secret"):
         parameters.declared_parameters("x.ipynb", declared)
 

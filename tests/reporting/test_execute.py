@@ -10,35 +10,15 @@ from pathlib import Path
 import nbformat
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from pipeline import settings as configuration
 from pipeline.children import FAILURE_VARIABLE
-from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.reporting import execute, gate, kernel, prelude
 from pipeline.reporting.gate import ChapterFailedError
 from pipeline.reporting.kernel import MissingKernelError
 from pipeline.settings import ParameterError, Paths, Period, Settings
-
-OCTOBER = Period("2026-10")
-PARAMETERS = "period: str = None\noutput: str = None"
-CLOSE = """
-import json, pathlib
-folder = pathlib.Path(output)
-marker = {"chapter": "summary", "period": period, "tables": ["summary.claims"], "figures": []}
-content = {"headline": [], "claims": [], "models": [], "page_one": {}}
-(folder / "tables").mkdir(parents=True, exist_ok=True)
-(folder / "tables" / "summary.claims.csv").write_text("chapter")
-(folder / "headline.json").write_text(json.dumps(content))
-(folder / "complete.json").write_text(json.dumps(marker))
-"""
-
-
-def notebook_of(*sources: str, parameters: str = PARAMETERS) -> nbformat.NotebookNode:
-    first = new_code_cell(parameters, id="parameters", metadata={"tags": ["parameters"]})
-    rest = [new_code_cell(source, id=f"cell-{n}") for n, source in enumerate(sources)]
-    return new_notebook(cells=[new_markdown_cell("# Who?", id="title"), first, *rest])
+from tests.reporting.summary_run import CLOSE, OCTOBER, notebook_of, root_at
 
 
 @pytest.fixture
@@ -67,12 +47,7 @@ def ends(pid: int) -> bool:
 
 @pytest.fixture
 def paths(tmp_path: Path) -> Paths:
-    """A root in which the summary of October can run."""
-    paths = Paths(tmp_path, "acme")
-    paths.snapshot(OCTOBER).mkdir(parents=True)
-    slices.write(slices.Slice(OCTOBER, OCTOBER.end, None, 30, 3), paths.snapshot(OCTOBER))
-    paths.notebooks.mkdir()
-    return paths
+    return root_at(tmp_path)
 
 
 def run_summary(paths: Paths, settings: Settings, *sources: str) -> Path:

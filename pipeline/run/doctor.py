@@ -13,14 +13,14 @@ import re
 import shutil
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from pipeline import lock
-from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION
+from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE
 from pipeline.reporting import kernel, publish, words
 from pipeline.reporting.record import VERSIONS
 from pipeline.run import cache
+from pipeline.run.finding import Finding, sound, stop, warning
 from pipeline.settings import KEY_VARIABLE, SAMPLE, Paths, Settings
 
 MEGABYTE = 1 << 20
@@ -30,30 +30,6 @@ CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 NETWORK_FILE_SYSTEMS = {"nfs", "nfs4", "cifs", "smb3", "afs", "fuse.sshfs"}
 """Of /proc/mounts: locks of one machine may not hold on another."""
 SET_UP_AGAIN = "Run: rm -r .venv && make report"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """One thing that was looked at; `code` is the exit code of a run that it stops."""
-
-    name: str
-    ok: bool
-    is_fatal: bool
-    message: str
-    fix: str = ""
-    code: int = CONFIGURATION
-
-
-def _sound(name: str, message: str) -> Finding:
-    return Finding(name, True, False, message)
-
-
-def _warning(name: str, message: str, fix: str = "") -> Finding:
-    return Finding(name, False, False, message, fix)
-
-
-def _stop(name: str, message: str, fix: str = "", code: int = CONFIGURATION) -> Finding:
-    return Finding(name, False, True, message, fix, code)
 
 
 def examine(paths: Paths, settings: Settings, *, is_thorough: bool = False) -> list[Finding]:
@@ -98,17 +74,17 @@ def _kernel() -> Finding:
     try:
         name = kernel.kernel_name()
     except kernel.MissingKernelError as error:
-        return _stop("kernel", str(error))  # says what to do
-    return _sound("kernel", f"{name} is installed")
+        return stop("kernel", str(error))  # says what to do
+    return sound("kernel", f"{name} is installed")
 
 
 def _environment(paths: Paths) -> Finding:
     listing = paths.root / "requirements.lock"
     if not listing.is_file() and not (paths.root / "dvc.yaml").is_file():
-        return _sound("environment", "the first run lays out the flow of this folder")
+        return sound("environment", "the first run lays out the flow of this folder")
     if not listing.is_file():
         fix = "Restore it: git checkout requirements.lock"
-        return _stop("environment", "requirements.lock is missing", fix)
+        return stop("environment", "requirements.lock is missing", fix)
     wanted: dict[str, set[str]] = {}
     for name, version in LOCKED.findall(listing.read_text(encoding="utf-8")):
         wanted.setdefault(_plain(name), set()).add(version)
@@ -118,13 +94,13 @@ def _environment(paths: Paths) -> Finding:
         if name in wanted and version not in wanted[name]
     ]
     if not wrong:
-        return _sound("environment", "in step with requirements.lock")
+        return sound("environment", "in step with requirements.lock")
     counted = words.counted(len(wrong), "package")
     message = f"not as in requirements.lock: {counted}, {', '.join(wrong[:5])}"
     if any(each.split()[0] in map(_plain, VERSIONS) for each in wrong):
         message += "; the reports would name libraries they were not made with"
-        return _stop("environment", message, SET_UP_AGAIN)
-    return _warning("environment", message, SET_UP_AGAIN)
+        return stop("environment", message, SET_UP_AGAIN)
+    return warning("environment", message, SET_UP_AGAIN)
 
 
 def _installed() -> Iterator[tuple[str, str]]:
@@ -142,7 +118,7 @@ def _plain(name: str) -> str:
 def _raw_data(paths: Paths, settings: Settings) -> Iterator[Finding]:
     from pipeline.run import raw_data  # it loads the stages: seconds, which a run does without
 
-    yield from (Finding(*look) for look in raw_data.looks(paths, settings))
+    yield from raw_data.looks(paths, settings)
 
 
 def _fonts() -> Finding:
@@ -152,11 +128,11 @@ def _fonts() -> Finding:
 
     here = {font.name for font in font_manager.fontManager.ttflist}
     if BASE_FONT not in here:
-        return _warning("fonts", f"{BASE_FONT} is missing", SET_UP_AGAIN)
+        return warning("fonts", f"{BASE_FONT} is missing", SET_UP_AGAIN)
     if not here & set(FURTHER_FONTS):
         message = "no font for Japanese here; readers' machines draw such names"
-        return _warning("fonts", message, "Install one, e.g. fonts-noto-cjk.")
-    return _sound("fonts", "Latin and Japanese")
+        return warning("fonts", message, "Install one, e.g. fonts-noto-cjk.")
+    return sound("fonts", "Latin and Japanese")
 
 
 # The machine.
@@ -168,8 +144,8 @@ def _disk(paths: Paths, settings: Settings) -> Finding:
     if free < wanted:
         message = f"{free:,} MB of disk are free, run.free_disk_mb of params.yaml asks {wanted:,}"
         fix = "Free some: `lodestar prune --dry-run` says what may go."
-        return _stop("disk", message, fix, CANNOT_WRITE)
-    return _sound("disk", f"{free:,} MB are free")
+        return stop("disk", message, fix, CANNOT_WRITE)
+    return sound("disk", f"{free:,} MB are free")
 
 
 def _folders(paths: Paths) -> Iterator[Finding]:
@@ -179,9 +155,9 @@ def _folders(paths: Paths) -> Iterator[Finding]:
     for folder in bad:
         name = folder.relative_to(paths.root).as_posix()
         fix = "Give the user of the run the right to write there, or mount it for writing."
-        yield _stop("folders", f"{name} cannot be written", fix, CANNOT_CREATE)
+        yield stop("folders", f"{name} cannot be written", fix, CANNOT_CREATE)
     if not bad:
-        yield _sound("folders", "can be written")
+        yield sound("folders", "can be written")
 
 
 def _standing(folder: Path) -> Path:
@@ -193,16 +169,16 @@ def _lock(paths: Paths) -> Finding:
     kind = _file_system(paths.root)
     if kind in NETWORK_FILE_SYSTEMS:
         message = f"the folder lies on {kind}: a run on another machine may not see the lock"
-        return _warning("lock", message, "Run from one machine only.")
+        return warning("lock", message, "Run from one machine only.")
     found = lock.last_holder(paths.root)
     if found and not found[0].is_alive():
         holder, since = found
         message = f"a run was killed: process {holder.pid}, since {since}; its lock is free"
-        return _warning("lock", message, "Nothing to do: the next run tidies up.")
+        return warning("lock", message, "Nothing to do: the next run tidies up.")
     if found and found[0].pid != os.getpid():
         message = f"a run is under way: process {found[0].pid} on {found[0].host}"
-        return _sound("lock", message)
-    return _sound("lock", "free")
+        return sound("lock", message)
+    return sound("lock", "free")
 
 
 def _file_system(root: Path) -> str:
@@ -218,11 +194,11 @@ def _file_system(root: Path) -> str:
 
 def _pseudonyms(company: str) -> Finding:
     if company == SAMPLE:
-        return _sound("pseudonyms", "the sample company has nobody to hide")
+        return sound("pseudonyms", "the sample company has nobody to hide")
     if os.environ.get(KEY_VARIABLE):
-        return _sound("pseudonyms", f"{KEY_VARIABLE} is set")
+        return sound("pseudonyms", f"{KEY_VARIABLE} is set")
     message = f"{KEY_VARIABLE} is not set: pseudonyms are stable, but not secret"
-    return _warning("pseudonyms", message, "Set it to a long random text, and keep it.")
+    return warning("pseudonyms", message, "Set it to a long random text, and keep it.")
 
 
 def _clock(paths: Paths) -> Finding:
@@ -232,8 +208,8 @@ def _clock(paths: Paths) -> Finding:
     if newest and newest > dt.datetime.now(dt.UTC):
         message = f"this machine's clock is before the newest report, built {newest.isoformat()}"
         fix = "Set the clock; reports are ordered by period and revision all the same."
-        return _warning("clock", message, fix)
-    return _sound("clock", "after the newest report")
+        return warning("clock", message, fix)
+    return sound("clock", "after the newest report")
 
 
 # What DVC keeps.
@@ -250,21 +226,21 @@ def _readable(paths: Paths) -> Iterator[Finding]:
             if name == "dvc.lock":
                 fix = "Take either side (git checkout --ours dvc.lock), then run again: what the "
                 fix += "other side built is noticed and built anew."
-            yield _stop(name, message, fix)
+            yield stop(name, message, fix)
         elif name == "dvc.lock" and text and not text.startswith("schema:"):
             fix = "Take the last good one (git checkout dvc.lock), then run again."
-            yield _stop(name, f"{name} is not a lock of DVC", fix)
+            yield stop(name, f"{name} is not a lock of DVC", fix)
         else:
-            yield _sound(name, "readable" if text else "not there yet")
+            yield sound(name, "readable" if text else "not there yet")
 
 
 def _cache(paths: Paths, is_thorough: bool) -> Finding:
     try:
         damaged = cache.damaged(paths, is_thorough=is_thorough)
     except OSError as error:
-        return _warning("cache", f"cannot be read: {error.strerror}")
+        return warning("cache", f"cannot be read: {error.strerror}")
     if damaged:
         message = f"{words.counted(len(damaged), 'damaged object')} in DVC's cache"
         fix = "Nothing to do: the next run sets them aside and builds what they held anew."
-        return _warning("cache", message, fix)
-    return _sound("cache", "sound")
+        return warning("cache", message, fix)
+    return sound("cache", "sound")

@@ -8,28 +8,18 @@ whether its address is set and what is kept of it, not whether it answers.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
 
 from pipeline.checking import files
 from pipeline.data import reading, store
-from pipeline.exits import CONFIGURATION, MISSING, is_foreseen
+from pipeline.exits import MISSING, is_foreseen
 from pipeline.reporting.record import SAMPLE
+from pipeline.run import finding
+from pipeline.run.finding import Finding
 from pipeline.settings import Paths, Settings
 from pipeline.stages import extract, shapes
 
 
-class Look(NamedTuple):
-    """One thing that was looked at, as a finding of the doctor."""
-
-    name: str
-    ok: bool
-    is_fatal: bool
-    message: str
-    fix: str = ""
-    code: int = CONFIGURATION
-
-
-def looks(paths: Paths, settings: Settings) -> Iterator[Look]:
+def looks(paths: Paths, settings: Settings) -> Iterator[Finding]:
     """What stands of the raw data, one look each."""
     if settings.source.database:
         yield from _database(paths, settings)
@@ -37,36 +27,36 @@ def looks(paths: Paths, settings: Settings) -> Iterator[Look]:
     place = paths.ingest / "extract.json"
     if place.is_file():
         day = store.read_json(place).get("extract_date")
-        yield Look("last build", True, False, f"the data reached to {day}")
+        yield finding.sound("last build", f"the data reached to {day}")
 
 
-def _database(paths: Paths, settings: Settings) -> Iterator[Look]:
+def _database(paths: Paths, settings: Settings) -> Iterator[Finding]:
     for name in files.unset_variables(settings):
         fix = f"Set {name} to the database's address, in the environment of the run."
-        yield Look("database", False, True, f"{name} is not set", fix)
+        yield finding.stop("database", f"{name} is not set", fix)
         return
     place = paths.raw / extract.RECORD
     taken = store.read_json(place).get("taken_at") if place.is_file() else None
     kept = f"the extract of {taken} is kept" if taken else "no extract yet: a run takes the first"
-    yield Look("database", True, True, kept)
+    yield finding.sound("database", kept)
 
 
-def _exports(paths: Paths, settings: Settings) -> Iterator[Look]:
+def _exports(paths: Paths, settings: Settings) -> Iterator[Finding]:
     where = f"data/raw/{settings.company}"
     is_made_later = settings.source.database and not (paths.raw / extract.RECORD).is_file()
     if settings.company == SAMPLE or is_made_later:
-        yield Look("raw data", True, True, f"a run makes {where}")
+        yield finding.sound("raw data", f"a run makes {where}")
         return
     if not paths.raw.is_dir():
         fix = "Put the exports there, or correct `company` in params.yaml."
-        yield Look("raw data", False, True, f"{where} is not there", fix, MISSING)
+        yield finding.stop("raw data", f"{where} is not there", fix, MISSING)
         return
     found = files.stops(settings, paths)
     for stop in found:
         fix = "`lodestar check` says more."
-        yield Look("raw data", False, True, stop.message, fix, stop.code)
+        yield finding.stop("raw data", stop.message, fix, stop.code)
     if not found:
-        yield Look("raw data", True, True, _counted(paths, settings))
+        yield finding.sound("raw data", _counted(paths, settings))
 
 
 def _counted(paths: Paths, settings: Settings) -> str:

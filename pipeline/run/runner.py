@@ -24,6 +24,7 @@ from pipeline.reporting import publish
 from pipeline.root import lay_out
 from pipeline.run import doctor, notify, recovery
 from pipeline.run.build import FailedPeriodsError, Run, Wanted
+from pipeline.run.finding import Finding
 from pipeline.run.manifest import Manifest, begin
 from pipeline.run.periods import complete_params
 from pipeline.run.progress import Progress
@@ -39,7 +40,7 @@ class PreflightError(Exception):
 
     error_class = "preflight"
 
-    def __init__(self, findings: Sequence[doctor.Finding]) -> None:
+    def __init__(self, findings: Sequence[Finding]) -> None:
         said = [
             f"{each.name}: {each.message}{f'. {each.fix}' if each.fix else ''}" for each in findings
         ]

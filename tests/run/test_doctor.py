@@ -14,6 +14,7 @@ from pipeline import settings as configuration
 from pipeline.data import store
 from pipeline.reporting import kernel, publish
 from pipeline.run import cache, doctor, recovery
+from pipeline.run.finding import Finding
 from pipeline.settings import Paths, Settings
 
 ROOT = Path(__file__).parents[2]
@@ -31,7 +32,7 @@ def settings(paths: Paths) -> Settings:
     return configuration.load(paths.root)
 
 
-def of(name: str, findings: list[doctor.Finding]) -> doctor.Finding:
+def of(name: str, findings: list[Finding]) -> Finding:
     (found,) = [each for each in findings if each.name == name]
     return found
 
@@ -194,9 +195,9 @@ def test_a_damaged_list_of_sound_objects_stops_nothing_and_is_made_anew(
 
 def test_findings_read_as_lines_with_what_to_do() -> None:
     findings = [
-        doctor.Finding("kernel", True, True, "installed"),
-        doctor.Finding("clock", False, False, "late", "Set it."),
-        doctor.Finding("disk", False, True, "full", "Free some.", 74),
+        Finding("kernel", True, True, "installed"),
+        Finding("clock", False, False, "late", "Set it."),
+        Finding("disk", False, True, "full", "Free some.", 74),
     ]
     assert list(doctor.lines(findings)) == [
         "ok    kernel: installed",

@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.run import doctor
-from pipeline.run.raw_data import Look, looks
+from pipeline.run.finding import Finding
+from pipeline.run.raw_data import looks
 from tests.stages.company import accounts_of, write_company
 
 SUBSCRIPTIONS = "subscription_id,account_id,start_date,mrr\ns1,a,2024-01-01,10\n"
@@ -13,7 +14,7 @@ SOUND = {"accounts.csv": accounts_of("a"), "subscriptions.csv": SUBSCRIPTIONS}
 DATABASE = {"database": {"backend": "postgres", "url": "BILLING_DATABASE_URL"}}
 
 
-def of(name: str, root: Path, files: dict[str, str], **params: object) -> list[Look]:
+def of(name: str, root: Path, files: dict[str, str], **params: object) -> list[Finding]:
     own = write_company(root, files, **params)
     return [look for look in looks(own.paths, own.settings) if look.name == name]
 

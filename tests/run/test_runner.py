@@ -14,7 +14,7 @@ from pipeline.flow import StageFailedError
 from pipeline.reporting import publish
 from pipeline.run import FailedPeriodsError, PreflightError, Progress, Run, doctor, manifest, runner
 from pipeline.run.build import Wanted
-from pipeline.run.doctor import Finding
+from pipeline.run.finding import Finding
 from pipeline.settings import ConfigurationError, ParameterError, Paths
 
 ROOT = Path(__file__).parents[2]

@@ -184,6 +184,7 @@ def test_a_second_run_ends_at_once_with_busy_and_loads_nothing_slow(root: Path) 
 @pytest.fixture
 def own_signals() -> Iterator[None]:
     before = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGINT)}
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)  # under nohup it is ignored
     yield
     for number, handler in before.items():
         signal.signal(number, handler)

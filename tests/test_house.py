@@ -8,7 +8,9 @@ import re
 import statistics
 from collections.abc import Iterator
 from functools import cache
+from importlib import import_module
 from pathlib import Path
+from types import ModuleType
 
 import nbformat
 import pytest
@@ -240,6 +242,35 @@ def test_a_notebook_imports_only_its_analysis_and_reporting(path: Path) -> None:
         if not dotted.startswith(allowed)
     ]
     assert wrong == []
+
+
+def modules_in(path: Path) -> dict[str, ModuleType]:
+    """The modules of ours that a notebook imports, by the name they have there."""
+    names = [dotted for _, tree in code_of(path) for dotted, _ in imports_of(tree)]
+    places = {dotted: ROOT.joinpath(*dotted.split(".")) for dotted in names}
+    return {
+        dotted.rpartition(".")[2]: import_module(dotted)
+        for dotted, place in places.items()
+        if place.is_dir() or place.with_suffix(".py").is_file()
+    }
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_what_a_notebook_asks_of_a_module_is_there(path: Path) -> None:
+    modules = modules_in(path)
+    asked = [
+        (where, node.value.id, node.attr)
+        for where, tree in code_of(path)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name)
+    ]
+    missing = [
+        f"{where}: {name}.{attribute}"
+        for where, name, attribute in asked
+        if name in modules and not hasattr(modules[name], attribute)
+    ]
+    assert modules
+    assert missing == []
 
 
 # Law 4: only the store touches data files.

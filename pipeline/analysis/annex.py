@@ -12,6 +12,7 @@ from collections.abc import Collection, Iterable
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.choices import LEDGER_COLUMNS, SPECIFICATION_COLUMNS
 from pipeline.analysis.wording import Words
 
 NUMBERS = ["estimate", "ci_low", "ci_high"]
@@ -19,14 +20,27 @@ NO_DIFFERENCE = {"ratio": 1.0}
 """The value of a contrast that says "no difference", by unit; 0 in all other units."""
 
 
-def stacked(
-    parts: Iterable[pd.DataFrame], chapters: Collection[str], columns: list[str]
-) -> pd.DataFrame:
-    """The rows of all listed chapters, one below the other, with just these columns.
+def specifications(parts: Iterable[pd.DataFrame], chapters: Collection[str]) -> pd.DataFrame:
+    """The specifications of all listed chapters, one below the other: SPECIFICATION_COLUMNS.
 
     Raises:
         ValueError: a part lacks a column.
     """
+    return _stacked(parts, chapters, SPECIFICATION_COLUMNS)
+
+
+def bias_ledger(parts: Iterable[pd.DataFrame], chapters: Collection[str]) -> pd.DataFrame:
+    """The shortcuts of all listed chapters, one below the other: LEDGER_COLUMNS.
+
+    Raises:
+        ValueError: a part lacks a column.
+    """
+    return _stacked(parts, chapters, LEDGER_COLUMNS)
+
+
+def _stacked(
+    parts: Iterable[pd.DataFrame], chapters: Collection[str], columns: list[str]
+) -> pd.DataFrame:
     kept = []
     for rows in parts:
         missing = [name for name in columns if name not in rows.columns]

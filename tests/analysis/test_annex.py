@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import annex
-from pipeline.analysis.choices import SPECIFICATION_COLUMNS
+from pipeline.analysis.choices import LEDGER_COLUMNS, SPECIFICATION_COLUMNS
 from pipeline.reporting import words
 
 
@@ -85,14 +85,14 @@ def test_a_shortcut_is_shown_beside_the_right_number_with_the_size_of_its_error(
 
 
 def test_only_listed_chapters_are_stacked_and_a_missing_column_is_named() -> None:
-    columns = SPECIFICATION_COLUMNS
-    assert set(annex.stacked([TRIED], ["drivers"], columns)["chapter"]) == {"drivers"}
-    assert annex.stacked([TRIED], [], columns).columns.tolist() == columns
+    assert set(annex.specifications([TRIED], ["drivers"])["chapter"]) == {"drivers"}
+    assert annex.specifications([TRIED], []).columns.tolist() == SPECIFICATION_COLUMNS
+    assert annex.bias_ledger([LEDGER], []).columns.tolist() == LEDGER_COLUMNS
     with pytest.raises(ValueError, match="lack note"):
-        annex.stacked([TRIED.drop(columns="note")], ["drivers"], columns)
+        annex.specifications([TRIED.drop(columns="note")], ["drivers"])
 
 
 def test_nothing_tried_leaves_empty_tables() -> None:
-    none = annex.stacked([], [], SPECIFICATION_COLUMNS)
+    none = annex.specifications([], [])
     assert annex.curves(none).empty
     assert annex.errors(LEDGER.iloc[:0], words, "EUR").empty

@@ -95,6 +95,33 @@ def clustered(
     return replace(coefficients, cov=factor * bread @ (sums.T @ sums) @ bread)
 
 
+def parts(
+    events: ArrayLike,
+    design: NDArray[np.float64],
+    coefficients: Coefficients,
+    codes: NDArray[np.int64],
+    n_groups: int,
+) -> NDArray[np.float64]:
+    """Each group's part in the coefficients: its score, times the inverse of the information.
+
+    Args:
+        events: 0 or 1 per row.
+        design: as fitted.
+        coefficients: from `scoring`.
+        codes: group of each row, 0 to n_groups − 1.
+        n_groups: how many there are; a group without a row has a part of 0.
+
+    Returns:
+        One row per group, one column per coefficient; columns add up to 0 at the fit.
+    """
+    y = np.asarray(events, dtype=float)
+    hazard = np.exp(np.clip(design @ coefficients.params, LOWEST, HIGHEST))
+    share = -np.expm1(-hazard)
+    scores = np.zeros((n_groups, design.shape[1]))
+    np.add.at(scores, codes, design * ((y - share) * hazard / share)[:, None])
+    return scores @ coefficients.cov
+
+
 def log_likelihood(
     events: ArrayLike, design: NDArray[np.float64], params: NDArray[np.float64]
 ) -> float:

@@ -13,6 +13,7 @@ from pipeline.analysis import drivers
 from pipeline.analysis.drivers import design as drivers_design
 from pipeline.analysis.drivers.effects import EFFECT_COLUMNS, _finding
 from pipeline.data.schema.published import TABLES
+from pipeline.reporting import words
 from pipeline.statistics import cloglog, grouped_hazard
 from tests.analysis.driver_world import CANDIDATES, TRUTH, world
 
@@ -436,3 +437,43 @@ def test_the_interval_of_the_gain_is_as_wide_as_resampled_accounts_say():
     row = drivers.validation(risk, churned, 0.15, 0.95).set_index("measure")
     low, high = row.loc["gain_over_one_rate", ["ci_low", "ci_high"]]
     assert (high - low) / 2 / 1.96 == pytest.approx(resampled, rel=0.1)
+
+
+EFFECTS_TO_READ = pd.DataFrame(
+    [
+        ("usage_days", "", "4 more (one interquartile range)", "", 0.8, 0.7, 0.9, drivers.STAYING),
+        ("has_value", "yes", "yes against no", "no", 0.5, 0.4, 0.6, drivers.STAYING),
+        ("segment", "smb", "reference", "smb", 1.0, None, None, drivers.REFERENCE),
+        ("segment", "mid", "level against reference", "smb", 0.9, 0.7, 1.2, drivers.UNCLEAR),
+    ],
+    columns=[
+        "driver",
+        "level",
+        "unit",
+        "reference",
+        "hazard_ratio",
+        "ci_low",
+        "ci_high",
+        "finding",
+    ],
+).assign(ame=[-0.01, -0.02, 0.0, 0.0], ame_ci_low=0.0, ame_ci_high=0.0, prevalence=0.5, n=9)
+
+
+def test_a_row_under_its_driver_says_what_it_compares():
+    rows = drivers.compared(EFFECTS_TO_READ)
+    assert rows["compared"].tolist() == ["4 more", "yes against no", "smb", "mid"]
+    assert list(rows.columns[:2]) == ["driver", "compared"]
+    assert not {"level", "unit", "reference"} & set(rows.columns)
+
+
+def test_a_row_under_its_movement_has_one_name():
+    rows = drivers.movement_rows(EFFECTS_TO_READ)
+    assert rows["driver"].tolist() == [
+        "usage_days, 4 more", "has_value", "segment smb", "segment mid",
+    ]  # fmt: skip
+
+
+def test_the_findings_in_words_have_their_ratio_and_interval():
+    said = drivers.say_findings(EFFECTS_TO_READ, words)
+    assert said == "Has value 0.50 (0.40 to 0.60) and Usage days 0.80 (0.70 to 0.90)"
+    assert drivers.say_findings(EFFECTS_TO_READ.tail(2), words) == "no driver stands out"

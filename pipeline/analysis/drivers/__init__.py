@@ -1,17 +1,17 @@
 """What goes with staying?
 
 Reads: account_months, accounts (attributes at signing), mrr_ledger (movements). Makes:
-drivers.registry, leaks, effects, vif, form, importance, movements, left_out, not_used, calibration,
-validation, back_test, back_test_grades, forecast. One row of the model is one account in one
-settled calendar month; the event is churn in it (completed and administrative exits are no event);
-features were known before the month began. The subtle point: effects are associations, adjusted for
-each other; words are "goes with", never "causes".
+drivers.registry, leaks, effects, vif, form, importance, movements, moved, left_out, not_used,
+calibration, validation, back_test, back_test_grades, forecast. One row of the model is one account
+in one settled calendar month; the event is churn in it (completed and administrative exits are no
+event); features were known before the month began. The subtle point: effects are associations,
+adjusted for each other; words are "goes with", never "causes".
 
 In the order of the story: `registry` and `leaks` (what may be asked), `rows` (of whom), `feature`
 and `design` (in which unit), `model`, `effects`, `clusters` and `reading` (what goes with leaving),
-`form` (in which shape), `origins` and `validation` (does it hold), `movements` (what else),
-`forecast`, `back_test` and `grades` (what next), `soundness` and `contrast` (would a
-reviewer sign), `specifications` and `bias_ledger` (for the annex).
+`form` (in which shape), `origins` and `validation` (does it hold), `moved` (is it still so),
+`movements` (what else), `forecast`, `back_test` and `grades` (what next), `soundness` and
+`contrast` (would a reviewer sign), `specifications` and `bias_ledger` (for the annex).
 """
 
 from pipeline.analysis.drivers import leaks
@@ -32,6 +32,7 @@ from pipeline.analysis.drivers.effects import (
 from pipeline.analysis.drivers.form import functional_form, vif
 from pipeline.analysis.drivers.grades import (
     AS_SHARES,
+    FORECAST_SPANS,
     compact,
     forecast,
     grades,
@@ -39,6 +40,7 @@ from pipeline.analysis.drivers.grades import (
     side_by_side,
 )
 from pipeline.analysis.drivers.model import DriverModel, fit
+from pipeline.analysis.drivers.moved import moved, say_moved
 from pipeline.analysis.drivers.movements import movements
 from pipeline.analysis.drivers.origins import (
     WINDOWS,
@@ -51,7 +53,16 @@ from pipeline.analysis.drivers.origins import (
     rolling_origins,
     sign_records,
 )
-from pipeline.analysis.drivers.reading import answer, labelled, no_model, page_one, shown
+from pipeline.analysis.drivers.reading import (
+    answer,
+    compared,
+    labelled,
+    movement_rows,
+    no_model,
+    page_one,
+    say_findings,
+    shown,
+)
 from pipeline.analysis.drivers.registry import LeakageError, registered
 from pipeline.analysis.drivers.rows import (
     blackout_months,
@@ -71,6 +82,7 @@ from pipeline.analysis.drivers.validation import (
 
 __all__ = [
     "AS_SHARES",
+    "FORECAST_SPANS",
     "LEAVING",
     "REFERENCE",
     "STAYING",
@@ -90,6 +102,7 @@ __all__ = [
     "checks",
     "coming_month",
     "compact",
+    "compared",
     "contrast",
     "driver_rows",
     "effects",
@@ -109,12 +122,16 @@ __all__ = [
     "leaks",
     "learn",
     "months_behind",
+    "moved",
+    "movement_rows",
     "movements",
     "no_model",
     "not_used",
     "page_one",
     "registered",
     "rolling_origins",
+    "say_findings",
+    "say_moved",
     "settled",
     "shipped",
     "shown",

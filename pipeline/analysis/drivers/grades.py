@@ -43,6 +43,13 @@ AS_SHARES = {name: "share" for name in COMPACT_COLUMNS if name.startswith("insid
     name: "number" for name in list(READ_AS.values())[:-1]
 }
 """How these columns are written."""
+FORECAST_SPANS = {
+    f"{label} lost": {
+        f"{name}_expected": "Expected", f"{name}_low": "Interval", f"{name}_observed": "Observed",
+    }
+    for name, label in (("customers", "Customers"), ("mrr", "MRR"))
+}  # fmt: skip
+"""Heads over the columns of `side_by_side`."""
 TOO_FEW_TO_CERTIFY = "so few origins cannot certify a coverage of 95 in 100"
 RECENT_WORDS = "mean of the last 3 settled months"
 

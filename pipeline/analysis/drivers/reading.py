@@ -12,6 +12,7 @@ import pandas as pd
 
 from pipeline.analysis.drivers.effects import LEAVING, REFERENCE, STAYING
 from pipeline.analysis.drivers.model import DriverModel
+from pipeline.analysis.wording import Words
 
 PAGE_ONE_COLUMNS = [
     "finding", "driver", "level", "reference", "unit", "hazard_ratio", "ame", "ame_ci_low",
@@ -60,8 +61,7 @@ def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
         largest first) and reason (blank when there is a model).
     """
     found = page_one(effects, most=len(effects) or 1)
-    names = found["driver"].where(found["level"].isin(["", "yes"]), found["driver"] + " " +
-                                  found["level"])  # fmt: skip
+    names = _names(found)
     return {
         "n_accounts": model.n_accounts,
         "n_months": len(model.rows),
@@ -78,6 +78,56 @@ def no_model(model: DriverModel) -> pd.DataFrame:
     """Why nothing is claimed: one row (reason, n_events, n_accounts), none with a model."""
     row = {"reason": model.reason, "n_events": model.n_events, "n_accounts": model.n_accounts}
     return pd.DataFrame([row] if model.reason else [], columns=list(row))
+
+
+def compared(effects: pd.DataFrame) -> pd.DataFrame:
+    """The effects with what each row compares in one column, for a table with a head per driver.
+
+    Args:
+        effects: from `shown`.
+
+    Returns:
+        The same rows; `compared` (the level; of a number or flag its unit) stands after `driver`,
+        in place of level, unit and reference. A reference is told by its finding.
+    """
+    says_itself = effects["level"].isin(["", "yes"]) & (effects["finding"] != REFERENCE)
+    unit = effects["unit"].str.replace(r" \(.*", "", regex=True)
+    rows = effects.drop(columns=["level", "unit", "reference"])
+    rows.insert(1, "compared", effects["level"].mask(says_itself, unit))
+    return rows
+
+
+def movement_rows(movements: pd.DataFrame) -> pd.DataFrame:
+    """The movements with one name per row, for a table with a head per movement.
+
+    Args:
+        movements: from `movements`.
+
+    Returns:
+        The same rows; `driver` holds driver, level and unit, and the columns of these are gone.
+    """
+    named = movements.fillna({"level": "", "unit": "", "driver": ""})
+    rows = movements.assign(driver=labelled(named)["label"])
+    return rows.drop(columns=["level", "unit", "reference"])
+
+
+def say_findings(effects: pd.DataFrame, words: Words) -> str:
+    """The ratio and interval of each finding, the clearest first; what there is instead of one."""
+    found = page_one(effects, most=len(effects) or 1)[["driver", "level"]]
+    rows = found.merge(effects, on=["driver", "level"], how="left")
+    said = [
+        f"{name} {words.with_interval(*ratio, 'number')}"
+        for name, *ratio in zip(
+            _names(rows), rows["hazard_ratio"], rows["ci_low"], rows["ci_high"], strict=True
+        )
+    ]
+    return words.listing(list(map(words.label, said))) if said else "no driver stands out"
+
+
+def _names(effects: pd.DataFrame) -> pd.Series:
+    """Driver and level; a flag's `yes` goes without saying."""
+    says_itself = effects["level"].isin(["", "yes"])
+    return effects["driver"].where(says_itself, effects["driver"] + " " + effects["level"])
 
 
 def labelled(effects: pd.DataFrame) -> pd.DataFrame:

@@ -936,3 +936,11 @@ def test_cohorts_and_ratios_through_the_stages_agree_with_r(tmp_path, grace_days
     assert (found.estimate, found.std_err) == pytest.approx(
         (wanted["ratio"], wanted["se_linearised"]), rel=1e-8
     )
+
+
+def test_a_bridge_in_words_names_each_step_and_its_way():
+    moves = pd.DataFrame(
+        {"step": ["new", "churn", "net_change"], "mrr": [50.0, 20.0, 30.0],
+         "kind": ["up", "down", "total"]}
+    )  # fmt: skip
+    assert revenue.say_bridge(moves, "USD", words) == "new USD 50 in and churn USD 20 out"

@@ -44,7 +44,7 @@ def test_the_sentence_ends_where_the_numbers_end():
         "What a new customer is worth cannot be said: 3 events for 1 term."
     )
     assert revenue.say_lifetime(known, blank, blank, "revenue", "USD", words) == (
-        "A new customer is worth USD 900 over 36 months (USD 800 to USD 990), of revenue. What it "
+        "A new customer is worth USD 900 over 36 months (USD 800 to 990), of revenue. What it "
         "cost to win cannot be set against it: 3 events for 1 term."
     )
 

@@ -48,7 +48,7 @@ from pipeline.analysis.revenue.losses import (
     stay_lost,
 )
 from pipeline.analysis.revenue.retention import headline, retention_history
-from pipeline.analysis.revenue.sentences import say_lifetime
+from pipeline.analysis.revenue.sentences import say_bridge, say_lifetime
 from pipeline.analysis.revenue.specifications import specifications
 from pipeline.analysis.revenue.trend import standardised, trend
 
@@ -82,6 +82,7 @@ __all__ = [
     "reasons",
     "renewals",
     "retention_history",
+    "say_bridge",
     "say_cohort",
     "say_layer",
     "say_lifetime",

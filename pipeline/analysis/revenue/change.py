@@ -13,7 +13,7 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.analysis.reliability import MONTHS_PER_YEAR, SMALLEST_N
 from pipeline.analysis.revenue.ledger import months, over
 from pipeline.statistics.control_chart import laney_p_chart, laney_u_chart
 from pipeline.statistics.decomposition import mix_and_rate
@@ -33,7 +33,7 @@ MEANINGS = {
 }
 MIX_COLUMNS = [
     "measure", "level", "period", "previous_period", "n_before", "n_now", "weight_before",
-    "weight_now", "rate_before", "rate_now", "mix", "rate", "change",
+    "weight_now", "rate_before", "rate_now", "mix", "rate", "change", "mix_against_average", "part",
 ]  # fmt: skip
 MIXED = ("gross_account_churn_rate", "gross_mrr_churn_rate", "net_revenue_retention")
 
@@ -147,11 +147,13 @@ def signals(charts: pd.DataFrame) -> pd.DataFrame:
 
     Returns:
         one row per chart: chart, period, verdict (within, above, below, run, too_few_months),
-        meaning (the verdict in words), value, centre, lower, upper, n_settled. Period is missing
-        when no month is settled.
+        meaning (the verdict in words), value, centre, lower, upper, n_settled, recent_months (of
+        the last 12, those that are settled and have limits) and recent_signals (how many of these
+        signalled). Period is missing when no month is settled.
     """
     rows = [_verdict(name, rows) for name, rows in charts.groupby("chart", sort=False)]
-    names = ["chart", "period", "verdict", "value", "centre", "lower", "upper", "n_settled"]
+    names = ["chart", "period", "verdict", "value", "centre", "lower", "upper", "n_settled",
+             "recent_months", "recent_signals"]  # fmt: skip
     table = pd.DataFrame(rows, columns=names)
     return table.assign(meaning=table["verdict"].map(MEANINGS))
 
@@ -167,9 +169,12 @@ def _verdict(name: str, rows: pd.DataFrame) -> dict[str, object]:
     elif last["is_signal"]:
         is_high = last["value"] > last["centre"]
         verdict = RUN if last["rule"] == "run" else ABOVE if is_high else BELOW
+    recent = settled[settled["centre"].notna()].tail(MONTHS_PER_YEAR)
     return {
         **last[["chart", "period", "value", "centre", "lower", "upper", "n_settled"]],
         "verdict": verdict,
+        "recent_months": len(recent),
+        "recent_signals": int(recent["is_signal"].sum()),
     }
 
 
@@ -184,9 +189,11 @@ def mix_rate(mrr_ledger: pd.DataFrame, accounts: pd.DataFrame, by: str) -> pd.Da
     Returns:
         one row per measure and level, plus level "all": measure, level, period,
         previous_period, n_before, n_now, weight_before, weight_now, rate_before, rate_now, mix,
-        rate, change. Mix and rate add up to the change exactly; a level's own rates are missing
-        under SMALLEST_N customers. No rows when fewer than two settled months follow each other, or
-        when the level is recorded for nobody.
+        rate, change, mix_against_average, part. Mix and rate add up to the change exactly; a
+        level's own rates are missing under SMALLEST_N customers. `mix_against_average` counts a
+        level's weight only as far as its rate is not the company's; with the rate it makes `part`,
+        what the level did to the change. Both sums are the same over all levels. No rows when fewer
+        than two settled months follow each other, or when the level is recorded for nobody.
 
     Raises:
         ValueError: accounts have no column `by`.
@@ -220,6 +227,7 @@ def _decomposed(measure: str, before: pd.DataFrame, now: pd.DataFrame) -> pd.Dat
     weights = [frame["weight"].fillna(0.0).to_numpy() for frame in (old, new)]
     rates = [old["rate"].fillna(new["rate"]).to_numpy(), new["rate"].fillna(old["rate"]).to_numpy()]
     parts = mix_and_rate(*weights, *rates)
+    average = (weights[0] @ rates[0] + weights[1] @ rates[1]) / 2
     table = pd.DataFrame(
         {
             "measure": measure, "level": levels,
@@ -227,6 +235,7 @@ def _decomposed(measure: str, before: pd.DataFrame, now: pd.DataFrame) -> pd.Dat
             "weight_before": weights[0], "weight_now": weights[1],
             "rate_before": old["rate"].to_numpy(), "rate_now": new["rate"].to_numpy(),
             "mix": parts["mix"].to_numpy(), "rate": parts["rate"].to_numpy(),
+            "mix_against_average": parts["mix"].to_numpy() - (weights[1] - weights[0]) * average,
         }
     )  # fmt: skip
     return _with_total(table, weights, rates)
@@ -234,7 +243,8 @@ def _decomposed(measure: str, before: pd.DataFrame, now: pd.DataFrame) -> pd.Dat
 
 def _with_total(table: pd.DataFrame, weights: list, rates: list) -> pd.DataFrame:
     """The row "all" with the company's own rates; small levels lose theirs."""
-    names = ["n_before", "n_now", "weight_before", "weight_now", "mix", "rate"]
+    names = ["n_before", "n_now", "weight_before", "weight_now", "mix", "rate",
+             "mix_against_average"]  # fmt: skip
     whole = {"measure": table["measure"].iloc[0], "level": "all", **table[names].sum()}
     whole |= {"rate_before": weights[0] @ rates[0], "rate_now": weights[1] @ rates[1]}
     shown = table.assign(
@@ -243,7 +253,10 @@ def _with_total(table: pd.DataFrame, weights: list, rates: list) -> pd.DataFrame
     )
     joined = pd.concat([shown, pd.DataFrame([whole])], ignore_index=True)
     counts = {"n_before": "int64", "n_now": "int64"}
-    return joined.astype(counts).assign(change=joined["mix"] + joined["rate"])
+    return joined.astype(counts).assign(
+        change=joined["mix"] + joined["rate"],
+        part=joined["mix_against_average"] + joined["rate"],
+    )[[name for name in MIX_COLUMNS if name not in ("period", "previous_period")]]
 
 
 def _weights_and_rates(measure: str, starters: pd.DataFrame) -> pd.DataFrame:

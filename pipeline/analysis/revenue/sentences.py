@@ -35,6 +35,21 @@ def say_lifetime(
     return f"{said}. That cost is repaid after {repaid}."
 
 
+def say_bridge(moves: pd.DataFrame, currency: str, words: Words) -> str:
+    """What each step of a bridge brought or took, in its order: `new USD 5 in, churn USD 3 out`.
+
+    `moves` are rows of `net_steps`.
+    """
+    steps = moves[moves["kind"] != "total"]
+    ways = steps["kind"].map({"up": "in", "down": "out"})
+    return words.listing(
+        [
+            f"{words.label(step).lower()} {words.money(mrr, currency)} {way}"
+            for step, mrr, way in zip(steps["step"], steps["mrr"], ways, strict=True)
+        ]
+    )
+
+
 def _around(headline: pd.Series, kind: str, words: Words, currency: str = "") -> str:
     """The interval in brackets; nothing where there is none."""
     low, high = headline["ci_low"], headline["ci_high"]

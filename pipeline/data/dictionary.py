@@ -80,7 +80,8 @@ estimand, population, cut_off, estimate, ci_low, ci_high, unit, null, p_value, n
 (name, passed, is_hard, note), verdict, reasons`. So does the card of each chapter's primary
 contrast. The rules of a verdict stand in the [glossary](../GLOSSARY.md#claims). `plan` holds what
 was decided before the data were read, `definition_changes` what the report before had decided
-otherwise.
+otherwise, `data_changes` (kind, subject, before, now) what differs in data and code from that
+report, `compared_with` its period.
 """
 TABLE_WORDS = """\
 `reports/<period>/tables/<table>.csv`: UTF-8, tidy, at least 12 significant digits. The columns

@@ -287,7 +287,7 @@ def published_csv(frame: pd.DataFrame) -> str:
         elif safe[name].dtype == object or isinstance(safe[name].dtype, pd.StringDtype):
             safe[name] = safe[name].map(_defused)
     safe.columns = [_defused(name) for name in safe.columns]
-    return safe.to_csv(index=False, lineterminator="\n", float_format=_number_text)
+    return safe.to_csv(index=False, lineterminator="\n", float_format=number_text)
 
 
 def published_number(value: float) -> float:
@@ -299,13 +299,14 @@ def published_number(value: float) -> float:
     return float(f"{value:.{digits}g}")
 
 
-def _number_text(value: float) -> str:
+def number_text(value: float) -> str:
+    """A published number as text, as a published table holds it."""
     return f"{published_number(value):.{ALL_DIGITS}g}"
 
 
 def _defused(cell: Any) -> Any:
     if isinstance(cell, float) and math.isfinite(cell):
-        return _number_text(cell)
+        return number_text(cell)
     if (
         not isinstance(cell, str)
         or not cell.startswith(FORMULA_STARTS)

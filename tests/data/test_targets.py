@@ -1,6 +1,9 @@
 """Targets of a period: from the raw table, unless params.yaml says otherwise."""
 
+import pytest
+
 from pipeline.data import targets
+from pipeline.data.schema.published import HEADLINES
 from pipeline.settings import Period
 from tests.stages.company import accounts_of, write_company
 
@@ -33,3 +36,22 @@ def test_the_period_s_own_rows_are_its_targets_and_params_go_first(tmp_path):
 def test_without_any_target_the_fields_are_null(tmp_path):
     found = aims(tmp_path, {})
     assert targets.named("mrr_end", found) == {"target": None, "target_owner": None}
+
+
+@pytest.mark.parametrize(
+    ("headline", "value", "is_met"),
+    [
+        ("net_revenue_retention", 1.02, True),
+        ("net_revenue_retention", 0.99, False),
+        ("gross_account_churn_rate", 0.99, True),
+        ("gross_account_churn_rate", 1.02, False),
+        ("median_time_to_value_days_recent", 0.5, True),
+        ("mrr_end", 1.0, True),
+    ],
+)
+def test_a_target_is_met_on_its_better_side(headline, value, is_met):
+    assert targets.is_met(headline, value, 1.0) is is_met
+
+
+def test_each_headline_of_which_less_is_better_exists():
+    assert set(targets.LESS_IS_BETTER) <= set(HEADLINES)

@@ -59,6 +59,21 @@ def contrasts(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     )
 
 
+def in_short(rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of `contrasts` or `doubtful` for a narrow page.
+
+    What failed stands with the verdict, and the interval with the estimate.
+    """
+    said = rows.astype({"estimate": object, "verdict": object})
+    pairs = {"verdict": ("failed", ": {}"), "estimate": ("interval", " ({})")}
+    for column, (more, form) in pairs.items():
+        said[column] = [
+            f"{text}{form.format(further)}" if further else text
+            for text, further in zip(rows[column], rows[more], strict=True)
+        ]
+    return said.drop(columns=[more for more, _ in pairs.values()])
+
+
 def questions(table: pd.DataFrame) -> pd.DataFrame:
     """What each primary contrast asks, and of whom: chapter, estimand, population."""
     return table.loc[table["kind"] == CONTRAST, ["chapter", "estimand", "population"]]

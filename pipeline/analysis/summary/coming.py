@@ -27,6 +27,14 @@ def movements(bridge: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"step": bridge["step"], "mrr": signed})
 
 
+def in_one_row(moves: pd.DataFrame, month: str) -> pd.DataFrame:
+    """The month's movements side by side: one row, a column per step, the month first."""
+    if moves.empty:
+        return pd.DataFrame(columns=["month"])
+    row = moves.set_index("step")["mrr"]
+    return pd.DataFrame([{"month": month, **row}])
+
+
 def still_pending(stay_lost: pd.DataFrame, words: Words, currency: str) -> pd.Series:
     """Whether losses of the month may still come back: one sentence, none without revenue.
 
@@ -80,6 +88,67 @@ def coming(
         table = table.astype({"n": "float64"})
         table.loc[untold, ["n", "mrr", "mrr_share"]] = np.nan
     return table
+
+
+def say_at_risk(coming: pd.DataFrame, horizon_days: int, words: Words, currency: str) -> pd.Series:
+    """How many customers are in notice or due, and their MRR: one sentence, none without rows.
+
+    Takes the rows of `coming`.
+    """
+    either = coming[coming["what"] == "either"]
+    return pd.Series(
+        [
+            f"{words.counted(row['n'], 'customer')} with MRR of "
+            f"{words.money(row['mrr'], currency)} ({words.share(row['mrr_share'])} of all) asked "
+            f"to leave or can leave within {words.count(horizon_days)} days."
+            for row in either.to_dict("records")
+        ],
+        dtype=object,
+    )
+
+
+def say_overdue(overdue: pd.DataFrame, words: Words, currency: str) -> pd.Series:
+    """How many customers still wait for value, and their MRR: one sentence, none without rows.
+
+    Takes time to value's overdue (n, mrr, mrr_share).
+    """
+    return pd.Series(
+        [
+            f"{words.counted(row['n'], 'customer')} with MRR of "
+            f"{words.money(row['mrr'], currency)} ({words.share(row['mrr_share'])} of all) should "
+            "have had value by now and have not."
+            for row in overdue.to_dict("records")
+        ],
+        dtype=object,
+    )
+
+
+def say_forecast(forecast: pd.DataFrame, words: Words, currency: str) -> pd.Series:
+    """Next month's losses, and the newest forecast that can be held against what happened.
+
+    Takes drivers' forecast (target_period, customers_expected, customers_low, customers_high,
+    customers_observed, mrr_expected, mrr_low, mrr_high). Gives at most two sentences.
+    """
+    return pd.Series(
+        [_say_forecast(row, words, currency) for row in reversed(forecast.to_dict("records"))],
+        dtype=object,
+    )
+
+
+def _say_forecast(row: Mapping[str, object], words: Words, currency: str) -> str:
+    low, high = row["customers_low"], row["customers_high"]
+    expected = words.counted(row["customers_expected"], "customer")
+    said = f"{expected} expected to leave ({words.interval(low, high, 'accounts')})"
+    month = words.month(str(row["target_period"]))
+    if pd.isna(row["customers_observed"]):
+        span = words.interval(row["mrr_low"], row["mrr_high"], "currency per month", currency)
+        paid = words.money(row["mrr_expected"], currency)
+        return f"{month}: {said}, with MRR of {paid} ({span})."
+    found = row["customers_observed"]
+    left = (
+        f"{words.count(found)} left, {'inside' if low <= found <= high else 'outside'} that range"
+    )
+    return f"The newest forecast that can be checked, {month}: {said}; {left}."
 
 
 def at_risk(

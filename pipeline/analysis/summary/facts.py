@@ -35,9 +35,12 @@ SOURCE_PAIRS = (
 CHURN_CHART = "gross_account_churn_rate"
 KNOWN = ("exact", "ok", "provisional", "fragile")
 """States of a headline that has a value."""
+SPOKEN = {"gross_mrr_churn_rate": "MRR lost", "customers_new": "new customers"}
+"""The other charts: heard of in the verdict only when they signal."""
+SIGNALS = ("above", "below", "run")
 VERDICT_COLUMNS = [
     "chapter", "owner", "kind", "direction", "value", "ci_low", "ci_high", "before", "n", "extra",
-    "range", "range_period", "note",
+    "since", "range", "range_period", "recent_months", "recent_signals", "signals", "note",
 ]  # fmt: skip
 
 
@@ -47,9 +50,9 @@ def verdict(
     """At most three facts, one per chapter that is there: revenue, survival, time to value.
 
     Takes the headlines (name, chapter, estimate, ci_low, ci_high, n, state, note, previous,
-    year_ago), revenue's charts (chart, period, verdict), chapter → owner and the report's month. A
-    share is better or worse than a year ago only when it moved by more than its interval, widened
-    for the year before, explains. Gives one row per fact: VERDICT_COLUMNS.
+    year_ago), revenue's charts (the columns of its signals), chapter → owner and the report's
+    month. A share is better or worse than a year ago only when it moved by more than its interval,
+    widened for the year before, explains. Gives one row per fact: VERDICT_COLUMNS.
     """
     lines = headlines.set_index("name")
     rows = [
@@ -82,18 +85,37 @@ def _money_kept(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[s
     low, high = fact["ci_low"], fact["ci_high"]
     if np.isnan(fact["value"]):
         direction = "not_available"
-    elif np.isnan(low) or low <= 1 <= high:
+    elif np.isnan(low) or np.isnan(high):
+        direction = "not_judged"
+    elif low <= 1 <= high:
         direction = "held"
     else:
         direction = "grew" if fact["value"] > 1 else "shrank"
-    found = ranges[ranges["chart"] == CHURN_CHART] if len(ranges) else ranges
-    usual = found.iloc[0][["verdict", "period"]].tolist() if len(found) else ["absent", ""]
+    since = "a year ago" if name == yearly else "the month before"
     lost = lines["estimate"].get(CHURN_CHART, np.nan)
-    return (
-        fact
-        | {"direction": direction, "extra": lost, "note": name}
-        | dict(zip(("range", "range_period"), usual, strict=True))
-    )
+    return fact | {"direction": direction, "extra": lost, "since": since} | _range(ranges)
+
+
+def _range(ranges: pd.DataFrame) -> dict[str, object]:
+    """What the chart of customers lost says, and the names of the others that signal."""
+    rows = {row["chart"]: row for row in ranges.to_dict("records")}
+    absent = {"verdict": "absent", "period": ""}
+    own = rows.get(CHURN_CHART, absent)
+    signals = [
+        (words_, _side(rows[chart]))
+        for chart, words_ in SPOKEN.items()
+        if rows.get(chart, absent)["verdict"] in SIGNALS
+    ]
+    counts = {name: own.get(name, np.nan) for name in ("recent_months", "recent_signals")}
+    side = _side(own) if own["verdict"] in SIGNALS else own["verdict"]
+    return {"range": side, "range_period": own["period"], "signals": signals} | counts
+
+
+def _side(row: Mapping[str, object]) -> str:
+    """The verdict of a chart; of a long run, the side on which it is where that is known."""
+    if row["verdict"] != "run" or "centre" not in row or pd.isna(row["centre"]):
+        return str(row["verdict"])
+    return "run_above" if row["value"] > row["centre"] else "run_below"
 
 
 def _customers_stay(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[str, object]:
@@ -113,7 +135,8 @@ def _is_known(lines: pd.DataFrame, name: str) -> bool:
 
 def _fact(lines: pd.DataFrame, name: str, chapter: str, owner: str, kind: str) -> dict[str, object]:
     fact: dict[str, object] = dict.fromkeys(VERDICT_COLUMNS, np.nan)
-    fact.update(chapter=chapter, owner=owner, kind=kind, range="", range_period="", note="")
+    fact.update(chapter=chapter, owner=owner, kind=kind, note="")
+    fact.update(range="", range_period="", signals=[])
     if name not in lines.index:
         return fact
     line = lines.loc[name]
@@ -139,36 +162,62 @@ def _direction(fact: Mapping[str, object]) -> str:
 
 
 def _say_money(row: Mapping[str, object], words: Words) -> str:
-    moved = {"grew": "more", "shrank": "less", "held": "about as much"}.get(str(row["direction"]))
-    when = "a year ago" if str(row["note"]).endswith("12_months") else "the month before"
-    if moved is None:
-        kept = "What the customers we had pay now cannot be said yet"
-    else:
-        kept = f"The customers of {when} pay {moved}: {words.share(row['value'])} of what they did"
-        has_limits = not (np.isnan(row["ci_low"]) and np.isnan(row["ci_high"]))
-        kept += f" ({words.interval(row['ci_low'], row['ci_high'], 'share')})" if has_limits else ""
+    paid = f"{_moved(row)}{words.share(row['value'])} of what they did"
+    kept = f"The customers of {row['since']} pay {paid}"
+    if row["direction"] == "not_available":
+        kept = f"What the customers we had pay now cannot be said yet{_because(row)}"
+    elif row["direction"] != "not_judged":
+        kept += f" ({words.interval(row['ci_low'], row['ci_high'], 'share')})"
     if np.isnan(row["extra"]):
         return f"{kept}."
     lost = f"{kept}; customers lost this month: {words.share(row['extra'])}"
-    return lost + _usual(row, words) + "."
+    return lost + _usual(row, words) + _others(row) + "."
+
+
+def _moved(row: Mapping[str, object]) -> str:
+    """More, less or about as much; nothing where no interval says how far chance reaches."""
+    moved = {"grew": "more: ", "shrank": "less: ", "held": "about as much: "}
+    return moved.get(str(row["direction"]), "")
+
+
+USUAL = {
+    "within": "within the usual range",
+    "above": "above the usual range",
+    "below": "below the usual range",
+    "run": "on one side of the usual level for months",
+    "run_above": "above the usual level for months",
+    "run_below": "below the usual level for months",
+}
 
 
 def _usual(row: Mapping[str, object], words: Words) -> str:
     """Whether the losses are usual; a month that is not settled leaves the word to the last one."""
-    usual = {
-        "within": "within the usual range",
-        "above": "above the usual range",
-        "below": "below the usual range",
-        "run": "on one side of the usual level for months",
-    }
     if row["range"] == "too_few_months":
         return ", too few settled months to say whether that is usual"
-    if row["range"] not in usual:
+    if row["range"] not in USUAL:
         return ""
+    usual = f"{USUAL[str(row['range'])]}{_of_the_last_months(row, words)}"
     if row["range_period"] == row["period"]:
-        return f", {usual[row['range']]}"
+        return f", {usual}"
     settled = words.month(row["range_period"])
-    return f"; {settled}, the newest settled month, was {usual[row['range']]}"
+    return f"; {settled}, the newest settled month, was {usual}"
+
+
+def _of_the_last_months(row: Mapping[str, object], words: Words) -> str:
+    """How many of the last months were as usual; nothing where that is not known."""
+    n_months, n_signals = row["recent_months"], row["recent_signals"]
+    if pd.isna(n_months) or not n_months:
+        return ""
+    last = f"the last {words.counted(n_months, 'month')}"
+    if not n_signals:
+        return f" like all of {last}"
+    were = "was" if n_signals == 1 else "were"
+    return f" ({words.count(n_signals)} of {last} {were} not as usual)"
+
+
+def _others(row: Mapping[str, object]) -> str:
+    """The other charts that signal, by name."""
+    return "".join(f"; {what} {USUAL[side]}" for what, side in row["signals"])
 
 
 def _say_stay(row: Mapping[str, object], words: Words) -> str:

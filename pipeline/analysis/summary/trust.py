@@ -29,9 +29,24 @@ def top_reasons(reasons: pd.DataFrame, n_shown: int = 3) -> pd.DataFrame:
     is_unknown = reasons["reason"] == UNKNOWN
     known = reasons[~is_unknown].sort_values(["n", "reason"], ascending=[False, True])
     others = known.iloc[n_shown:]
-    summed = pd.DataFrame([{"reason": "other reasons", **others[columns[1:]].sum()}])
+    summed = pd.DataFrame([{"reason": "other reasons", **others[columns[1:]].sum(skipna=False)}])
     parts = [known.head(n_shown), summed if len(others) else known.head(0), reasons[is_unknown]]
     return pd.concat([part[columns] for part in parts if len(part)], ignore_index=True)
+
+
+def findings(drivers: pd.DataFrame) -> pd.DataFrame:
+    """What goes with leaving and with staying, each against what.
+
+    Takes the rows that drivers keeps for page one. Gives the same rows: driver, level, against (the
+    reference level, or how far apart two numbers are), hazard_ratio, ame, ame_ci_low, ame_ci_high,
+    prevalence, n, finding.
+    """
+    columns = ["driver", "level", "against", "hazard_ratio", "ame", "ame_ci_low", "ame_ci_high",
+               "prevalence", "n", "finding"]  # fmt: skip
+    if drivers.empty:
+        return pd.DataFrame(columns=columns)
+    is_number = drivers["level"].eq("")
+    return drivers.assign(against=drivers["unit"].where(is_number, drivers["reference"]))[columns]
 
 
 def shown(rows: pd.DataFrame, columns: list[str], n_shown: int | None = None) -> pd.DataFrame:

@@ -76,6 +76,12 @@ TABLES: dict[str, tuple[str, tuple[str, ...]]] = {
          "ame_ci_low", "ame_ci_high", "p_value", "q_value", "n", "n_events", "prevalence",
          "sign_record"),
     ),
+    "drivers.moved": (
+        "one row per driver and level: its hazard ratio without and with the newest settled month",
+        ("driver", "level", "unit", "reference", "hazard_ratio_before", "hazard_ratio", "times",
+         "ci_low", "ci_high", "p_value", "q_value", "n", "n_events", "is_moved", "period",
+         "previous_period"),
+    ),
     "time_to_value.incidence": (
         "one row per group, level and time",
         ("group", "level", "time_days", "value_share", "ci_low", "ci_high",

@@ -14,7 +14,7 @@ import math
 import platform
 import re
 import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from pipeline.data import slice as slices
 from pipeline.data import store, targets
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.published import SCHEMA_VERSION
-from pipeline.reporting import plan, tables, words
+from pipeline.reporting import plan, small_numbers, words
 from pipeline.settings import PERIOD_FORMAT, SAMPLE, Paths, Period, Settings
 
 FILE_NAME = "report.json"
@@ -39,24 +39,25 @@ BUILD_FIELDS = (
     "revision",
     "restatements",
     "definition_changes",
+    "data_changes",
+    "compared_with",
     "provenance.built_at",
     "provenance.files",
     "provenance.git_commit",
     "provenance.is_dirty",
     "provenance.seal",
+    "provenance.seconds",
     "provenance.versions",
     "tables/revenue.mrr_bridge.csv:mrr_end_first_published",
 )
+NOT_SAID = ("code_sha256", "lock_sha256", "raw")
+"""What says nothing about the month: a later export, too, may bring the same facts."""
 VERSIONS = (
     "lodestar", "duckdb", "ibis-framework", "lifelines", "numpy", "pandas", "pyarrow", "scipy",
     "statsmodels",
 )  # fmt: skip
 CODE = ("pipeline/**/*.py", "pipeline/reporting/templates/**/*", "notebooks/*.ipynb")
-RESTATED = {"mrr_end": "revenue.mrr_bridge", "customers_end": "revenue.account_bridge"}
 QUALITY = "quality.parquet"
-LATER_FACTS, NEW_DEFINITION = "later facts", "new definition"
-SMALLEST_RESTATEMENT = 0.005
-"""Half a cent: below it two amounts are the same to a reader."""
 
 Report = dict[str, Any]
 
@@ -100,7 +101,7 @@ def compose(
 
 def _quality(period: Period, settings: Settings, paths: Paths) -> Report:
     rows = store.read_frame(paths.snapshot(period) / QUALITY)
-    shown = tables.hide_small(rows, settings.min_cell)
+    shown = small_numbers.hidden(rows, settings.min_cell)
     content = [
         {str(key): plain(value) for key, value in row.items()} for row in shown.to_dict("records")
     ]
@@ -133,12 +134,12 @@ def plain(value: Any) -> Any:
 def _provenance(period: Period, settings: Settings, paths: Paths, now: dt.datetime) -> Report:
     commit, is_dirty = _commit(paths.root)
     inputs = inputs_of(period, paths)
-    choices = settings.model_dump_json(exclude={"periods", "run"})
     return {
+        "raw": raw_files(paths),
         "inputs": inputs,
         "slice_sha256": slice_hash(inputs),
         "plan_sha256": plan.hash_of(plan.plan_of(settings)),
-        "params_sha256": hashlib.sha256(choices.encode("utf-8")).hexdigest(),
+        "params_sha256": params_hash(settings),
         "lock_sha256": store.sha256(paths.root / "requirements.lock"),
         "code_sha256": code_hash(paths.root),
         "seed": settings.simulate.seed if settings.company == SAMPLE else None,
@@ -149,6 +150,25 @@ def _provenance(period: Period, settings: Settings, paths: Paths, now: dt.dateti
         "built_at": now.replace(microsecond=0).isoformat(),
         "build_fields": list(BUILD_FIELDS),
     }
+
+
+def params_hash(settings: Settings) -> str:
+    """One hash over every setting but the list of periods and how a run is run."""
+    choices = settings.model_dump_json(exclude={"periods", "run"})
+    return hashlib.sha256(choices.encode("utf-8")).hexdigest()
+
+
+def raw_files(paths: Paths) -> Report:
+    """Table, hash and number of rows of each raw file that was read last; none when none was."""
+    place = paths.ingest / "extract.json"
+    files = store.read_json(place).get("files", []) if place.is_file() else []
+    return {
+        str(facts["file"]): {
+            "table": facts["table"], "sha256": facts["sha256"], "n_rows": facts.get("rows"),
+        }
+        for facts in files
+        if "sha256" in facts
+    }  # fmt: skip
 
 
 def inputs_of(period: Period, paths: Paths) -> Report:
@@ -241,7 +261,7 @@ def _said(report: Report) -> Report:
     provenance = {
         key: value
         for key, value in report["provenance"].items()
-        if f"provenance.{key}" not in BUILD_FIELDS and key not in ("code_sha256", "lock_sha256")
+        if f"provenance.{key}" not in BUILD_FIELDS and key not in NOT_SAID
     }
     files = report["provenance"].get("files", {})
     kept = {name: value for name, value in files.items() if name.startswith("tables/")}
@@ -314,45 +334,3 @@ def definition_changes(report: Report, paths: Paths) -> list[Report]:
     if last is None or "plan" not in last:
         return []
     return [row | {"since": last["period"]} for row in plan.changes(last["plan"], report["plan"])]
-
-
-def first_published(period: str, metric: str, paths: Paths) -> tuple[float, Report] | None:
-    """A headline as the period's first publication had it, and that publication."""
-    earlier = publications(paths.reports / period, paths.company)
-    for row in earlier[0]["headline"] if earlier else []:
-        if row["name"] == metric and row["estimate"] is not None:
-            return float(row["estimate"]), earlier[0]
-    return None
-
-
-def restatements(
-    bridges: Mapping[str, Sequence[Mapping[str, str]]], paths: Paths, plan_sha256: str
-) -> Iterator[Report]:
-    """One row per period and metric whose figure is no longer what was first published.
-
-    Args:
-        bridges: rows of `revenue.mrr_bridge` and `revenue.account_bridge` by table name.
-        paths: where earlier reports are.
-        plan_sha256: today's plan; under another one the definition changed, not only the facts.
-    """
-    for metric, table in RESTATED.items():
-        for row in bridges.get(table, ()):
-            first = first_published(row["period"], metric, paths)
-            if first is None or not row[metric]:
-                continue
-            now = float(row[metric])
-            if abs(now - first[0]) >= SMALLEST_RESTATEMENT:
-                yield {
-                    "period": row["period"],
-                    "metric": metric,
-                    "first_published": first[0],
-                    "first_status": first[1]["status"],
-                    "now": now,
-                    "difference": store.published_number(now - first[0]),
-                    "reason": _reason(first[1], plan_sha256),
-                }
-
-
-def _reason(first: Report, plan_sha256: str) -> str:
-    is_same_plan = first["provenance"].get("plan_sha256", plan_sha256) == plan_sha256
-    return LATER_FACTS if is_same_plan else NEW_DEFINITION

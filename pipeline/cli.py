@@ -23,6 +23,7 @@ import typer
 from pipeline import children, lock
 from pipeline import settings as configuration
 from pipeline.exits import (
+    BAD_DATA,
     BAD_PARAMETER,
     CANCELLED,
     DONE,
@@ -240,6 +241,30 @@ def explain(
     _, paths = PLACE.load()
     for line in explaining.explain(Period(period), headline, paths):
         typer.echo(line)
+
+
+@app.command("verify-report")
+def verify_report(
+    period: Annotated[str, typer.Argument(help="YYYY-MM")],
+    as_json: Annotated[
+        bool, typer.Option("--json", help="For machines; docs/operations.md has the fields.")
+    ] = False,
+) -> None:
+    """Recompute the hashes of a published report and of its inputs; change nothing."""
+    month = Period(period)
+    settings, paths = PLACE.load()
+    from pipeline.reporting import verify_report
+
+    answer = verify_report.examine(month, settings, paths)
+    if as_json:
+        from pipeline.data import store
+
+        typer.echo(store.dump_json(redacted(verify_report.as_json(answer))), nl=False)
+    else:
+        for line in verify_report.said(answer):
+            typer.echo(line)
+    if not answer.is_good:
+        raise typer.Exit(BAD_DATA)
 
 
 @app.command()

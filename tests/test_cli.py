@@ -22,7 +22,7 @@ from pipeline.lock import BusyError, locked
 from pipeline.reporting.chapter import UnfinishedChapterError, pseudonym
 from pipeline.reporting.gate import ChapterFailedError
 from pipeline.reporting.kernel import MissingKernelError
-from pipeline.reporting.verify import UnsoundReportError
+from pipeline.reporting.page_check import UnsoundReportError
 from pipeline.run import FailedPeriodsError
 from pipeline.settings import ConfigurationError, ParameterError
 
@@ -95,6 +95,8 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
         (["stage", "cook"], 64, "is no stage"),
         (["explain", "2026-10", "nrr"], 64, "is no headline"),
         (["explain", "2026-10", "mrr_end"], 66, "no sound report of 2026-10"),
+        (["verify-report", "2026-1"], 64, "is not a period"),
+        (["verify-report", "2026-10"], 66, "There is no report of 2026-10"),
         (["report", "2026-10"], 70, "no executed notebook"),
         (["who", "acct-1"], 66, "accounts.parquet is missing"),
         (["check"], 66, "accounts.csv"),

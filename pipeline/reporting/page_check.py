@@ -1,7 +1,7 @@
 """Is a report that was built fit to be published? Every file there, no link lost, no secret told.
 
 Reads the folder of one report; makes nothing. The subtle point: a link may leave the folder for the
-index over all months, which is written after the report, and for months that stand beside it.
+pages over all months, which are written after the report, and for months that stand beside it.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from pipeline.reporting import record
 from pipeline.reporting.record import FILE_NAME, HISTORY, Report
 from pipeline.settings import SUMMARY
 
-INDEX = "index.html"
+INDEX, FIND = "index.html", "find.html"
 LINKS = {"a": "href", "img": "src", "link": "href", "script": "src"}
 
 
@@ -77,7 +77,7 @@ def _refuse_secrets(folder: Path, period: str) -> None:
 def _broken(folder: Path, page: str) -> Iterator[str]:
     reader = _Links()
     reader.feed((folder / page).read_text(encoding="utf-8"))
-    overview = (folder.parent / INDEX).resolve()
+    over_all = {(folder.parent / name).resolve() for name in (INDEX, FIND)}
     for link in reader.links:
         target = urlsplit(link)
         if target.scheme == "data":
@@ -86,7 +86,7 @@ def _broken(folder: Path, page: str) -> Iterator[str]:
             yield f"{page}: {link} leaves the report"
             continue
         file = (folder / unquote(target.path)).resolve() if target.path else folder / page
-        if file == overview:
+        if file in over_all:
             continue
         is_own = file == folder.resolve() / page
         if not file.is_file() or (is_own and target.fragment not in {"", *reader.anchors}):

@@ -11,14 +11,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from html import escape
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import Any
 
 import pandas as pd
 
 from pipeline.data import store
 from pipeline.exits import NOT_NOW
-from pipeline.reporting import claims, html, parts, tables, words
+from pipeline.reporting import claims, columns, html, navigation, parts, words
+from pipeline.reporting.page_check import FIND as FIND_PAGE
 from pipeline.settings import PERIOD_FORMAT, Paths
 from pipeline.states import (
     CANCELLED,
@@ -39,7 +40,8 @@ INDEX_COLUMNS = (
     "customers_end", "mrr_end", "gross_account_churn_rate", "net_revenue_retention_12_months",
     "retention_12_months_recent",
 )  # fmt: skip
-SPARK_HEADS = ("Headline", "Course", "Newest")
+SPARK_HEADS = ("Headline", "Course", "Newest", "Lowest", "Highest")
+FEWEST_FOR_A_COURSE = 3
 ANNEX_PAGE = "annex.html"
 OLDER_CODE = ' <span class="older">built by older code</span>'
 REDEFINED = ' <span class="older">definitions changed</span>'
@@ -117,15 +119,13 @@ def render(reports: Sequence[Report], tried: Attempts = NOTHING_TRIED) -> str:
     newest_first = _newest_first(reports)
     company = _company(newest_first[0]) if newest_first else ""
     title = f"{company}: customer success reports" if company else "Customer success reports"
-    body = [
-        html.document_start(title),
-        f'<main id="content" tabindex="-1"><h1>{parts.text(title)}</h1>',
-        _unfinished(tried, {str(report["period"]) for report in newest_first}),
-    ]
+    body = [_unfinished(tried, {str(report["period"]) for report in newest_first})]
     if newest_first:
         body += [
             _side_by_side(newest_first, tried),
             _sparks(newest_first),
+            f'<p class="said"><a href="{FIND_PAGE}">Find</a> a number, a table, a figure or a '
+            "definition of any month, from A to Z.</p>",
             "<h2>All months</h2>",
             *_years(newest_first, tried),
         ]
@@ -133,8 +133,7 @@ def render(reports: Sequence[Report], tried: Attempts = NOTHING_TRIED) -> str:
         body.append(
             "<p>No report has been published yet. <code>make report</code> builds them.</p>"
         )
-    body.append(f"</main>\n<footer><p>{html.FOOTER_WORDS}</p></footer>\n</body>\n</html>\n")
-    return "\n".join(part for part in body if part)
+    return html.render_site(title, navigation.INDEX_PAGE, body)
 
 
 def _newest_first(reports: Sequence[Report]) -> list[Report]:
@@ -214,47 +213,72 @@ def _headlines(report: Report) -> pd.DataFrame:
 
 
 def _sparks(newest_first: Sequence[Report]) -> str:
-    """One small line per headline over all published months, each beside its newest value."""
+    """One small line per headline over all published months, with its newest value and range."""
+    months = [str(report["period"]) for report in reversed(newest_first)]
+    currency = str(newest_first[0].get("currency", ""))
     rows = []
     for name in INDEX_COLUMNS:
         found = [_headline_of(report, name) for report in reversed(newest_first)]
-        values = [row["estimate"] for row in found if row and row["estimate"] is not None]
-        if len(values) < 3:
+        known = [
+            (month, row)
+            for month, row in zip(months, found, strict=True)
+            if row and row["estimate"] is not None
+        ]
+        if len(known) < FEWEST_FOR_A_COURSE:
             continue
-        newest = next(row for row in reversed(found) if row and row["estimate"] is not None)
-        said = parts.value(newest, str(newest_first[0].get("currency", "")))
+        newest = known[-1][1]
+        ends = [pick([row["estimate"] for _, row in known]) for pick in (min, max)]
+        cells = [
+            _spark([(month, row["estimate"]) for month, row in known], newest["state"]),
+            parts.text(parts.value(newest, currency)),
+            *(parts.text(words.say(end, parts.HEADLINES[name].unit, currency)) for end in ends),
+        ]
         rows.append(
             f"<tr><th scope='row' class='gt_row gt_left gt_stub'>{parts.text(_label(name))}</th>"
-            f"<td>{_spark(values)}</td><td class='gt_right'>{parts.text(said)}</td></tr>"
+            f"<td>{cells[0]}</td>"
+            f"{''.join(f'<td class=gt_right>{cell}</td>' for cell in cells[1:])}</tr>"
         )
     if not rows:
         return ""
     heads = "".join(f'<th scope="col" class="gt_left">{head}</th>' for head in SPARK_HEADS)
     is_broken = any(report.get("definition_changes") for report in newest_first)
-    caption = "As published, month by month" + (BROKEN if is_broken else "")
+    span = f"{words.month(months[0])} to {words.month(months[-1])}"
+    caption = f"As published, month by month, {span}" + (BROKEN if is_broken else "")
     table = (
         f'<table class="gt_table"><caption>{caption}</caption>'
         f"<thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
     )
-    return parts.scroll(table, caption)
+    note = '<p class="source">A hollow point is not settled. A month without a report is a gap.</p>'
+    return f"{parts.scroll(table, caption)}{parts.fragment(note)}"
 
 
-def _spark(values: Sequence[float]) -> str:
-    low, high = min(values), max(values)
-    spread = (high - low) or 1.0
-    step = (SPARK_WIDTH - 2 * SPARK_EDGE) / (len(values) - 1)
+def _spark(course: Sequence[tuple[str, float]], state: str) -> str:
+    """The line of (month, value); it breaks where a month has no report."""
+    values = [value for _, value in course]
+    low, spread = min(values), (max(values) - min(values)) or 1.0
+    at = [int(month[:4]) * 12 + int(month[5:7]) for month, _ in course]
+    step = (SPARK_WIDTH - 2 * SPARK_EDGE) / ((at[-1] - at[0]) or 1)
+    height = SPARK_HEIGHT - 2 * SPARK_EDGE
     points = [
         (
-            SPARK_EDGE + place * step,
-            SPARK_HEIGHT - SPARK_EDGE - (value - low) / spread * (SPARK_HEIGHT - 2 * SPARK_EDGE),
+            SPARK_EDGE + (month - at[0]) * step,
+            SPARK_HEIGHT - SPARK_EDGE - (value - low) / spread * height,
         )
-        for place, value in enumerate(values)
+        for month, value in zip(at, values, strict=True)
     ]
-    line = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    starts = [0, *(place for place in range(1, len(at)) if at[place] - at[place - 1] > 1)]
+    pieces = [points[start:end] for start, end in pairwise([*starts, len(points)])]
+    lines = "".join(
+        f'<polyline points="{" ".join(f"{x:.1f},{y:.1f}" for x, y in piece)}"/>'
+        if len(piece) > 1
+        else f'<circle cx="{piece[0][0]:.1f}" cy="{piece[0][1]:.1f}" r="1.5"/>'
+        for piece in pieces
+    )
     x, y = points[-1]
+    style = ' class="hollow"' if state == "provisional" else ""
     return (
         f'<svg class="spark" width="{SPARK_WIDTH}" height="{SPARK_HEIGHT}" aria-hidden="true">'
-        f'<polyline points="{line}"/><circle cx="{x:.1f}" cy="{y:.1f}" r="3"/></svg>'
+        f'{lines}<circle{style} cx="{x:.1f}" cy="{y:.1f}" r="3"/></svg>'
     )
 
 
@@ -276,8 +300,11 @@ def _years(newest_first: Sequence[Report], tried: Attempts) -> list[str]:
 
 
 def _year(year: str, reports: Sequence[Report], tried: Attempts) -> str:
-    heads = ["Period", "Status", "Revision", "As of", "Cut-off", *map(_label, INDEX_COLUMNS)]
-    head = "".join(f'<th scope="col" class="gt_left">{parts.text(name)}</th>' for name in heads)
+    heads = ["Period", "Status", "Settled up to", *map(_label, INDEX_COLUMNS)]
+    head = "".join(
+        f'<th scope="col" class="gt_{"left" if place < 3 else "right"}">{parts.text(name)}</th>'
+        for place, name in enumerate(heads)
+    )
     rows = "".join(_period_row(report, tried) for report in reports)
     caption = f"Reports of {year}, newest first"
     table = (
@@ -294,16 +321,17 @@ def _period_row(report: Report, tried: Attempts) -> str:
         + (REDEFINED if report.get("definition_changes") else "")
         + _not_updated(report, tried)
     )
+    revision = (
+        f'<span class="revision">revision\u00a0{parts.text(report.get("revision", ""))}</span>'
+    )
     cells = [
-        html.status_mark(str(report["status"])) + marks,
-        parts.text(report.get("revision", "")),
-        words.day(report["as_of"]),
+        f"{html.status_mark(str(report['status']))} {revision}{marks}",
         words.day(report["analysis_cut_off"]),
     ]
     row = "".join(f"<td>{cell}</td>" for cell in cells)
     for name in INDEX_COLUMNS:
         found = _headline_of(report, name)
-        said = parts.value(found, str(report.get("currency", ""))) if found else tables.NOTHING
+        said = parts.value(found, str(report.get("currency", ""))) if found else columns.NOTHING
         row += f'<td class="gt_right">{parts.text(said)}</td>'
     link = f'<a href="{_href(report)}">{words.month(period)}</a>'
     if ANNEX_PAGE in report.get("provenance", {}).get("files", {}):

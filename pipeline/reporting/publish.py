@@ -1,8 +1,8 @@
 """How does a month become a report? Built aside, verified, renamed into place; else the last stays.
 
 Reads the chapters' folders and headline files; makes reports/<period>/ (pages, tables, figures,
-report.json, history/) and reports/index.html. The subtle point: a final report in force is left
-alone while its slice is unchanged, whatever happened to code or settings, unless forced.
+report.json, history/) and the pages over all months. The subtle point: a final report in force is
+left alone while its slice is unchanged, whatever happened to code or settings, unless forced.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import csv
 import datetime as dt
 import io
 import shutil
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,9 +19,10 @@ from typing import Any
 
 from pipeline.data import slice as slices
 from pipeline.data import store
-from pipeline.reporting import gate, html, index, record, words
+from pipeline.reporting import data_changes, gate, html, index, origins, record, site, words
+from pipeline.reporting.page_check import FIND, INDEX, hashes, page_name, verify
 from pipeline.reporting.record import FILE_NAME, HISTORY, Report
-from pipeline.reporting.verify import INDEX, hashes, page_name, verify
+from pipeline.reporting.restatements import Restatements
 from pipeline.settings import ANNEX, SLUG_FORMAT, SUMMARY, Paths, Period, Settings
 
 BRIDGE = "revenue.mrr_bridge"
@@ -49,13 +51,17 @@ def publish(
     *,
     force: bool = False,
     now: dt.datetime | None = None,
+    began: float | None = None,
 ) -> Publication:
     """Build the report of a period and put it in place, or leave the one in force.
+
+    `began`: when the run began, on the steady clock; None: only now.
 
     Raises:
         ChapterFailedError: a listed chapter did not pass the gate.
         UnsoundReportError: a file or link of the built report is not there.
     """
+    began = time.monotonic() if began is None else began
     for name in gate.pages_of(period, settings):
         gate.check(name, period, paths.chapter(name, period))
     make_room(settings.company, paths)
@@ -67,7 +73,8 @@ def publish(
     building = place.with_name(f"{period}{BUILDING}")
     shutil.rmtree(building, ignore_errors=True)
     try:
-        report = _build(building, period, settings, paths, now or dt.datetime.now(dt.UTC))
+        time_of_build = now or dt.datetime.now(dt.UTC)
+        report = _build(building, period, settings, paths, time_of_build, began)
         verify(building, report)
         if standing and _is_repeat(report, standing):
             return _publication(standing, is_new=False)
@@ -116,7 +123,12 @@ def _is_repeat(report: Report, standing: Report) -> bool:
 
 
 def _build(
-    folder: Path, period: Period, settings: Settings, paths: Paths, now: dt.datetime
+    folder: Path,
+    period: Period,
+    settings: Settings,
+    paths: Paths,
+    now: dt.datetime,
+    began: float,
 ) -> Report:
     """Everything of a report in a folder aside; report.json comes last."""
     kept = [store.read_json(paths.headline(name, period)) for name in settings.question_chapters]
@@ -124,20 +136,24 @@ def _build(
     earlier = record.publications(paths.report(period), settings.company)
     for name in gate.pages_of(period, settings):
         _copy_files(paths.chapter(name, period), folder)
-    bridges = _fill_first_published(folder, period, paths)
-    plan_sha256 = report["provenance"]["plan_sha256"]
-    report["restatements"] = list(record.restatements(bridges, paths, plan_sha256))
+    moved = Restatements(report, paths)
+    bridges = _fill_first_published(folder, period, moved)
     report["definition_changes"] = record.definition_changes(report, paths)
+    changed, report["compared_with"] = data_changes.data_changes(report, paths)
+    report["data_changes"] = changed
     is_final = slices.read(paths.snapshot(period)).is_final
     fingerprint = report["provenance"]["slice_sha256"]
     report["status"] = record.status_of(is_final, fingerprint, earlier)
     report["provenance"]["files"] = hashes(folder)
     report["revision"] = record.revision_of(report, earlier)
+    report["restatements"] = moved.rows(bridges, report["revision"])
     for name in gate.pages_of(period, settings):
         page = _page(name, report, settings, paths)
         notebook = paths.chapter(name, period) / gate.NOTEBOOK
         store.write_text(html.render_chapter(notebook, page), folder / page_name(name))
+    site.write(folder, report, _page(SUMMARY, report, settings, paths), settings, paths)
     report["provenance"]["files"] = hashes(folder)
+    report["provenance"]["seconds"] = round(time.monotonic() - began, 1)
     report = record.sealed(report)
     _write_history(folder / HISTORY, report, earlier)
     store.write_json(report, folder / FILE_NAME)
@@ -152,7 +168,7 @@ def _copy_files(chapter: Path, folder: Path) -> None:
 
 
 def _fill_first_published(
-    folder: Path, period: Period, paths: Paths
+    folder: Path, period: Period, moved: Restatements
 ) -> dict[str, list[dict[str, str]]]:
     """The bridges' rows; in the file the column `mrr_end_first_published` is filled."""
     bridges = {}
@@ -161,9 +177,10 @@ def _fill_first_published(
         bridges[name] = store.read_published_rows(path) if path.is_file() else []
     rows = bridges[BRIDGE]
     for row in rows:
-        first = record.first_published(row["period"], "mrr_end", paths)
+        first = moved.first(row["period"], "mrr_end")
         own = row["mrr_end"] if row["period"] == str(period) else ""
-        row[FIRST_PUBLISHED] = f"{store.published_number(first[0]):.15g}" if first else own
+        is_known = first is not None and first.estimate is not None
+        row[FIRST_PUBLISHED] = store.number_text(first.estimate) if is_known else own
     if rows:
         store.write_text(_csv_text(rows), folder / "tables" / f"{BRIDGE}.csv")
     return bridges
@@ -203,12 +220,14 @@ def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.P
             *((each, title(each), page_name(each)) for each in settings.chapters),
             *_annex_link(period, settings, paths),
         ],
-        previous_href=_previous(period, settings, paths),
-        next_href=f"../{INDEX}#{period}",
+        **site.ways(name, period, settings, paths),
         downloads=_all_downloads(report) if is_summary else _downloads(marker),
-        provenance=_provenance_rows(report),
+        provenance=list(origins.box(report)),
+        inputs=origins.inputs(report) if is_summary else {},
         restatements=report["restatements"] if is_summary else (),
         definition_changes=report["definition_changes"] if is_summary else (),
+        data_changes=report["data_changes"] if is_summary else (),
+        compared_with=report["compared_with"],
         plan=report["plan"] if is_summary else {},
         currency=report["currency"],
     )
@@ -248,29 +267,6 @@ def _all_downloads(report: Report) -> list[str]:
         key=lambda pair: (order.get(pair[1], len(order)), FOLDERS.index(pair[0].split("/")[0])),
     )
     return [FILE_NAME, *(name for name, _ in ranked)]
-
-
-def _previous(period: Period, settings: Settings, paths: Paths) -> str | None:
-    """The report before this one; its place in the index while it is not there."""
-    before = [name for name in settings.periods if name < str(period)]
-    if not before:
-        return None
-    is_there = (paths.reports / before[-1] / INDEX).is_file()
-    return f"../{before[-1]}/{INDEX}" if is_there else f"../{INDEX}#{before[-1]}"
-
-
-def _provenance_rows(report: Report) -> list[tuple[str, str]]:
-    facts = report["provenance"]
-    rows = [
-        ("Rebuild with", facts["command"]),
-        ("Facts known (hash of the slice)", facts["slice_sha256"][:12]),
-        ("Decided before the data were read (hash of the plan)", facts["plan_sha256"][:12]),
-        ("Settings (hash)", facts["params_sha256"][:12]),
-        ("Libraries (hash of the lock)", facts["lock_sha256"][:12]),
-        ("Code (hash)", facts["code_sha256"][:12]),
-    ]
-    seed = [("Seed of the sample", str(facts["seed"]))] if facts["seed"] is not None else []
-    return [*rows, *seed, ("Commit and time of the build", "in report.json, below provenance")]
 
 
 # All reports.
@@ -314,17 +310,22 @@ def all_reports(paths: Paths) -> list[Report]:
 
 
 def write_index(paths: Paths) -> bool:
-    """Write reports/index.html from report.json files and manifests; say whether it changed."""
+    """Write the pages over all months from what was published; say whether one changed."""
     current = record.code_hash(paths.root)
     reports: list[dict[str, Any]] = [
         report | {"is_older_code": report["provenance"]["code_sha256"] != current}
         for report in all_reports(paths)
     ]
-    text, path = index.render(reports, index.attempts(paths)), paths.reports / INDEX
-    if _stands_there(path, text):
-        return False
-    store.write_text(text, path)
-    return True
+    pages = {
+        INDEX: index.render(reports, index.attempts(paths)),
+        FIND: site.search_page(reports, paths),
+    }
+    changed = {
+        name: text for name, text in pages.items() if not _stands_there(paths.reports / name, text)
+    }
+    for name, text in changed.items():
+        store.write_text(text, paths.reports / name)
+    return bool(changed)
 
 
 def _stands_there(path: Path, text: str) -> bool:

@@ -20,7 +20,7 @@ from pipeline.exits import FAILED, NOT_NOW
 from pipeline.flow import BAD_LOCK, Ended, Flow, StageFailedError, Task, chapter_tasks
 from pipeline.reporting import publish, words
 from pipeline.reporting.gate import ChapterFailedError
-from pipeline.reporting.verify import UnsoundReportError
+from pipeline.reporting.page_check import UnsoundReportError
 from pipeline.run.manifest import Manifest
 from pipeline.run.periods import (
     add_periods,
@@ -76,6 +76,7 @@ class Run:
     jobs: int
     manifest: Manifest
     failures: dict[str, Ended] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
 
     @property
     def paths(self) -> Paths:
@@ -274,7 +275,9 @@ class Run:
         began = time.monotonic()
         task = Task("report", str(period))
         try:
-            result = publish.publish(period, self.settings, self.paths, force=force)
+            result = publish.publish(
+                period, self.settings, self.paths, force=force, began=self.began
+            )
         except (UnsoundReportError, ChapterFailedError) as error:
             kind = getattr(error, "error_class", "unsound_report")
             self._fail(Ended(task, FAILED, str(error), 0, error_class=kind))

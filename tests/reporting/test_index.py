@@ -88,6 +88,36 @@ def test_the_index_shows_the_latest_settled_month_beside_the_first_look() -> Non
     assert "2026-10/index.html" in text[look : look + 80]
 
 
+def test_a_course_breaks_where_a_month_has_no_report_and_keeps_to_the_calendar() -> None:
+    months = ["2026-03", "2026-04", "2026-07", "2026-08"]
+    text = index.render([report(month, "final", 0.5) for month in months])
+    course = text[text.index("<svg") : text.index("</svg>")]
+    lines = re.findall(r'points="([^"]*)"', course)
+    assert [[float(point.split(",")[0]) for point in line.split()] for line in lines] == [
+        [4.0, 34.4], [125.6, 156.0]
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("state", "hollow"), [("provisional", 1), ("ok", 0)])
+def test_the_newest_point_of_a_course_is_hollow_while_it_is_not_settled(
+    state: str, hollow: int
+) -> None:
+    reports = [report(f"2026-0{month}", "final", 0.5) for month in (6, 7, 8)]
+    lines = reports[-1]["headline"]
+    assert isinstance(lines, list)
+    lines[:] = [line | {"state": state} for line in lines]
+    text = index.render(reports)
+    assert text.count('class="hollow"') == hollow * len(index.INDEX_COLUMNS)
+
+
+def test_a_course_tells_its_newest_lowest_and_highest_value() -> None:
+    values = {"2026-06": 0.4, "2026-07": 0.2, "2026-08": 0.3}
+    text = index.render([report(month, "final", value) for month, value in values.items()])
+    row = text[text.index("Gross account churn</th><td><svg") :]
+    plain = re.sub("<[^>]*>", " ", row[: row.index("</tr>")]).replace("\u00a0", " ").split()
+    assert " ".join(plain[3:]) == "30.0 % 20.0 % 40.0 %"
+
+
 def test_an_index_of_no_reports_says_how_to_build_one() -> None:
     assert "make report" in index.render([])
 

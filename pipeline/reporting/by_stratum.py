@@ -17,7 +17,11 @@ EVERYBODY = "all"
 
 
 def survival_figures(
-    curves: pd.DataFrame, levels: pd.DataFrame, of_today: Collection[str] = (), source: str = ""
+    curves: pd.DataFrame,
+    levels: pd.DataFrame,
+    of_today: Collection[str] = (),
+    source: str = "",
+    observed: str = "",
 ) -> list[Figure]:
     """Survival curves with interval and risk table, one figure per stratum.
 
@@ -26,6 +30,7 @@ def survival_figures(
         levels: one row per stratum and level with its share still customer at a month mark.
         of_today: strata that hold today's value; their figure says so.
         source: line below each figure.
+        observed: the time that the curves are seen in.
 
     Returns:
         The figures in the order of the strata; "all" is left out.
@@ -36,8 +41,8 @@ def survival_figures(
             curves[curves["stratum"] == name],
             name=f"curves-{name}".replace("_", "-"),
             title=_title(name, levels[levels["stratum"] == name]),
-            subtitle=_subtitle(name in of_today),
-            alt=f"Survival curves. {_title(name, levels[levels['stratum'] == name])}.",
+            subtitle=_subtitle(observed, name in of_today),
+            alt=f"Share still customer. {_title(name, levels[levels['stratum'] == name])}.",
             source=source,
         )
         for name in names
@@ -55,8 +60,7 @@ def _title(stratum: str, levels: pd.DataFrame) -> str:
     )
 
 
-def _subtitle(is_of_today: bool) -> str:
+def _subtitle(observed: str, is_of_today: bool) -> str:
     text = "Share still customer by months since the first paid day, with interval"
-    return (
-        f"{text}; grouped by today's value, which may follow from staying" if is_of_today else text
-    )
+    today = "grouped by today's value, which may follow from staying" if is_of_today else ""
+    return "; ".join(part for part in (text, today, observed) if part)

@@ -7,7 +7,6 @@ Run by hand there is no output folder: the chapter shows everything and publishe
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import hmac
 import os
@@ -24,7 +23,17 @@ from pipeline.data import slice as slices
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.headlines import AS_OF, CUT_OFF
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
-from pipeline.reporting import absent, claims, flat, parts, tables, words
+from pipeline.reporting import (
+    absent,
+    claims,
+    figures,
+    flat,
+    parts,
+    small_numbers,
+    tables,
+    telling,
+    words,
+)
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.record import END_MARKER, HEADLINE_FILE, is_kept_name, plain
 from pipeline.settings import (
@@ -49,6 +58,8 @@ WITHHELD = {
 }
 """A picture, its title and its words would say what the table hides."""
 PSEUDONYM_LENGTH = 10
+ACCOUNT_ID = "account_id"
+"""The source's own id; it leaves a chapter only when `reports.show_names` is set."""
 HIDDEN = "(hidden)"
 
 
@@ -107,6 +118,7 @@ class Chapter:
         self._claims: list[claims.Claim] = []
         self._models: list[dict[str, Any]] = []
         self._page_one: dict[str, list[dict[str, Any]]] = {}
+        self._came_hidden: list[set[str]] = []
         self._tables: list[str] = []
         self._figures: list[str] = []
         self._table_ids: list[str] = []
@@ -115,6 +127,13 @@ class Chapter:
     def period(self) -> Period:
         """The month that the chapter speaks of."""
         return self.slice.period
+
+    @property
+    def observed(self) -> str:
+        """The time that anything followed to the cut-off is seen in, for a subtitle."""
+        start = self.slice.observation_start
+        since = f"{words.day(start)} " if start else ""
+        return f"{since}to {words.day(self.slice.cut_off)}"
 
     def read(self, table: str) -> pd.DataFrame:
         """A snapshot table of the period, typed for analysis.
@@ -142,7 +161,10 @@ class Chapter:
 
     def say(self, sentence: str, lead: str = "") -> None:
         """Show a sentence; `lead`, who answers for it, stands before it in bold. Both are text."""
-        self.display(parts.fragment(parts.paragraph(sentence, lead)))
+        said, led = (
+            telling.without_small(each, self.company.min_cell) for each in (sentence, lead)
+        )
+        self.display(parts.fragment(parts.paragraph(said, led)))
 
     def definition(self, terms: Mapping[str, str]) -> None:
         """Show what is counted, with as-of date, cut-off and grace; then what more would add."""
@@ -162,7 +184,9 @@ class Chapter:
                 "one row per account, with tenure and status and no date; each account is placed "
                 "so that its tenure ends on the cut-off"
             )
-        self.display(parts.fragment(parts.definitions({**terms, **dates})))
+        least = self.company.min_cell
+        said = {term: telling.without_small(what, least) for term, what in terms.items()}
+        self.display(parts.fragment(parts.definitions({**said, **dates})))
         self.say_not_given()
 
     def is_given(self, subject: str) -> bool:
@@ -184,19 +208,33 @@ class Chapter:
             self.say(told)
 
     def show(self, figure: Figure) -> None:
-        """Show a figure with its data table; keep picture and rows as files."""
-        rows = self._fit_to_show(figure.rows)
-        if not rows.equals(figure.rows):
-            figure = dataclasses.replace(figure, **WITHHELD)
+        """Show a figure with its data table; keep picture and rows as files.
+
+        Raises:
+            UnfinishedChapterError: the figure lacks words that a reader needs.
+        """
+        lacking = [part for part in figures.SAID if not getattr(figure, part).strip()]
+        if lacking:
+            raise UnfinishedChapterError(
+                f"Figure {figure.name} has no {words.listing(lacking)}. A reader needs the "
+                "finding, what is measured in which unit and time, and on how many it rests."
+            )
+        if ACCOUNT_ID in figure.rows and not self.company.reports.show_names:
+            raise UnfinishedChapterError(
+                f"Figure {figure.name} draws ids of accounts. Give it chapter.pseudonyms(…)."
+            )
+        figure = small_numbers.picture(figure, self.company.min_cell, WITHHELD)
         links: list[tuple[str, str]] = []
         if self.output:
             stem = f"{self.name}.{figure.name}"
             self._keep(self._figures, stem)
             store.write_text(figure.picture, self.output / "figures" / f"{stem}.svg")
-            store.write_published_csv(rows, self.output / "figures" / f"{stem}.csv")
+            store.write_published_csv(figure.rows, self.output / "figures" / f"{stem}.csv")
             links = [(kind, f"figures/{stem}.{kind.lower()}") for kind in ("CSV", "SVG")]
         self.display(
-            parts.fragment(parts.figure(figure, rows, links, self.name, self.company.currency))
+            parts.fragment(
+                parts.figure(figure, figure.rows, links, self.name, self.company.currency)
+            )
         )
 
     def table(
@@ -206,28 +244,74 @@ class Chapter:
         note: str = "",
         formats: Mapping[str, str] | None = None,
         published: str = "",
+        by: Sequence[str] = (),
+        spans: tables.Spans | None = None,
+        is_folded: bool = False,
     ) -> None:
-        """Show a table; `published` names the published table that holds its numbers."""
-        links = [("CSV", f"tables/{self.name}.{published}.csv")] if published else []
-        table = tables.table(
-            self._fit_to_show(frame),
-            name=self._table_id(caption),
+        """Show a table; a long one shows its first rows and folds the others.
+
+        Args:
+            frame: any tidy rows.
+            caption: what the table shows.
+            note: a sentence below it.
+            formats: column → one of columns.FORMATS, where its name does not say what it holds.
+            published: the published table that holds its numbers. Another chapter's is named with
+                it, like `revenue.mix_rate`; nothing is shown while that chapter is not listed.
+                Without one the rows shown are kept as a file.
+            by: columns whose values stand as a head over the rows that share them.
+            spans: heads over columns that belong together.
+            is_folded: the whole table stands behind a disclosure that says its caption.
+        """
+        least = self.company.min_cell
+        shown = self._for_readers(frame)
+        if small_numbers.has_blanks(shown) and any(set(shown) <= own for own in self._came_hidden):
+            shown = small_numbers.flagged(shown)  # rows summed anew lose their flag
+        remark = small_numbers.remark(frame, shown, least)
+        caption = telling.without_small(caption, least)
+        if remark and small_numbers.is_list_of_accounts(frame):
+            self.say(remark, caption)
+            return
+        note = " ".join(each for each in (telling.without_small(note, least), remark) if each)
+        owner, is_foreign, _ = published.rpartition(".")
+        if is_foreign and owner not in self.company.question_chapters:
+            return  # its chapter is not listed: there are no rows and no file
+        holder = published if is_foreign else f"{self.name}.{published}"
+        links = (
+            [("CSV", f"tables/{holder}.csv")]
+            if published and (len(frame) or not is_foreign)
+            else []
+        )
+        name = self._table_id(caption)
+        if not published and len(frame):
+            links = [("CSV", self._keep_shown(name, shown))]
+        table, rest, n_folded = tables.folded(
+            shown,
+            name=name,
             caption=caption,
             formats=formats or {},
             currency=self.company.currency,
+            by=by,
+            spans=spans,
         )
+        files = links if self.output else []
+        box = parts.table_box(table, caption, note, files, len(frame), (rest, n_folded))
         self.display(
-            parts.fragment(
-                parts.table_box(table, caption, note, links if self.output else [], len(frame))
-            )
+            parts.fragment(parts.folded(caption, box) if is_folded and len(frame) else box)
         )
+
+    def _keep_shown(self, name: str, rows: pd.DataFrame) -> str:
+        """Keep the rows of a table that no published table holds; the place of the file."""
+        stem = f"{self.name}.{name.removeprefix(f'{self.name}-')}"
+        self._keep(self._tables, stem)
+        if self.output:
+            store.write_published_csv(rows, self.output / "tables" / f"{stem}.csv")
+        return f"tables/{stem}.csv"
 
     def tiles(self, headlines: pd.DataFrame, names: Sequence[str | tuple[str, ...]]) -> None:
         """Show headlines as tiles; a tuple of names is one tile that shows them side by side."""
+        shown = small_numbers.headlines(headlines, self.company.min_cell)
         self.display(
-            parts.fragment(
-                parts.tiles(headlines, names, self.company.currency, self.slice.is_final)
-            )
+            parts.fragment(parts.tiles(shown, names, self.company.currency, self.slice.is_final))
         )
 
     # What the chapter keeps.
@@ -245,7 +329,7 @@ class Chapter:
         self._keep(self._tables, name)
         if self.output:
             path = self.output / "tables" / f"{name}.csv"
-            store.write_published_csv(self._fit_to_show(frame), path)
+            store.write_published_csv(self._for_readers(frame), path)
 
     def headline(
         self, rows: pd.DataFrame, checks: Mapping[str, Sequence[Any]] | None = None
@@ -262,14 +346,15 @@ class Chapter:
             raise UnfinishedChapterError(
                 f"The headline lacks the columns {words.listing(missing)}."
             )
+        then = small_numbers.sizes_then(rows)
         for row in rows.to_dict("records"):
             self._check_headline(row)
             looked_at = claims.checks_of((checks or {}).get(row["name"], ()))
             known = _without_number(row, claims.stopped_by(looked_at))
+            known = small_numbers.headline(known, self.company.min_cell, then)
             self._headline.append(_kept_headline(known))
-            self._claims.append(
-                claims.headline(_kept_headline(known, "n_events"), self._dates, looked_at)
-            )
+            card = claims.headline(_kept_headline(known, "n_events"), self._dates, looked_at)
+            self._claims.append(small_numbers.card(card, self.company.min_cell))
 
     def contrast(
         self,
@@ -311,7 +396,8 @@ class Chapter:
             "estimate": estimate, "ci_low": ci_low, "ci_high": ci_high, "unit": unit,
             "p_value": p_value, "n": n, "n_events": n_events, "checks": checks,
         }  # fmt: skip
-        self._claims.append(claims.contrast(self.name, self._dates[CUT_OFF], null, **given))
+        card = claims.contrast(self.name, self._dates[CUT_OFF], null, **given)
+        self._claims.append(small_numbers.card(card, self.company.min_cell))
 
     def model(
         self, name: str, n: int, n_events: int, converged: bool, checks: Sequence[Any] = ()
@@ -320,22 +406,23 @@ class Chapter:
 
         `checks` are dataclasses or mappings with `name`, `passed`, `note` and `is_hard`.
         """
-        self._models.append(
-            {
-                "chapter": self.name,
-                "name": name,
-                "n": plain(n),
-                "n_events": plain(n_events),
-                "converged": bool(converged),
-                "checks": claims.checks_of(checks),
-            }
-        )
+        fitted = {
+            "chapter": self.name,
+            "name": name,
+            "n": plain(n),
+            "n_events": plain(n_events),
+            "converged": bool(converged),
+            "checks": claims.checks_of(checks),
+        }
+        self._models.append(small_numbers.card(fitted, self.company.min_cell))
 
     def page_one(self, name: str, rows: pd.DataFrame) -> None:
-        """Keep rows that the summary may show."""
+        """Keep rows that the summary may show; each says when something was hidden of them."""
+        shown = self._for_readers(rows)
+        flag = {small_numbers.CAME_HIDDEN: True} if small_numbers.came_hidden(shown) else {}
         self._page_one[name] = [
-            {str(key): plain(value) for key, value in row.items()}
-            for row in self._fit_to_show(rows).to_dict("records")
+            {str(key): plain(value) for key, value in row.items()} | flag
+            for row in shown.to_dict("records")
         ]
 
     def close(self) -> None:
@@ -394,7 +481,12 @@ class Chapter:
         """Rows that another chapter kept for page one; empty when there are none."""
         if chapter not in self.company.question_chapters:
             return pd.DataFrame()
-        return pd.DataFrame(self._kept(chapter, "page_one").get(name, []))
+        rows = pd.DataFrame(self._kept(chapter, "page_one").get(name, []))
+        if small_numbers.CAME_HIDDEN not in rows.columns:
+            return rows
+        rows = rows.drop(columns=small_numbers.CAME_HIDDEN)
+        self._came_hidden.append(set(rows.columns))
+        return small_numbers.flagged(rows)
 
     def claims(self) -> pd.DataFrame:
         """One row per claim card of the listed chapters; `reasons` and `checks` hold lists."""
@@ -457,8 +549,11 @@ class Chapter:
         cut = self.slice
         return {AS_OF: cut.as_of.isoformat(), CUT_OFF: cut.cut_off.isoformat()}
 
-    def _fit_to_show(self, rows: pd.DataFrame) -> pd.DataFrame:
-        return tables.hide_small(rows, self.company.min_cell)
+    def _for_readers(self, rows: pd.DataFrame) -> pd.DataFrame:
+        """The rows as they may leave the chapter: accounts under pseudonyms, no small cell."""
+        if ACCOUNT_ID in rows.columns:
+            rows = rows.assign(**{ACCOUNT_ID: self.pseudonyms(rows[ACCOUNT_ID])})
+        return small_numbers.hidden(rows, self.company.min_cell)
 
     def _table_id(self, caption: str) -> str:
         """An id made of the caption; the second table of that caption ends in 2."""

@@ -26,6 +26,12 @@ from matplotlib.ticker import Formatter
 INK, MUTED, GRID, CARD, MASKED = "#1f2933", "#52606d", "#dde3ea", "#ffffff", "#e4e7eb"
 PALETTE = ("#0067a5", "#b84a00", "#00735a", "#9b2f78", "#7a5a00", "#37607a", "#a3262a", "#5b4fa2")
 """Distinct under colour-blindness and at least 4.5:1 against the card."""
+IN_THE_DARK = {
+    INK: "#e8ecf1", MUTED: "#b3bdc9", GRID: "#36414d", CARD: "#1d242c", MASKED: "#39434e",
+    "#0067a5": "#6fb7ee", "#b84a00": "#f59b57", "#00735a": "#4fc3a1", "#9b2f78": "#e79bcb",
+    "#7a5a00": "#d9b44a", "#37607a": "#a5c0d4", "#a3262a": "#f58d8d", "#5b4fa2": "#b5a8f0",
+}  # fmt: skip
+"""Each colour for a reader whose page is dark; also at least 4.5:1, against the dark card."""
 KNOWN_COLOURS = {
     "all": INK,
     "smb": PALETTE[0], "mid": PALETTE[1], "enterprise": PALETTE[2],
@@ -42,6 +48,10 @@ READERS_FONTS = "'DejaVu Sans', Verdana, 'Noto Sans CJK JP', sans-serif"
 NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that no XML file may hold; XML 1.0, production 2."""
 SALT = "lodestar"
+TAG = re.compile(r"<[a-z][^>]*>")
+LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
+COORDINATE_DIGITS = 2
+"""A hundredth of a point is finer than any screen or printer."""
 RASTER_DPI = 200
 """Of the cells of a heatmap, the only part of a picture that is not drawn as lines."""
 MOST_DECIMALS, TICK_GAP = 4, 1e-6
@@ -123,13 +133,35 @@ def canvas(height: float, width: float = WIDTH) -> Iterator[tuple[Canvas, Axes]]
 
 
 def svg(picture: Canvas) -> str:
-    """The SVG text of a canvas, the same bytes for the same drawing."""
+    """The SVG text of a canvas, the same bytes for the same drawing; dark on a dark page."""
     buffer = io.StringIO()
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     picture.savefig(buffer, format="svg", metadata=nothing, dpi=RASTER_DPI)
     # Drawn by whoever reads: name fonts that their machine may have.
     text = re.sub(r"'DejaVu Sans'(?:, '[^']+')*(?:, sans-serif)?", READERS_FONTS, buffer.getvalue())
-    return NOT_XML.sub("\ufffd", text[text.index("<svg") :])
+    text = TAG.sub(_rounded, text[text.index("<svg") :])
+    return NOT_XML.sub("\ufffd", text.replace("</style>", f"{_dark_style()}</style>", 1))
+
+
+def _rounded(tag: re.Match[str]) -> str:
+    """A tag with coordinates as fine as anybody can see; text between tags is left alone."""
+    return LONG_NUMBER.sub(
+        lambda found: f"{float(found[0]):.{COORDINATE_DIGITS}f}".rstrip("0").rstrip("."), tag[0]
+    )
+
+
+def _dark_style() -> str:
+    """The rules that exchange colours where the reader asks for dark, never that of written text.
+
+    The numbers in the cells of a heatmap are dark or white for their own cell.
+    """
+    rules = []
+    for light, dark in IN_THE_DARK.items():
+        shapes = ":not(text)" if light == CARD else ""
+        for kind in ("fill", "stroke"):
+            where = f'{shapes}[style*="{kind}: {light}"],{shapes}[{kind}="{light}"]'
+            rules.append(f"{where}{{{kind}:{dark} !important}}")
+    return f"@media screen and (prefers-color-scheme: dark){{{''.join(rules)}}}"
 
 
 class _Percent(Formatter):

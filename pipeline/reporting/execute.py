@@ -16,13 +16,14 @@ from pathlib import Path
 from typing import Any
 
 import nbformat
+import pandas as pd
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
 from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.redaction import redacted, without_mail
-from pipeline.reporting import flat, kernel
+from pipeline.reporting import flat, kernel, silent
 from pipeline.reporting.facts import Facts
 from pipeline.reporting.gate import (
     NOTEBOOK,
@@ -93,6 +94,8 @@ def _built(
     try:
         if settings.source.shape == "tenure":
             notebook = flat.write_notebook(notebook, name, short)
+        elif name in silent.LIVES_ON and silent.is_silent(name, _quality(period, paths)):
+            notebook = silent.write_notebook(notebook, name, short)
         limits, shows_names = Limits.of(settings), settings.reports.show_names
         execute(notebook, building, parameters, paths.root, limits, facts, shows_names)
         check(name, period, building)
@@ -104,6 +107,10 @@ def _built(
         shutil.rmtree(building, ignore_errors=True)
         short.unlink(missing_ok=True)
     return place
+
+
+def _quality(period: Period, paths: Paths) -> pd.DataFrame:
+    return store.read_frame(paths.snapshot(period) / "quality.parquet")
 
 
 def execute(

@@ -7,9 +7,11 @@ from data is read as markup or mathematics. Colour is never the only cue.
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -25,6 +27,10 @@ MOST_WRITTEN_COLUMNS = 13
 """A wider heatmap shows colours only and names some of its columns."""
 FEW_AT_RISK = 10
 """A survival curve is cut where fewer remain; GLOSSARY, reliability."""
+
+
+SAID = ("title", "subtitle", "alt", "source")
+"""What no figure goes without."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +50,8 @@ class Figure:
     rows: pd.DataFrame
     formats: Mapping[str, str] = field(default_factory=dict)
     drawn: str = ""
+    redraw: Callable[[pd.DataFrame], Figure] | None = field(default=None, repr=False, compare=False)
+    """Draws other rows in the same way, under the same words."""
 
     @property
     def is_empty(self) -> bool:
@@ -51,6 +59,17 @@ class Figure:
         return self.rows.empty or (bool(self.drawn) and bool(self.rows[self.drawn].isna().all()))
 
 
+def _redrawable(draw: Callable[..., Figure]) -> Callable[..., Figure]:
+    """The same figure, able to be drawn again from rows of which some numbers are hidden."""
+
+    @functools.wraps(draw)
+    def drawn(rows: pd.DataFrame, **how: Any) -> Figure:
+        return replace(draw(rows, **how), redraw=functools.partial(draw, **how))
+
+    return drawn
+
+
+@_redrawable
 def survival_curves(
     curves: pd.DataFrame,
     *,
@@ -67,27 +86,31 @@ def survival_curves(
     accounts are at risk.
     """
     levels = marks.levels_of(curves["level"])
-    longest = curves.loc[curves["n_at_risk"] >= few, "time_days"].max()
+    is_seen = marks.is_supported(curves, few)
+    longest = curves.loc[is_seen, "time_days"].max()
     longest = float(longest if pd.notna(longest) else curves["time_days"].max())
     end = max(longest / DAYS_PER_MONTH, 1.0) if math.isfinite(longest) else 1.0
     ticks = marks.month_ticks(end)
-    lines = sum(2 if len(levels) == 1 else 4 for _ in levels) + 1
+    is_counted = bool(curves["n_at_risk"].notna().any())
+    lines = (sum(2 if len(levels) == 1 else 4 for _ in levels) + 1) * is_counted
     with drawing.canvas(3.3 + marks.TABLE_LINE * (lines + 2)) as (picture, axes):
         colours = drawing.colours_of(levels)
         for position, level in enumerate(levels):
-            curve = curves[(curves["level"] == level) & (curves["n_at_risk"] >= few)]
+            curve = curves[(curves["level"] == level) & is_seen]
             marks.survival_line(axes, curve, colours[level], position)
         axes.set(xlim=(0, end * 1.02), ylim=(0, 1.02), xlabel="Months since first paid day")
         axes.xaxis.set_major_locator(FixedLocator(ticks))
         drawing.share_axis(axes.yaxis)
         marks.name_lines(axes, levels, colours)
-        marks.risk_table(axes, curves, levels, colours, ticks)
+        if is_counted:
+            marks.risk_table(axes, curves, levels, colours, ticks)
         svg = drawing.svg(picture)
     formats = _formats(True, "estimate", "ci_low", "ci_high")
     kept = curves.reset_index(drop=True)
     return Figure(name, title, subtitle, alt, source, svg, kept, formats, "estimate")
 
 
+@_redrawable
 def step_lines(
     rows: pd.DataFrame,
     *,
@@ -102,21 +125,27 @@ def step_lines(
     low: str | None = None,
     high: str | None = None,
     percent: bool = True,
+    in_months: bool = False,
     x_label: str = "",
     y_label: str = "",
 ) -> Figure:
-    """Steps over a number (incidence over time), one per level of `by`, with their intervals."""
+    """Steps over a number (incidence over time), one per level of `by`, with their intervals.
+
+    `in_months` draws a number of days in months, as survival curves are drawn.
+    """
     with drawing.canvas(3.6) as (picture, axes):
         levels, colours = marks.by_level(rows, by)
         for position, (level, part) in enumerate(marks.split(rows, by, levels)):
             part = marks.thinned(part.sort_values(x, kind="stable"), x)
-            colour = colours[level]
+            colour, at = colours[level], floats(part[x]) / (DAYS_PER_MONTH if in_months else 1)
             if low and high:
-                marks.band(axes, floats(part[x]), part[low], part[high], colour, step="post")
-            axes.step(floats(part[x]), floats(part[y]), where="post", color=colour, lw=1.8,
+                marks.band(axes, at, part[low], part[high], colour, step="post")
+            axes.step(at, floats(part[y]), where="post", color=colour, lw=1.8,
                       ls=drawing.dash_of(position))  # fmt: skip
         marks.dress(axes, percent, x_label or words.label(x), y_label)
         axes.set_xlim(left=0)
+        if in_months:
+            axes.xaxis.set_major_locator(FixedLocator(marks.month_ticks(axes.get_xlim()[1])))
         axes.set_ylim(bottom=0)
         marks.name_lines(axes, levels if by else [], colours)
         svg = drawing.svg(picture)
@@ -125,6 +154,7 @@ def step_lines(
     return Figure(name, title, subtitle, alt, source, svg, kept, formats, y)
 
 
+@_redrawable
 def lines(
     rows: pd.DataFrame,
     *,
@@ -169,6 +199,7 @@ def lines(
     return Figure(name, title, subtitle, alt, source, svg, kept, formats, y)
 
 
+@_redrawable
 def control_chart(
     rows: pd.DataFrame,
     *,
@@ -206,6 +237,7 @@ def control_chart(
     return Figure(name, title, subtitle, alt, source, svg, kept, formats, value)
 
 
+@_redrawable
 def bars(
     rows: pd.DataFrame,
     *,
@@ -248,6 +280,7 @@ def bars(
     return Figure(name, title, subtitle, alt, source, svg, kept, formats, value)
 
 
+@_redrawable
 def bridge(
     rows: pd.DataFrame,
     *,
@@ -277,6 +310,7 @@ def bridge(
     return Figure(name, title, subtitle, alt, source, svg, kept, {}, value)
 
 
+@_redrawable
 def heatmap(
     rows: pd.DataFrame,
     *,
@@ -301,8 +335,9 @@ def heatmap(
         if grid.notna().any(axis=None):
             sns.heatmap(
                 grid, ax=axes, cmap="cividis_r", annot=texts if is_small else None, fmt="",
-                annot_kws={"fontsize": 8}, linewidths=0.4, linecolor=CARD, mask=grid.isna(),
-                vmin=0 if percent else None, vmax=max(1.0, grid.max().max()) if percent else None,
+                annot_kws={"fontsize": 8}, linewidths=0, mask=grid.isna(),
+                vmin=math.floor(10 * grid.min().min()) / 10 if percent else None,
+                vmax=max(1.0, grid.max().max()) if percent else None,
                 cbar_kws={"shrink": 0.6, "label": ""}, xticklabels=every, rasterized=True,
             )  # fmt: skip
             axes.tick_params(rotation=0)
@@ -317,6 +352,7 @@ def heatmap(
     return Figure(name, title, subtitle, alt, source, svg, kept, formats, value)
 
 
+@_redrawable
 def forest(
     rows: pd.DataFrame,
     *,

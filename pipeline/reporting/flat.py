@@ -14,12 +14,10 @@ from typing import Any
 
 import nbformat
 import pandas as pd
-from nbformat import NotebookNode
-from nbformat.v4 import new_code_cell, new_markdown_cell
 
 from pipeline.data import store
-from pipeline.data.schema.published import HEADLINES, TABLES
-from pipeline.reporting import words
+from pipeline.data.schema.published import HEADLINES
+from pipeline.reporting import silent, words
 from pipeline.reporting.html import NOT_ON_PAGE
 
 CUSTOMER = "an account that the file calls not churned"
@@ -38,11 +36,6 @@ WHY = {
 """Chapters that live on dates, and why each is silent."""
 CALENDAR = "calendar"
 """Tag of a cell that has nothing to show where there are no dates."""
-SOURCE = """\
-from pipeline.reporting import flat
-from pipeline.reporting.chapter import open_chapter
-chapter = open_chapter({name!r}, period, output)
-flat.answer(chapter)"""
 ANSWER = """\
 ## Answer
 
@@ -59,19 +52,13 @@ def write_notebook(chapter: Path, name: str, place: Path) -> Path:
     """
     whole = nbformat.read(chapter, as_version=4)
     if name in WHY:
-        whole.cells = _silent(whole, name)
+        source = silent.SOURCE.format(module="flat", name=name)
+        whole.cells = silent.shortened(whole, ANSWER, source)
     for cell in whole.cells:
         if CALENDAR in (tags := cell.metadata.get("tags", [])):
             cell.metadata["tags"] = [*tags, NOT_ON_PAGE]
     store.write_text(nbformat.writes(whole) + "\n", place)
     return place
-
-
-def _silent(whole: NotebookNode, name: str) -> list[NotebookNode]:
-    parameters = next(cell for cell in whole.cells if "parameters" in cell.metadata.get("tags", []))
-    said = new_markdown_cell(ANSWER, id="why")
-    answer = new_code_cell(SOURCE.format(name=name), id="answer")
-    return [whole.cells[0], parameters, said, answer]
 
 
 def answer(chapter: Any) -> None:
@@ -83,15 +70,8 @@ def answer(chapter: Any) -> None:
         shown = known.assign(value=[_said(row, chapter) for row in known.to_dict("records")])
         chapter.table(shown.drop(columns="name"), "What the file does tell")
     chapter.definition({"Customer": CUSTOMER})
-    for table, (_, columns) in TABLES.items():
-        if table.split(".")[0] == chapter.name:
-            chapter.publish(table.split(".")[1], pd.DataFrame(columns=list(columns)))
-    if any(line.chapter == chapter.name for line in HEADLINES.values()):
-        chapter.headline(_headlines(chapter, known))
-    if "primary_contrast" in type(chapter.settings).model_fields:
-        n_accounts = len(chapter.read("accounts"))
-        chapter.contrast(**_contrast(chapter.settings.primary_contrast, n_accounts))
-    chapter.close()
+    estimand = "What dated subscriptions would tell; a flat file has none."
+    silent.leave(chapter, NO_DATES, estimand, "dates", _told(chapter, known))
 
 
 def _known(chapter: Any) -> pd.DataFrame:
@@ -113,38 +93,12 @@ def _said(row: Mapping[str, Any], chapter: Any) -> str:
     return words.say(row["value"], HEADLINES[row["name"]].unit, chapter.company.currency)
 
 
-def _headlines(chapter: Any, known: pd.DataFrame) -> pd.DataFrame:
-    """One row per headline of a chapter: those that are known, the others with the reason."""
-    values = known.set_index("name")
-    rows = []
-    for name, line in HEADLINES.items():
-        if line.chapter != chapter.name:
-            continue
-        is_known = name in values.index
-        is_moneyless = name == "mrr_end" and not chapter.slice.is_money_known
-        rows.append(
-            {
-                "name": name,
-                "estimate": values["value"].get(name),
-                "n": values["n"].get(name) if is_known else None,
-                "state": "exact" if is_known else "not_available",
-                "note": "" if is_known else NO_MONEY if is_moneyless else NO_DATES,
-                **dict.fromkeys(("ci_low", "ci_high", "previous", "year_ago")),
-            }
-        )
-    return pd.DataFrame(rows).astype({"estimate": "float64", "n": "float64"})
-
-
-def _contrast(name: str, n_accounts: int) -> dict[str, Any]:
-    """The claim card of a contrast that cannot be made."""
-    blank = dict.fromkeys(("estimate", "ci_low", "ci_high", "p_value", "n_events"))
-    return {
-        "name": name,
-        "statement": words.label(name),
-        "estimand": "What dated subscriptions would tell; a flat file has none.",
-        "population": "All accounts of the file.",
-        "unit": "ratio",
-        "n": n_accounts,
-        "checks": [{"name": "dates", "passed": False, "is_hard": True, "note": NO_DATES}],
-        **blank,
-    }
+def _told(chapter: Any, known: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """The headlines of which the file tells more than that it has no dates."""
+    told: dict[str, dict[str, Any]] = {}
+    if chapter.name == "revenue" and not chapter.slice.is_money_known:
+        told["mrr_end"] = {"note": NO_MONEY}
+    for row in known.to_dict("records"):
+        number = {"estimate": row["value"], "n": row["n"]}
+        told[row["name"]] = {**number, "state": "exact", "note": ""}
+    return told

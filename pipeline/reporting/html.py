@@ -16,11 +16,12 @@ from typing import Any
 import nbformat
 import pandas as pd
 from nbconvert.exporters.templateexporter import TemplateExporter
+from nbconvert.filters.highlight import Highlight2HTML
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
-from pipeline.reporting import escaping, parts, tables, words
+from pipeline.reporting import escaping, navigation, origins, parts, slots, tables, words
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -28,6 +29,9 @@ POLICY = (
 )
 CHECKED, PUBLISH, NOT_ON_PAGE = "checked", "publish", "not-on-page"
 """Tags of cells; what stands before a cell of the first two that shows nothing goes with it."""
+OPTIONAL = "optional"
+"""Tag of a cell that shows nothing where its chapter is absent; prose without a heading before it
+goes with it."""
 
 
 @dataclass(frozen=True)
@@ -44,17 +48,30 @@ class Page:
     cut_off: str
     chapters: Sequence[tuple[str, str, str]] = ()
     """(name, title, href) of each chapter of this report."""
+    previous: str = ""
+    """The period of the report before this one."""
     previous_href: str | None = None
+    same: str = ""
+    """The period of the last report before this one that has this chapter, and where it is."""
+    same_href: str | None = None
     next_href: str | None = None
+    compare_href: str | None = None
     index_href: str = "../index.html"
+    find_href: str = "../find.html"
     downloads: Sequence[str] = ()
     """Hrefs in the order shown: report.json, `tables/<chapter>.<name>.csv`, `figures/…`."""
     provenance: Sequence[tuple[str, str]] = ()
     """(what, value)"""
+    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the report was made from, as `origins.inputs` says it; only the summary has any."""
     restatements: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     """One mapping per figure that was first published differently; only the summary has any."""
     definition_changes: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
     """One mapping per decision that the report before took otherwise."""
+    data_changes: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
+    """One mapping per difference of data and code from the report before."""
+    compared_with: str | None = None
+    """The period of that report; None: there is none."""
     plan: Mapping[str, Any] = field(default_factory=dict)
     """What was decided before the data were read; only the summary shows it."""
     currency: str = ""
@@ -69,6 +86,7 @@ class _PageExporter(TemplateExporter):
     def default_filters(self) -> Any:
         yield from super().default_filters()
         yield "markdown2html", _markdown
+        yield "highlighted", _highlighted
 
 
 def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page: Page) -> str:
@@ -88,14 +106,48 @@ def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page
         extra_template_basedirs=[str(resources.files("pipeline.reporting") / "templates")],
     )
     exporter.display_data_priority = ["text/html", "text/plain"]
+    inside = slots.slots(
+        page.definition_changes,
+        page.data_changes,
+        page.compared_with,
+        page.restatements,
+        page.currency,
+    )
+    told = {
+        slots.CHANGED: bool(page.definition_changes or page.data_changes),
+        slots.RESTATED: bool(page.restatements),
+    }
     around = {
         "head": _head(page),
-        "after": _after(page),
+        "slots": inside,
+        "after": _after(page, slots.left_over(inside, _all_tags(prepared), told)),
         "foot": _foot(page),
         "quiet_cells": quiet,
     }
     body, _ = exporter.from_notebook_node(prepared, resources={"lodestar": around})
     return f"{body.strip()}\n"
+
+
+def render_body(body: str, page: Page) -> str:
+    """A page whose content no notebook made: the same head and foot around it.
+
+    Args:
+        body: markup, already escaped, with the page's one h1.
+        page: what stands around it.
+    """
+    return "\n".join([_head(page), body, "</main>", _foot(page), ""])
+
+
+def render_site(title: str, here: str, body: Sequence[str]) -> str:
+    """A page over all months; `here` is its place in `navigation`."""
+    around = [
+        document_start(title),
+        f"<header>{navigation.site(here)}</header>",
+        f'<main id="content" class="{here}" tabindex="-1"><h1>{parts.text(title)}</h1>',
+        *body,
+        f"</main>\n<footer><p>{FOOTER_WORDS}</p></footer>\n</body>\n</html>\n",
+    ]
+    return "\n".join(part for part in around if part)
 
 
 FOOTER_WORDS = (
@@ -107,7 +159,10 @@ FOOTER_WORDS = (
 
 
 def _prepared(notebook: NotebookNode) -> tuple[NotebookNode, list[str]]:
-    """A copy in which cells are marked that show something; the sources of those that do not."""
+    """A copy in which each cell that shows something knows the sources of those that led to it.
+
+    And the sources of those that show nothing and lead to no cell that does.
+    """
     prepared = nbformat.from_dict(notebook)
     prepared.cells = _on_page(prepared.cells)
     quiet: list[str] = []
@@ -117,7 +172,9 @@ def _prepared(notebook: NotebookNode) -> tuple[NotebookNode, list[str]]:
         is_checked = CHECKED in _tags(cell)
         cell.outputs = [] if is_checked else [_only_ours(output) for output in cell.outputs]
         cell.metadata["lodestar_shows"] = bool(cell.outputs)
-        if not cell.outputs and cell.source.strip():
+        if cell.outputs:
+            cell.metadata["lodestar_before"], quiet = quiet, []
+        elif cell.source.strip():
             quiet.append(cell.source)
     return prepared, quiet
 
@@ -133,10 +190,16 @@ def _on_page(cells: Sequence[NotebookNode]) -> list[NotebookNode]:
 
 
 def _leads_to_nothing(cell: NotebookNode, next_: NotebookNode | None) -> bool:
-    """True for prose before the checked cell, or before a publishing cell that shows nothing."""
+    """True for prose before the checked cell, or before a cell that may show nothing and does."""
     if cell.cell_type != "markdown" or next_ is None or next_.cell_type != "code":
         return False
-    return CHECKED in _tags(next_) or (PUBLISH in _tags(next_) and not next_.outputs)
+    tags = _tags(next_)
+    is_headless = OPTIONAL in tags and not cell.source.startswith("#")
+    return CHECKED in tags or ((PUBLISH in tags or is_headless) and not next_.outputs)
+
+
+def _all_tags(notebook: NotebookNode) -> set[str]:
+    return {tag for cell in notebook.cells for tag in _tags(cell)}
 
 
 def _tags(cell: NotebookNode) -> Sequence[str]:
@@ -155,6 +218,11 @@ def _only_ours(output: NotebookNode) -> NotebookNode:
 
 def _joined(lines: str | Sequence[str]) -> str:
     return lines if isinstance(lines, str) else "".join(lines)
+
+
+def _highlighted(source: str) -> str:
+    """Code as text with its parts named for our style sheet; no script colours it."""
+    return Highlight2HTML()(source, language="ipython3").strip()
 
 
 def _markdown(source: str) -> str:
@@ -182,7 +250,7 @@ def _head(page: Page) -> str:
     return (
         f"{document_start(title)}\n<header><div class='identity'>"
         f'<p class="company">{parts.text(page.company_name)} · {words.month(page.period)}</p>'
-        f"{_period_links(page)}</div>{_facts(page)}</header>\n{_chapter_links(page)}\n"
+        f"{navigation.periods(page)}</div>{_facts(page)}</header>\n{navigation.chapters(page)}\n"
         f'<main id="content" class="{escape(page.chapter)}" tabindex="-1">{_redefined(page)}'
     )
 
@@ -203,47 +271,19 @@ def status_mark(status: str) -> str:
     return f'<span class="status {escape(status)}">{parts.text(status)}</span>'
 
 
-def _period_links(page: Page) -> str:
-    ways = (("← Previous", page.previous_href), ("Next →", page.next_href))
-    items = [f'<li><a href="{escape(href)}">{name}</a></li>' for name, href in ways if href]
-    items.append(f'<li><a href="{escape(page.index_href)}">All periods</a></li>')
-    return f'<nav aria-label="Periods"><ul>{"".join(items)}</ul></nav>'
-
-
-def _chapter_links(page: Page) -> str:
-    items = []
-    for name, title, href in page.chapters:
-        here = ' aria-current="page"' if name == page.chapter else ""
-        items.append(f'<li><a href="{escape(href)}"{here}>{parts.text(title)}</a></li>')
-    return f'<nav class="chapters" aria-label="Chapters"><ul>{"".join(items)}</ul></nav>'
-
-
 def _redefined(page: Page) -> str:
-    """That definitions are not what they were in the report before, and which."""
+    """That definitions are not what they were in the report before; which stands further down."""
     if not page.definition_changes:
         return ""
-    named = [
-        f"{row['setting']} from {_decided(row['before'])} to {_decided(row['now'])}"
-        for row in page.definition_changes
-    ]
+    named = words.listing([row["setting"] for row in page.definition_changes])
     since = words.month(page.definition_changes[0]["since"])
-    sentence = (
-        f"Definitions changed since the report of {since}: {words.listing(named)}. What earlier "
-        "reports print was made under the earlier ones; every comparison and chart on these pages "
-        "is made anew under today's."
-    )
+    sentence = f"Definitions changed since the report of {since}: {named}."
     return parts.fragment(parts.paragraph(sentence, "Break"))
 
 
-def _decided(value: Any) -> str:
-    if isinstance(value, list):
-        return words.listing(value)
-    return "not set" if value is None else str(value)
-
-
-def _after(page: Page) -> str:
-    """Restatements, plan and downloads, below the chapter."""
-    sections = (_restated(page), _planned(page), _downloads(page))
+def _after(page: Page, left_over: Sequence[str]) -> str:
+    """What the notebook had no place for, then plan and inputs, below the chapter."""
+    sections = (*left_over, _planned(page), origins.made_from(page.inputs))
     return "\n".join(section for section in sections if section)
 
 
@@ -252,7 +292,7 @@ def _planned(page: Page) -> str:
     if not page.plan:
         return ""
     rows = pd.DataFrame(
-        {"Decision": list(page.plan), "As decided": [_decided(v) for v in page.plan.values()]}
+        {"Decision": list(page.plan), "As decided": [slots.decided(v) for v in page.plan.values()]}
     )
     caption = "Decided before the data were read"
     table = tables.table(rows, name="plan-table", caption=caption)
@@ -260,40 +300,13 @@ def _planned(page: Page) -> str:
         "Contrasts, thresholds and families of tests are named in params.yaml before a month is "
         "looked at. A hash of this list stands below and in report.json."
     )
+    listed = parts.folded(
+        f"{words.count(len(rows))} decisions", parts.table_box(table, caption, "", ())
+    )
     return (
         f'<h2 id="plan">Method</h2>{parts.fragment(parts.paragraph(sentence))}'
-        f"{parts.fragment(parts.table_box(table, caption, '', ()))}"
+        f"{parts.fragment(listed)}"
     )
-
-
-def _restated(page: Page) -> str:
-    """Figures of earlier months that are not what was first published."""
-    if not page.restatements:
-        return ""
-    rows = pd.DataFrame([_restatement(row, page.currency) for row in page.restatements])
-    caption = "First published, and now"
-    table = tables.table(rows, name="restatements-table", caption=caption)
-    sentence = (
-        f"{words.counted(len(rows), 'figure')} of published months changed because later facts "
-        "became known or a definition changed. Both are shown."
-    )
-    return (
-        f'<h2 id="restatements">Restatements</h2>{parts.fragment(parts.paragraph(sentence))}'
-        f"{parts.fragment(parts.table_box(table, caption, '', ()))}"
-    )
-
-
-def _restatement(row: Mapping[str, Any], currency: str) -> dict[str, str]:
-    unit = parts.HEADLINES[row["metric"]].unit
-    return {
-        "Month": words.month(row["period"]),
-        "Figure": words.label(row["metric"]),
-        "First published": words.say(row["first_published"], unit, currency),
-        "Status then": str(row["first_status"]),
-        "Now": words.say(row["now"], unit, currency),
-        "Change": words.change(row["difference"], unit, currency, arrow=False),
-        "Because of": str(row.get("reason", "later facts")),
-    }
 
 
 def _downloads(page: Page) -> str:
@@ -309,7 +322,9 @@ def _downloads(page: Page) -> str:
         f"<dt>{parts.text(group)}</dt><dd>{' · '.join(found)}</dd>"
         for group, found in lines.items()
     )
-    return f'<h2 id="downloads">Downloads</h2><dl class="downloads">{rows}</dl>'
+    listed = f'<dl class="downloads">{rows}</dl>'
+    files = words.counted(len(page.downloads), "file")
+    return f'<h2 id="downloads">Downloads</h2>{parts.fragment(parts.folded(files, listed))}'
 
 
 def _named(href: str, here: str) -> tuple[str, str]:
@@ -332,5 +347,6 @@ def _foot(page: Page) -> str:
         f"<dt>{parts.text(what)}</dt><dd><code>{parts.text(said)}</code></dd>"
         for what, said in page.provenance
     )
+    rows += origins.build_note() if rows else ""
     made = f'<h2 id="provenance">How this was made</h2><dl>{rows}</dl>' if rows else ""
-    return f"<footer>{made}<p>{FOOTER_WORDS}</p></footer>\n</body>\n</html>"
+    return f"<footer>{made}{_downloads(page)}<p>{FOOTER_WORDS}</p></footer>\n</body>\n</html>"

@@ -20,7 +20,8 @@ from pipeline.reporting import drawing, words
 from pipeline.reporting.drawing import CARD, INK, MARKERS, MUTED
 from pipeline.settings import DAYS_PER_MONTH
 
-MOST_DIRECT_LABELS = 4
+MOST_DIRECT_LABELS = 8
+"""As many as there are colours."""
 LONGEST_LABEL = 38
 MOST_TICKS = 9
 MOST_CENSOR_MARKS = 40
@@ -29,6 +30,7 @@ SMALL_MOVEMENTS = 0.2
 FINEST_COLUMNS = 400
 TABLE_LINE = 0.17
 """Height in inches of one line of the risk table."""
+HIDDEN = "–"
 
 
 def survival_line(axes: Axes, curve: pd.DataFrame, colour: str, position: int) -> None:
@@ -74,11 +76,17 @@ def band(
     axes.fill_between(at, floats(low), floats(high), step=step, color=colour, alpha=alpha, lw=0)
 
 
+def is_supported(curves: pd.DataFrame, few: int) -> pd.Series:
+    """Rows with at least `few` at risk; a hidden count stands beside an estimate only if it was."""
+    is_hidden = curves["n_at_risk"].isna() & curves["estimate"].notna()
+    return (curves["n_at_risk"] >= few) | is_hidden
+
+
 def risk_table(
     axes: Axes, curves: pd.DataFrame, levels: list[Any], colours: dict[Any, str], ticks: list[float]
 ) -> None:
     """At risk at the tick, censored and events up to it, one block per level below the axis."""
-    cells: list[tuple[str, list[int], str]] = []
+    cells: list[tuple[str, list[float], str]] = []
     for level in levels:
         curve = curves[curves["level"] == level].sort_values("time_days")
         if len(levels) > 1:
@@ -87,10 +95,10 @@ def risk_table(
         first = np.searchsorted(ages, ticks, side="left")
         upto = np.searchsorted(ages, ticks, side="right")
         at_risk = np.append(curve["n_at_risk"].to_numpy(), 0)[first]
-        cells.append(("At risk", [int(n) for n in at_risk], MUTED))
+        cells.append(("At risk", list(at_risk), MUTED))
         for head, column in (("Censored", "n_censored"), ("Events", "n_events")):
             sums = np.append(0, curve[column].to_numpy().cumsum())[upto]
-            cells.append((head, [int(n) for n in sums], MUTED))
+            cells.append((head, list(sums), MUTED))
     line = -TABLE_LINE * 72
     place: dict[str, Any] = {"textcoords": "offset points", "annotation_clip": False, "va": "top"}
     for row, (head, counts, colour) in enumerate(cells):
@@ -99,7 +107,8 @@ def risk_table(
                       fontweight="normal" if counts else "bold",
                       xycoords=("axes fraction"), **place)  # fmt: skip
         for tick, n in zip(ticks, counts, strict=False):
-            axes.annotate(words.count(n), (tick, 0), (0, drop), ha="center", fontsize=8.5,
+            said = HIDDEN if words.is_missing(n) else words.count(n)
+            axes.annotate(said, (tick, 0), (0, drop), ha="center", fontsize=8.5,
                           xycoords=("data", "axes fraction"), **place)  # fmt: skip
 
 
@@ -261,7 +270,7 @@ def log_ticks(axes: Axes) -> None:
 def name_lines(
     axes: Axes, levels: list[Any], colours: dict[Any, str], markers: bool = False
 ) -> None:
-    """Names at the right end of up to four lines, nudged apart; a legend for more."""
+    """Names at the right end of the lines, nudged apart; a legend where they are too many."""
     if len(levels) < 2:
         return
     styles = [

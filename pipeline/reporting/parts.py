@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
+from pipeline.data import targets
 from pipeline.data.schema.published import HEADLINES
 from pipeline.reporting import escaping, tables, words
 from pipeline.reporting.claims import UNSETTLED
@@ -26,6 +27,8 @@ ROWS_BEHIND_A_FIGURE = 30
 NOTHING_TO_DRAW = '<p class="empty">There is nothing to draw.</p>'
 WITHOUT_ARROW = ("retention_12_months",)
 """Its recent twin carries the arrow; GLOSSARY, retention."""
+NO_TARGET = "no target"
+"""Said only beside tiles that have one."""
 AGAINST = {"previous": "a month", "year_ago": "a year"}
 STATE_WORDS = {
     "exact": "",
@@ -117,12 +120,35 @@ def figure(
     )
 
 
-def table_box(table: str, caption: str, note: str, files: Links, rows: int = 0) -> str:
-    """A table that scrolls inside its own box, with a note and its file."""
+def table_box(
+    table: str,
+    caption: str,
+    note: str,
+    files: Links,
+    rows: int = 0,
+    folded: tuple[str, int] = ("", 0),
+) -> str:
+    """A table that scrolls inside its own box, with a note and its file.
+
+    `folded` is what of the table stands behind a disclosure, and how many rows that are.
+    """
+    rest, hidden = folded
+    more = (
+        f'<details class="more"><summary>{words.counted(hidden, "more row")}'
+        f'<span class="unseen"> of {text(caption)}</span></summary>'
+        f"{scroll(rest, f'{caption}, more rows')}</details>"
+        if rest
+        else ""
+    )
     return (
-        f'<div class="table-box">{scroll(table, caption)}{_source(note)}'
+        f'<div class="table-box">{scroll(table, caption)}{more}{_source(note)}'
         f"{_more(rows, tables.MOST_ROWS, files)}{links(files, caption)}</div>"
     )
+
+
+def folded(summary: str, markup: str) -> str:
+    """Markup behind a disclosure that says what is there."""
+    return f"<details><summary>{text(summary)}</summary>{markup}</details>"
 
 
 def tiles(
@@ -142,10 +168,12 @@ def tiles(
             a comparison is missing.
     """
     rows = {row["name"]: row for row in headlines.to_dict("records")}
+    alone = [rows[name] for name in names if isinstance(name, str) and name in rows]
+    without = NO_TARGET if any(_is_told(row, "target") for row in alone) else ""
     shown = []
     for group in names:
-        members = (group,) if isinstance(group, str) else group
-        found = [_tile(rows[name], currency, is_final) for name in members if name in rows]
+        members, aimless = ((group,), without) if isinstance(group, str) else (group, "")
+        found = [_tile(rows[name], currency, is_final, aimless) for name in members if name in rows]
         if len(found) == 1:
             shown.append(f"<li>{found[0]}</li>")
         elif found:
@@ -162,7 +190,7 @@ def value(row: Mapping[str, Any], currency: str = "") -> str:
     return words.say(row["estimate"], HEADLINES[row["name"]].unit, currency)
 
 
-def _tile(row: Mapping[str, Any], currency: str, is_final: bool) -> str:
+def _tile(row: Mapping[str, Any], currency: str, is_final: bool, aimless: str) -> str:
     unit = HEADLINES[row["name"]].unit
     is_absent = words.is_missing(row["estimate"])
     style_ = "tile-value in-words" if is_absent else "tile-value"
@@ -173,10 +201,7 @@ def _tile(row: Mapping[str, Any], currency: str, is_final: bool) -> str:
     if not is_absent and row["name"] not in WITHOUT_ARROW:
         lines += [_line(said, "change") for said in _changes(row, currency, is_final)]
     lines.append(_line(_certainty(row, unit, currency)))
-    if not words.is_missing(row.get("target")):
-        aim = words.say(row["target"], unit, currency)
-        owner = row.get("target_owner")
-        lines.append(_line(f"target {aim}" + (f" ({owner})" if owner else "")))
+    lines.append(_line(_aim(row, currency) if _is_told(row, "target") else aimless))
     reason = STATE_WORDS.get(str(row["state"]), "")
     note = "" if words.is_missing(row["note"]) else str(row["note"])
     if is_absent and note:
@@ -187,6 +212,17 @@ def _tile(row: Mapping[str, Any], currency: str, is_final: bool) -> str:
     if not is_absent:
         lines.append(_line(_doubt(row, note), "state"))
     return " ".join(line for line in lines if line)
+
+
+def _aim(row: Mapping[str, Any], currency: str) -> str:
+    """The target, whether it is met, and who owns it; of a month not settled, so far."""
+    aim = f"target {words.say(row['target'], HEADLINES[row['name']].unit, currency)}"
+    if not words.is_missing(row["estimate"]):
+        is_met = targets.is_met(row["name"], row["estimate"], row["target"])
+        so_far = " so far" if row["state"] == "provisional" else ""
+        aim = f"{aim} {'met' if is_met else 'missed'}{so_far}"
+    owner = row.get("target_owner")
+    return aim if words.is_missing(owner) or not owner else f"{aim} · {owner}"
 
 
 def _doubt(row: Mapping[str, Any], note: str) -> str:
@@ -222,7 +258,7 @@ def _is_told(row: Mapping[str, Any], column: str) -> bool:
 
 def _certainty(row: Mapping[str, Any], unit: str, currency: str) -> str:
     """Interval, or that the number is exact, and n."""
-    n = "" if words.is_missing(row.get("n")) else f"n {words.count(row['n'])}"
+    n = "" if words.is_missing(row.get("n")) else f"n\u00a0{words.count(row['n'])}"
     has_interval = not (words.is_missing(row["ci_low"]) and words.is_missing(row["ci_high"]))
     exact = {"exact": "exact", "provisional": "exact, not settled"}.get(row["state"], "")
     span = words.interval(row["ci_low"], row["ci_high"], unit, currency) if has_interval else exact

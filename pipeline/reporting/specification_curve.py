@@ -20,10 +20,15 @@ from pipeline.reporting.figures import Figure
 from pipeline.reporting.marks import floats
 
 DIFFERENCE = "difference of shares"
+BAND = "the band is the interval of the primary specification"
 
 
 def specification_figures(
-    specifications: pd.DataFrame, curves: pd.DataFrame, currency: str = "", source: str = ""
+    specifications: pd.DataFrame,
+    curves: pd.DataFrame,
+    currency: str = "",
+    source: str = "",
+    observed: str = "",
 ) -> list[Figure]:
     """One figure per chapter and contrast, in the order of the rows.
 
@@ -33,15 +38,19 @@ def specification_figures(
         curves: one row per chapter and contrast: null, is_clear, n_made, n_agree.
         currency: said before money.
         source: line below each figure.
+        observed: the time that the data are seen in.
     """
     parts = specifications.groupby(["chapter", "contrast"], sort=False)
     summed = {(row["chapter"], row["contrast"]): row for row in curves.to_dict("records")}
     return [
-        _figure(rows.reset_index(drop=True), summed[key], currency, source) for key, rows in parts
+        _figure(rows.reset_index(drop=True), summed[key], currency, source, observed)
+        for key, rows in parts
     ]
 
 
-def _figure(rows: pd.DataFrame, curve: Mapping[str, Any], currency: str, source: str) -> Figure:
+def _figure(
+    rows: pd.DataFrame, curve: Mapping[str, Any], currency: str, source: str, observed: str
+) -> Figure:
     first = rows.iloc[0]
     chapter, contrast = words.label(first["chapter"]), words.label(first["contrast"])
     unit = str(first["unit"])
@@ -53,7 +62,7 @@ def _figure(rows: pd.DataFrame, curve: Mapping[str, Any], currency: str, source:
     return Figure(
         re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-"),
         f"{chapter}: {said}",
-        f"{contrast}, {unit}; the band is the interval of the primary specification",
+        "; ".join(filter(None, (f"{contrast}, {unit}", observed, BAND))),
         f"{contrast} of chapter {chapter} under each choice: {said}.",
         source,
         picture,

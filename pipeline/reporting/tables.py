@@ -1,14 +1,15 @@
 """How is a table shown? Rows as an HTML table that every reader can follow, escaped and formatted.
 
 Made by great_tables, which escapes what it shows; its own style sheet is left out because ours
-themes the page. Nothing here opens a file. Columns say by their name what they hold, unless the
-caller says otherwise.
+themes the page. Nothing here opens a file. Which columns there are, and in which words, is told by
+`columns`. The subtle point: rows that belong together stand under a head of their own, and a long
+table is two, so that the page can fold the second.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -16,36 +17,26 @@ import pandas as pd
 from great_tables import GT
 
 from pipeline.reporting import escaping, words
+from pipeline.reporting.columns import (
+    FORMATS,
+    TEXT,
+    Column,
+    cell,
+    columns,
+    kinds_of,
+)
 
-NOTHING = "–"
-FLAGS = {"True": "yes", "False": "no"}
-"""Also as the text of a level: a flag that was a driver or stratum."""
 MOST_ROWS = 60
 """Longer tables show their beginning; the file under them holds every row."""
-FORMATS = ("money", *words.KINDS, "text")
-KINDS_BY_NAME = (
-    (r"(p|q)_value", "p"),
-    (r"ame|ame_ci_.*", "share_points"),
-    (r".*share|prevalence", "share"),
-    (r"mrr|mrr_.*|.*_mrr|amount|bridged|of_which_.*", "money"),
-    (r"n|n_.*|df|.*_days?|day|age_months|customers.*|joined_and_left", "count"),
-)
-"""Pattern of a column's name → what it holds; the first that fits counts."""
-LIMITS = ("ci_low", "ci_high")
-"""They hold what the column before them holds: a ratio's limits are ratios."""
-ISO_DAY = re.compile(r"\d{4}-\d{2}-\d{2}")
-COUNTS = re.compile(r"n|n_.*|customers.*")
-MONEY = re.compile(r"mrr|mrr_(?!share).*|.*_mrr|amount")
-ADD_UP = (
-    "stratum", "group", "term", "driver", "model", "measure", "months", "horizon_months", "day",
-    "time_days",
-)  # fmt: skip
-"""Columns that part rows into sets that add up; rows of one set are the levels of one stratum."""
-NOTES = ("note", "meaning")
-HIDDEN_NOTE = "too few to show"
+FOLDED_AFTER, FEWEST_FOLDED = 15, 5
+"""Rows that stand open; a table is folded when at least so many more follow."""
+REFERENCE = "reference"
 TABLE_START = re.compile(r'<table class="gt_table"[^>]*>')
-OUR_NAME = re.compile(r"[a-z]+(_[a-z0-9]+)*_[a-z]+")
+GROUP_ROW = '<tr class="gt_group_heading_row">'
+GROUP_HEAD = re.compile(r'(<th class="gt_group_heading"[^>]*) scope="colgroup"([^>]*>)g(\d+)</th>')
 SLUG_GAP = re.compile(r"[^a-z0-9]+")
+Spans = Mapping[str, Mapping[str, str]]
+"""Head over columns → column (of an interval its lower limit) → head under it."""
 
 
 def table(
@@ -63,7 +54,7 @@ def table(
         frame: any tidy rows.
         name: fixed id of the table, unique on its page.
         caption: what the table shows, as text.
-        formats: column → one of FORMATS; other columns go by name and type, limits by the
+        formats: column → one of columns.FORMATS; other columns go by name and type, limits by the
             estimate before them.
         currency: said before money.
         most_rows: rows shown.
@@ -71,115 +62,135 @@ def table(
     Raises:
         ValueError: a format that nobody knows, or for a column that is not there.
     """
-    _check(frame, formats or {})
-    kinds = _kinds(frame, formats or {})
+    _check(frame, formats or {}, ())
     shown = frame.head(most_rows)
-    texts = pd.DataFrame(
-        {
-            f"c{place}": [_cell(value, kinds[column], currency) for value in shown[column]]
-            for place, column in enumerate(frame.columns)
-        }
-    )
-    if texts.empty:
-        return _empty(name, caption)
-    heads = {f"c{place}": words.label(column) for place, column in enumerate(frame.columns)}
-    numeric = [f"c{place}" for place, column in enumerate(frame) if kinds[column] != "text"]
-    made = GT(texts, id=name, rowname_col="c0").cols_label(**heads).tab_stubhead(heads["c0"])
-    return _ours(_aligned(made, heads, numeric).as_raw_html(), name, caption, "c0" in numeric)
+    found = columns(shown, formats or {}, currency) if len(shown) else []
+    return _drawn(found, [], {}, slice(None), name, caption)
 
 
-def hide_small(frame: pd.DataFrame, min_cell: int) -> pd.DataFrame:
-    """Counts and money of cells below `min_cell` become missing, and those of one cell more.
+def folded(
+    frame: pd.DataFrame,
+    *,
+    name: str,
+    caption: str,
+    formats: Mapping[str, str] | None = None,
+    currency: str = "",
+    by: Sequence[str] = (),
+    spans: Spans | None = None,
+) -> tuple[str, str, int]:
+    """A table, what of it is folded as a second one (or nothing), and how many rows that has.
 
-    A row is small when one of its counts is above 0 and below `min_cell`. A row hidden alone among
-    those that add up (the levels of one stratum) could be found by subtraction, so the next
-    smallest of them is hidden with it. A note with a figure would say what is hidden, and goes too.
+    Args:
+        frame: any tidy rows.
+        name: fixed id of the table, unique on its page.
+        caption: what the table shows, as text.
+        formats: as in `table`.
+        currency: said before money.
+        by: columns whose values stand as a head over the rows that share them; of a reference it
+            says `against`.
+        spans: heads over columns that belong together.
+
+    Raises:
+        ValueError: a format that nobody knows, or a column that is not there.
     """
-    columns = [name for name in frame.columns if COUNTS.fullmatch(str(name))]
-    if min_cell <= 0 or not columns or frame.empty:
+    spans = spans or {}
+    named = [column for under in spans.values() for column in under]
+    _check(frame, formats or {}, [*by, *named])
+    rows = _together(frame, by).head(MOST_ROWS)
+    if rows.empty:
+        return _drawn([], [], {}, slice(None), name, caption), "", 0
+    found = columns(rows.drop(columns=list(by)), formats or {}, currency)
+    heads = _heads(rows, by, formats or {}, currency)
+    cut = _cut(heads, len(rows))
+    first = _drawn(found, heads, spans, slice(0, cut), name, caption)
+    if cut == len(rows):
+        return first, "", 0
+    more = f"{caption}, rows {cut + 1} to {len(rows)}"
+    rest = _drawn(found, heads, spans, slice(cut, None), f"{name}-more", more)
+    return first, rest, len(rows) - cut
+
+
+def _together(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
+    """Rows that share a head one after the other, the heads in the order in which they come."""
+    if not by:
         return frame
-    counts = frame[columns].apply(pd.to_numeric, errors="coerce").reset_index(drop=True)
-    is_small = ((counts > 0) & (counts < min_cell)).any(axis=1)
-    is_hidden = (is_small | _next_smallest(frame, counts[columns[0]], is_small)).to_numpy()
-    hidden = frame.copy()
-    for name in frame.columns:
-        if COUNTS.fullmatch(str(name)) or MONEY.fullmatch(str(name)):
-            hidden[name] = frame[name].where(~is_hidden)
-        elif name in NOTES and is_hidden.any():
-            says = frame[name].astype(str).str.contains(r"\d").to_numpy() & is_hidden
-            hidden[name] = frame[name].mask(says, HIDDEN_NOTE)
-    return hidden
+    place = frame.groupby(list(by), sort=False, dropna=False).ngroup().to_numpy()
+    return frame.iloc[place.argsort(kind="stable")].reset_index(drop=True)
 
 
-def _next_smallest(frame: pd.DataFrame, counts: pd.Series, is_small: pd.Series) -> pd.Series:
-    """The smallest other cell of each set of rows that add up and hold one small cell alone."""
-    sets = [name for name in ADD_UP if name in frame.columns]
-    whole = frame.reset_index(drop=True)
-    keys = whole.groupby(sets, dropna=False).ngroup() if sets else counts.mul(0).fillna(0)
-    alone = is_small.groupby(keys).transform("sum") == 1
-    others = counts.where(alone & ~is_small & (counts > 0)).dropna()
-    nearest = others.groupby(keys[others.index]).idxmin()
-    return pd.Series(counts.index.isin(nearest), index=counts.index)
+def _heads(
+    rows: pd.DataFrame, by: Sequence[str], formats: Mapping[str, str], currency: str
+) -> list[str]:
+    """The head of each row: `Segment, against smb`; a number is named."""
+    kinds = kinds_of(rows, formats)
+    said = []
+    for values in rows[list(by)].to_dict("records"):
+        parts = [
+            _head_part(str(column), value, kinds[column], currency)
+            for column, value in values.items()
+            if not words.is_missing(value)
+        ]
+        said.append(", ".join(part for part in parts if part))
+    return said if by else []
 
 
-def slug(text: str) -> str:
-    """Text as an id: small letters, digits and hyphens."""
-    return SLUG_GAP.sub("-", text.lower()).strip("-")[:60] or "table"
+def _head_part(column: str, value: Any, kind: str, currency: str) -> str:
+    if kind != TEXT:
+        return f"{words.label(column)} {cell(value, kind, currency)}"
+    return f"against {cell(value, kind)}" if column == REFERENCE else words.label(value)
 
 
-def _check(frame: pd.DataFrame, formats: Mapping[str, str]) -> None:
-    unknown = sorted({kind for kind in formats.values() if kind not in FORMATS})
-    absent = [column for column in formats if column not in frame.columns]
-    if unknown or absent:
-        raise ValueError(
-            f"formats: no kind {words.listing(unknown)}; no column {words.listing(absent)}. "
-            f"Kinds are {words.listing(FORMATS)}; columns are {words.listing(list(frame.columns))}."
-        )
+def _cut(heads: Sequence[str], rows: int) -> int:
+    """After how many rows the rest is folded: where a head begins, when one is near."""
+    if rows < FOLDED_AFTER + FEWEST_FOLDED:
+        return rows
+    begins = [at for at in range(1, len(heads)) if heads[at] != heads[at - 1]]
+    near = [at for at in begins if FOLDED_AFTER / 2 <= at <= FOLDED_AFTER]
+    return near[-1] if near else FOLDED_AFTER
 
 
-def _kinds(frame: pd.DataFrame, formats: Mapping[str, str]) -> dict[Any, str]:
-    """What each column holds; limits follow the estimate that stands before them."""
-    kinds: dict[Any, str] = {}
-    estimate = "share"
-    for column in frame.columns:
-        is_limit = column in LIMITS and column not in formats
-        kinds[column] = estimate if is_limit else _kind(frame, column, formats)
-        if not is_limit:
-            has_limits = kinds[column] not in ("text", "p") and not COUNTS.fullmatch(str(column))
-            estimate = kinds[column] if has_limits else "share"
-    return kinds
+def _drawn(
+    found: Sequence[Column],
+    heads: Sequence[str],
+    spans: Spans,
+    rows: slice,
+    name: str,
+    caption: str,
+) -> str:
+    """Some rows of the columns as one table."""
+    if not found:
+        return _empty(name, caption)
+    keys = {column.name: f"c{place}" for place, column in enumerate(found)}
+    texts = pd.DataFrame({f"c{place}": column.cells[rows] for place, column in enumerate(found)})
+    groups, said = list(heads[rows]), list(dict.fromkeys(heads[rows]))
+    if groups:
+        texts["group"] = [f"g{said.index(head)}" for head in groups]
+    under = {column: head for each in spans.values() for column, head in each.items()}
+    labels = {keys[column.name]: under.get(column.name, column.head) for column in found}
+    made = GT(texts, id=name, rowname_col="c0", groupname_col="group" if groups else None)
+    made = made.cols_label(**labels).tab_stubhead(labels["c0"])
+    for span, members in spans.items():
+        if shown := [keys[column] for column in members if column in keys]:
+            made = made.tab_spanner(span, columns=shown)
+    numeric = [keys[column.name] for column in found if column.is_number]
+    markup = _aligned(made, list(labels), numeric).as_raw_html()
+    return _ours(_grouped(markup, said), name, caption, "c0" in numeric)
 
 
-def _kind(frame: pd.DataFrame, column: Any, formats: Mapping[str, str]) -> str:
-    if column in formats:
-        return formats[column]
-    if not pd.api.types.is_numeric_dtype(frame[column]) or frame[column].dtype == bool:
-        return "text"
-    fits = (kind for pattern, kind in KINDS_BY_NAME if re.fullmatch(pattern, str(column)))
-    is_whole = pd.api.types.is_integer_dtype(frame[column])
-    return next(fits, "count" if is_whole else "number")
+def _grouped(markup: str, heads: Sequence[str]) -> str:
+    """Each head and its rows as one body of the table, the head in its own words."""
+    before, *groups = markup.split(GROUP_ROW)
+    if not groups:
+        return markup
+    bodies = f'</tbody>\n<tbody class="gt_table_body">\n  {GROUP_ROW}'.join(groups)
+    return GROUP_HEAD.sub(
+        lambda found: f'{found[1]} scope="rowgroup"{found[2]}{escape(heads[int(found[3])])}</th>',
+        f"{before}{GROUP_ROW}{bodies}",
+    )
 
 
-def _cell(value: Any, kind: str, currency: str) -> str:
-    if words.is_missing(value):
-        return NOTHING
-    if isinstance(value, str) or (kind == "text" and not hasattr(value, "strftime")):
-        return FLAGS.get(str(value)) or _readable(str(value)) or NOTHING
-    if hasattr(value, "strftime"):
-        return words.day(value)
-    text = words.count(value) if kind == "days" else words.say(value, kind, currency)
-    return text.replace(" ", "\u00a0")
-
-
-def _readable(value: str) -> str:
-    """A day of ISO text as a date; one of our own names, like `source_formula`, in words."""
-    if ISO_DAY.fullmatch(value):
-        return words.day(value)
-    return value.replace("_", " ") if OUR_NAME.fullmatch(value) else value
-
-
-def _aligned(made: GT, heads: Mapping[str, str], numeric: list[str]) -> GT:
-    texts = [name for name in heads if name not in numeric and name != "c0"]
+def _aligned(made: GT, names: Sequence[str], numeric: Sequence[str]) -> GT:
+    texts = [name for name in names if name not in numeric and name != "c0"]
     right = [name for name in numeric if name != "c0"]
     made = made.cols_align("left", columns=texts) if texts else made
     return made.cols_align("right", columns=right) if right else made
@@ -203,3 +214,18 @@ def _empty(name: str, caption: str) -> str:
         f'<p class="empty" id="{escape(name)}"><strong>{escaping.text(caption)}</strong> '
         "There is nothing to show.</p>"
     )
+
+
+def slug(text: str) -> str:
+    """Text as an id: small letters, digits and hyphens."""
+    return SLUG_GAP.sub("-", text.lower()).strip("-")[:60] or "table"
+
+
+def _check(frame: pd.DataFrame, formats: Mapping[str, str], named: Sequence[str]) -> None:
+    unknown = sorted({kind for kind in formats.values() if kind not in FORMATS})
+    absent = [column for column in (*formats, *named) if column not in frame.columns]
+    if unknown or absent:
+        raise ValueError(
+            f"formats: no kind {words.listing(unknown)}; no column {words.listing(absent)}. "
+            f"Kinds are {words.listing(FORMATS)}; columns are {words.listing(list(frame.columns))}."
+        )

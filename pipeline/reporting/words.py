@@ -140,7 +140,7 @@ def kind_of(unit: str, *values: Any) -> str:
 
 
 def interval(low: Any, high: Any, kind: str = "share", currency: str = "") -> str:
-    """`12.1 % to 13.0 %`; one open end is said."""
+    """`12.1 % to 13.0 %`, `USD 5 to 9`; one open end is said."""
     if _is_open(low) and _is_open(high):
         return NOT_AVAILABLE
     if _is_open(high):
@@ -148,6 +148,8 @@ def interval(low: Any, high: Any, kind: str = "share", currency: str = "") -> st
     if _is_open(low):
         return f"{say(high, kind, currency)} or less"
     first, second = say(low, kind, currency), say(high, kind, currency)
+    if currency and UNIT_KINDS.get(kind, kind) == "money" and not second.startswith(MINUS):
+        second = say(high, kind)
     if UNIT_KINDS.get(kind, kind) in SAID_ONCE:
         first = first.rpartition(" ")[0]
     return f"{first} to {second}"
@@ -181,21 +183,36 @@ def contrast(found: Mapping[str, Any], who: str, event: str, events: str = "") -
     return f"{statement}: {said} ({around}); p {p_value(found['p_value'])}, {counts}."
 
 
-def in_one_cell(rows: pd.DataFrame, kinds: Mapping[str, tuple[str, str, str]]) -> pd.DataFrame:
+def in_one_cell(
+    rows: pd.DataFrame, kinds: Mapping[str, tuple[str, str, str]], currency: str = ""
+) -> pd.DataFrame:
     """The rows with each estimate and its interval in one column: `1.23 (1.01 to 1.50)`.
 
     Args:
         rows: as published; there they keep their columns.
         kinds: estimate → its lower limit, its upper limit, the kind of words. A table shows such
-            a column with the format `text`.
+            a column with the format `interval`.
+        currency: said before money.
+
+    No rows, as of a chapter that is absent, come back as they are.
     """
+    if rows.empty:
+        return rows
     said = rows.copy()
     for estimate, (low, high, kind) in kinds.items():
         numbers = zip(rows[estimate], rows[low], rows[high], strict=True)
         said[estimate] = [
-            None if is_missing(row[0]) else with_interval(*row, kind) for row in numbers
+            None if is_missing(row[0]) else _in_one(*row, kind, currency) for row in numbers
         ]
     return said.drop(columns=[end for low, high, _ in kinds.values() for end in (low, high)])
+
+
+def _in_one(estimate: Any, low: Any, high: Any, kind: str, currency: str) -> str:
+    """`−0.4 (−0.6 to −0.2) points`: a column has no room to say a unit twice."""
+    if kind not in SAID_ONCE or _is_open(low) or _is_open(high):
+        return with_interval(estimate, low, high, kind, currency)
+    first, unit = say(estimate, kind).rsplit(" ", 1)
+    return f"{first} ({interval(low, high, kind).removesuffix(f' {unit}')}) {unit}"
 
 
 def change(value: Any, kind: str = "share", currency: str = "", *, arrow: bool = True) -> str:
@@ -218,6 +235,14 @@ def month(period: Any) -> str:
     """`2026-10` as `October 2026`."""
     year, position = str(period).split("-")[:2]
     return f"{MONTH_NAMES[int(position) - 1]} {year}"
+
+
+def span(periods: Sequence[Any]) -> str:
+    """The first to the last of some months: `October 2023 to October 2026`."""
+    names = sorted({str(period) for period in periods})
+    if len(names) < 2:
+        return month(names[0]) if names else NOT_AVAILABLE
+    return f"{month(names[0])} to {month(names[-1])}"
 
 
 def day(date: Any) -> str:
@@ -256,9 +281,10 @@ LABELS = {
     "p_value": "p",
     "q_value": "q",
     "df": "df",
-    "ame": "Average marginal effect",
+    "ame": "Marginal effect",
     "ame_ci_low": "Effect from",
     "ame_ci_high": "Effect to",
+    "ame_interval": "Effect interval",
     "adjusted_ci_low": "Adjusted from",
     "adjusted_ci_high": "Adjusted to",
     "value_ci_low": "Value from",

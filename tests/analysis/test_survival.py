@@ -553,3 +553,22 @@ def test_gone_by_a_mark_counts_each_cause_up_to_its_day():
 def test_only_ages_with_enough_accounts_are_drawn():
     rows = pd.DataFrame({"n_at_risk": [400, 20, 19, 9]})
     assert list(survival.supported(rows)["n_at_risk"]) == [400, 20]
+
+
+def test_months_kept_and_their_difference_stand_in_one_row():
+    means = pd.DataFrame(
+        [
+            ("all", "all", 12, 50, "restricted_mean", None, 10.0, 9.0, 11.0, None, ""),
+            ("segment", "mid", 12, 20, "restricted_mean", None, 11.0, 10.5, 11.5, None, ""),
+            ("segment", "mid", 12, 20, "difference", "smb", 2.0, 1.0, 3.0, 0.01, ""),
+            ("segment", "smb", 12, 30, "restricted_mean", None, 9.0, 8.0, 10.0, None, ""),
+        ],
+        columns=["stratum", "level", "horizon_months", "n", "measure", "reference", "estimate",
+                 "ci_low", "ci_high", "p_value", "note"],
+    )  # fmt: skip
+    both = survival.side_by_side(means).set_index(["stratum", "level"])
+    assert both["estimate"].tolist() == [10.0, 11.0, 9.0]
+    assert both.loc[("segment", "mid"), "difference"] == 2.0
+    assert both.loc[("segment", "mid"), ["difference_from", "difference_to"]].tolist() == [1.0, 3.0]
+    assert both["reference"].fillna("").tolist() == ["", "smb", "smb"]
+    assert both["p_value"].isna().tolist() == [True, False, True]

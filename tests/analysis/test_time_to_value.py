@@ -621,3 +621,13 @@ def test_an_answer_that_is_not_there_says_why():
     assert chapter.effect_answer(model, words) == (
         "Whether value goes with staying cannot be said: too few for a model."
     )
+
+
+def test_the_title_of_the_groups_names_the_first_and_the_last():
+    shares = pd.DataFrame(
+        {"day": [30, 90, 90, 90], "who": ["A: x", "A: x", "A: y", "B: z"],
+         "value_share": [0.99, 0.5, 0.7, np.nan]}
+    )  # fmt: skip
+    said = chapter.say_groups(shares, 90, words)
+    assert said == "Value by day 90: most in A: y (70.0 %), fewest in A: x (50.0 %)"
+    assert "too few" in chapter.say_groups(shares.head(2), 90, words)

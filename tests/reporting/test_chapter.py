@@ -321,3 +321,38 @@ def test_pseudonyms_hide_the_id_hold_still_and_follow_the_key(root, shown, monke
 def test_a_pseudonym_agrees_with_openssl():
     # printf a-1 | openssl dgst -sha256 -hmac sample
     assert pseudonym("a-1", "sample") == "acct-745b1c7441"
+
+
+@pytest.mark.parametrize("part", ["title", "subtitle", "alt", "source"])
+def test_a_figure_without_its_words_is_refused_by_name(root, shown, part):
+    opened = open_chapter("survival")
+    with pytest.raises(UnfinishedChapterError, match=f"{PICTURE.name} has no {part}"):
+        opened.show(replace(PICTURE, **{part: " "}))
+
+
+def test_a_long_table_is_folded_and_says_how_many_rows_more_there_are(root, shown):
+    rows = pd.DataFrame({"level": [f"l{at}" for at in range(24)], "n": range(24)})
+    open_chapter("survival").table(rows, caption="Levels")
+    assert "<summary>9 more rows<" in shown[-1]
+    assert shown[-1].count('scope="row"') == 24
+
+
+def test_the_observed_time_ends_at_the_cut_off(root, shown):
+    assert open_chapter("survival", "2026-10").observed.endswith("to 28 September 2026")
+
+
+def test_a_table_of_another_chapter_names_its_file_and_is_absent_while_that_one_is_not_listed(
+    root, shown, tmp_path
+):
+    rows = pd.DataFrame({"driver": ["segment"], "n": [20]})
+    page_one = open_chapter("summary", output=str(tmp_path / "out"))
+    page_one.table(rows, "Effects", published="drivers.effects", is_folded=True)
+    assert 'href="tables/drivers.effects.csv"' in shown[-1]
+    assert "<details><summary>Effects</summary>" in shown[-1]
+    page_one.table(rows.head(0), "Effects", published="drivers.effects", is_folded=True)
+    assert "There is nothing to show" in shown[-1]
+    assert "<summary>Effects</summary>" not in shown[-1]
+    before = len(shown)
+    page_one.company = page_one.company.model_copy(update={"chapters": ["summary", "revenue"]})
+    page_one.table(rows.head(0), "Effects", published="drivers.effects")
+    assert len(shown) == before

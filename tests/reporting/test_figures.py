@@ -222,7 +222,7 @@ def test_the_data_table_of_ratios_has_ratios_as_limits():
     drawn = figures.forest(ratios, label="term", estimate="hazard_ratio", low="ci_low",
                            high="ci_high", **WORDS)  # fmt: skip
     markup = parts.figure(drawn, drawn.rows, [], "drivers")
-    assert re.findall(r"<td[^>]*>([^<]*)</td>", markup) == ["0.79", "0.73", "0.87"]
+    assert re.findall(r"<td[^>]*>([^<]*)</td>", markup) == ["0.79", "0.73 to 0.87"]
 
 
 def test_a_ratio_that_is_not_valid_is_only_outlined():
@@ -304,3 +304,36 @@ def test_every_colour_can_be_read_on_the_card(colour):
 def test_no_two_lines_of_one_chart_look_alike_in_grey():
     styles = [drawing.dash_of(place) for place in range(4)]
     assert all(first != second for first, second in combinations(styles, 2))
+
+
+@pytest.mark.parametrize("colour", [*drawing.PALETTE, drawing.INK, drawing.MUTED])
+def test_every_colour_can_be_read_on_the_card_of_a_dark_page(colour):
+    card = drawing.IN_THE_DARK[drawing.CARD]
+    assert (luminance(drawing.IN_THE_DARK[colour]) + 0.05) / (luminance(card) + 0.05) >= 4.5
+
+
+def test_every_colour_of_a_picture_is_exchanged_on_a_dark_page_but_that_of_written_cells():
+    svg = figures.survival_curves(CURVES, **WORDS).picture
+    style = svg[svg.index("<style") : svg.index("</style>")]
+    drawn = set(re.findall(r"(?:fill|stroke): (#[0-9a-f]{6})", svg.replace(style, "")))
+    assert drawn - set(drawing.IN_THE_DARK) == set()
+    assert "@media screen and (prefers-color-scheme: dark)" in style
+    assert f':not(text)[style*="fill: {drawing.CARD}"]' in style
+
+
+def test_the_dark_palette_has_no_colour_twice():
+    assert len(set(drawing.IN_THE_DARK.values())) == len(drawing.IN_THE_DARK)
+
+
+def test_coordinates_are_rounded_and_text_from_data_is_not():
+    rows = REASONS.assign(reason=["d=1.23456 price", "x"])
+    svg = figures.bars(rows, label="reason", value="share", **WORDS).picture
+    assert "=1.23456 price" in svg
+    assert re.findall(r' (?:d|x|y|transform)="[^"]*\d\.\d{3}', svg) == []
+
+
+def test_days_are_drawn_in_months_and_kept_in_days():
+    rows = pd.DataFrame({"time_days": [0.0, 366.0, 731.0], "share": [0.0, 0.2, 0.3]})
+    drawn = figures.step_lines(rows, x="time_days", y="share", in_months=True, **WORDS)
+    assert re.findall(r">(\d+)</text>", drawn.picture)[:3] == ["0", "3", "6"]
+    assert drawn.rows["time_days"].tolist() == [0.0, 366.0, 731.0]

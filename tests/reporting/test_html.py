@@ -13,7 +13,6 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pipeline.data.schema.published import HEADLINES
 from pipeline.reporting import html, parts
 from pipeline.reporting.figures import Figure
 
@@ -156,32 +155,53 @@ def test_markup_of_others_and_printed_text_are_shown_as_text(text):
     assert HOSTILE not in text
 
 
+def code_of(text: str) -> str:
+    """A page without the marks that colour its code."""
+    return re.sub(r"</?span[^>]*>", "", text)
+
+
 def test_code_stands_behind_a_closed_disclosure(text):
-    assert "chapter.say(x &lt; 1)" in text
+    assert "chapter.say(x &lt; 1)" in code_of(text)
     assert all("open" not in details for details in elements(text).all("details"))
 
 
-def test_the_code_of_cells_that_show_nothing_is_gathered_at_the_end(text):
-    assert text.index("period = None") > text.index("printed &lt;b&gt;")
+def test_code_is_coloured_by_marks_and_a_style_sheet_alone(text):
+    assert '<span class="kc">None</span>' in text
+    assert ".highlight :is(.k, .kn, .kc, .ow)" in text
+    assert "<script" not in text
+
+
+def test_the_code_of_a_cell_that_shows_nothing_is_folded_inside_that_of_the_cell_it_led_to(text):
+    before, cell = code_of(text).split("period = None")
+    inside = before[before.rindex("<summary>Code</summary>") :]
+    assert "chapter.say(x &lt; 1)" in inside
+    assert "Cell 1 of 1 that led to it" in inside
+    assert cell.index("</details>") < cell.index("chapter.show(figure)")
+
+
+def test_the_code_of_cells_that_led_to_nothing_is_gathered_at_the_end(text):
+    end = code_of(text).split('<details class="code set-up">')[1]
+    assert "chapter.publish(x)" in end
+    assert "period = None" not in end
 
 
 def test_the_output_of_the_checked_cell_is_not_in_the_report(text):
     assert "CHECKED" not in text
-    assert "print(x)" in text
+    assert "print(x)" in code_of(text)
 
 
 def test_prose_that_leads_to_nothing_on_the_page_is_not_on_it(text):
     for prose in ("WHAT IS CHECKED", "WHAT IS PUBLISHED", "TO WHOEVER RUNS IT", "quiet = 1"):
-        assert prose not in text
+        assert prose not in code_of(text)
     assert "Prose with" in text
-    assert "chapter.publish(x)" in text
+    assert "chapter.publish(x)" in code_of(text)
 
 
 def test_downloads_stand_on_one_line_per_chapter_and_kind_with_readable_names(text):
     plain = re.sub(r"<[^>]+>", "|", text[text.index('id="downloads"') :])
-    found = [word for word in plain.split("|") if word.strip()][1:9]
+    found = [word for word in plain.split("|") if word.strip()][1:10]
     assert found == [
-        "Whole report", "report.json", "Revenue, tables", "MRR bridge (CSV)",
+        "4 files", "Whole report", "report.json", "Revenue, tables", "MRR bridge (CSV)",
         "Tables", "Curves (CSV)", "Figures", "By segment (SVG)",
     ]  # fmt: skip
 
@@ -219,20 +239,6 @@ def test_the_same_notebook_makes_the_same_page_in_another_process(text):
     assert done.stdout.strip() == hashlib.sha256(text.encode()).hexdigest()
 
 
-def test_restatements_are_said_with_a_sentence_labels_and_money():
-    facts = {"period": "2026-06", "metric": "mrr_end", "first_status": "provisional"}
-    numbers = {"first_published": 90000.0, "now": 88766.5, "difference": -1233.5}
-    around = page(restatements=[facts | numbers], currency="USD")
-    text = html.render_chapter(notebook(), around).replace("\u00a0", " ")
-    assert "1 figure of published months changed" in text
-    cells = re.findall(r"<t[dh][^>]*>([^<]*)</t[dh]>", text[text.index("restatements-table") :])
-    label = HEADLINES["mrr_end"].label
-    assert cells[7:14] == [
-        "June 2026", label, "USD 90,000", "provisional", "USD 88,767", "down USD 1,234",
-        "later facts",
-    ]  # fmt: skip
-
-
 def colours(part: str) -> dict[str, str]:
     return dict(re.findall(r"--(\w+): (#\w{6})", part))
 
@@ -244,7 +250,7 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("ink", ["ink", "muted", "link", "warn"])
+@pytest.mark.parametrize("ink", ["ink", "muted", "link", "warn", "word", "value", "name"])
 @pytest.mark.parametrize("ground", ["paper", "card", "code"])
 def test_text_can_be_read_on_every_ground_in_light_and_dark(scheme, ink, ground):
     light, dark = parts.style().split("@media (prefers-color-scheme: dark)")[:2]
@@ -301,7 +307,40 @@ def test_a_tile_without_a_number_says_why():
 def test_a_fragile_number_and_a_target_are_said():
     said = tile(state="fragile", note="leans on 5 accounts", target=1.0, target_owner="Revenue")
     assert "fragile: leans on 5 accounts" in said
-    assert "target 100.0 % (Revenue)" in said
+    assert "target 100.0 % missed · Revenue" in said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"target": 0.98}, "target 98.0 % met"),
+        ({"target": 0.983, "target_owner": None}, "target 98.3 % met"),
+        ({"target": 0.99, "state": "provisional"}, "target 99.0 % missed so far"),
+        ({"name": "gross_account_churn_rate", "estimate": 0.03, "target": 0.02}, "2.0 % missed"),
+        ({"name": "gross_account_churn_rate", "estimate": 0.01, "target": 0.02}, "2.0 % met"),
+        ({"estimate": None, "state": "suppressed", "target": 0.02}, "target 2.0 %"),
+    ],
+)
+def test_a_target_is_met_or_missed_in_words_and_of_churn_less_is_better(changes, said):
+    text = tile(**changes)
+    assert said in text
+    assert ("met" in text) == ("met" in said)
+    assert ("missed" in text) == ("missed" in said)
+
+
+def test_no_target_is_said_only_beside_a_tile_that_has_one():
+    names = ["net_revenue_retention", "mrr_end"]
+    rows = pd.DataFrame([headlines(name=name).iloc[0] for name in names]).assign(target=[1.0, None])
+    assert parts.tiles(rows, names, "USD").count("no target") == 1
+    assert "no target" not in parts.tiles(rows.assign(target=None), names, "USD")
+    assert "no target" not in parts.tiles(rows, [tuple(names)], "USD")
+
+
+def test_what_is_too_small_to_show_is_said_to_be_suppressed():
+    nothing = {"estimate": None, "ci_low": None, "ci_high": None, "previous": None}
+    assert tile(**nothing, state="suppressed", n=None) == (
+        "Net revenue retention, this month suppressed"
+    )
 
 
 def test_a_tile_says_its_verdict_and_why_when_it_is_not_supported():

@@ -43,11 +43,11 @@ def test_a_caller_says_what_a_column_holds():
 
 def test_limits_hold_what_their_estimate_holds():
     ratios = pd.DataFrame({"level": ["a"], "odds_ratio": [2.0], "ci_low": [1.5], "ci_high": [2.5]})
-    assert cells(tables.table(ratios, name="t", caption="c")) == ["2.00", "1.50", "2.50"]
+    assert cells(tables.table(ratios, name="t", caption="c")) == ["2.00", "1.50 to 2.50"]
     kept = pd.DataFrame({"level": ["a"], "kept_share": [0.5], "ci_low": [0.4], "ci_high": [0.6]})
-    assert cells(tables.table(kept, name="t", caption="c"))[1] == "40.0\u00a0%"
+    assert cells(tables.table(kept, name="t", caption="c"))[1] == "40.0 % to 60.0 %"
     said = tables.table(ratios, name="t", caption="c", formats={"odds_ratio": "share"})
-    assert cells(said)[1] == "150.0\u00a0%"
+    assert cells(said)[1] == "150.0 % to 250.0 %"
 
 
 def test_the_difference_of_two_shares_is_in_points():
@@ -105,16 +105,79 @@ def test_an_unknown_format_or_column_is_refused_by_name():
         tables.table(EFFECTS, name="t", caption="c", formats={"nobody": "count"})
 
 
-def test_counts_and_money_of_a_small_cell_are_hidden_with_one_cell_more():
-    cells_ = pd.DataFrame(
-        {"level": list("abc"), "n": [4, 30, 200], "mrr": [10.0, 20.0, 30.0], "share": [0.1] * 3}
-    )
-    hidden = tables.hide_small(cells_, 10)
-    assert hidden["n"].isna().tolist() == [True, True, False]
-    assert hidden["mrr"].isna().tolist() == [True, True, False]
-    assert hidden["share"].tolist() == [0.1, 0.1, 0.1]
-    assert cells_["n"].tolist() == [4, 30, 200]
+LEVELS = pd.DataFrame(
+    {
+        "term": ["segment", "region", "segment"],
+        "reference": ["smb", "<b>north", "smb"],
+        "level": ["mid", "south", "enterprise"],
+        "ratio": [0.5, 0.9, 0.4],
+        "n": [30, 40, 50],
+    }
+)
 
 
-def test_nothing_is_hidden_inside_the_company():
-    assert tables.hide_small(EFFECTS, 0) is EFFECTS
+def test_rows_that_share_a_head_stand_under_it_with_the_scope_of_their_group():
+    markup, rest, _ = tables.folded(LEVELS, name="t", caption="c", by=["term", "reference"])
+    heads = re.findall(r'class="gt_group_heading"[^>]*scope="rowgroup"[^>]*>([^<]*)<', markup)
+    assert heads == ["Segment, against smb", "Region, against &lt;b&gt;north"]
+    bodies = markup.split("<tbody")[1:]
+    assert [re.findall(r'scope="row"[^>]*>([^<]*)<', body) for body in bodies] == [
+        ["mid", "enterprise"],
+        ["south"],
+    ]
+    assert rest == ""
+
+
+def test_a_number_that_heads_rows_is_named():
+    rows = pd.DataFrame({"horizon_months": [12, 24], "level": ["a", "a"], "n": [1, 2]})
+    markup, _, _ = tables.folded(rows, name="t", caption="c", by=["horizon_months"])
+    assert re.findall(r'class="gt_group_heading"[^>]*>([^<]*)<', markup) == [
+        "Horizon months 12", "Horizon months 24",
+    ]  # fmt: skip
+
+
+def test_columns_that_belong_together_have_a_head_over_theirs_and_short_heads_under_it():
+    rows = pd.DataFrame({"level": ["a"], "first": [1.5], "first_low": [1.0], "first_high": [2.0]})
+    spans = {"First year": {"first": "Ratio", "first_low": "Interval"}}
+    markup, _, _ = tables.folded(rows, name="t", caption="c", spans=spans)
+    assert re.search(r'colspan="2" scope="colgroup"[^>]*>\s*<span[^>]*>First year<', markup)
+    heads = re.findall(r'scope="col"[^>]*>([^<]*)<', markup)
+    assert heads == ["Level", "Ratio", "Interval"]
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "n_folded"), [(19, 0), (20, 5), (34, 19), (tables.MOST_ROWS + 9, 45)]
+)
+def test_a_long_table_shows_fifteen_rows_and_folds_the_others_when_five_or_more_follow(
+    n_rows, n_folded
+):
+    rows = pd.DataFrame({"level": [f"l{at}" for at in range(n_rows)], "n": range(n_rows)})
+    first, rest, hidden = tables.folded(rows, name="t", caption="Levels", by=[])
+    shown = min(n_rows, tables.MOST_ROWS)
+    assert hidden == n_folded
+    assert first.count('scope="row"') == shown - n_folded
+    assert rest.count('scope="row"') == n_folded
+    if n_folded:
+        assert f"<caption>Levels, rows 16 to {shown}</caption>" in rest
+        assert 'id="t-more"' in rest
+
+
+def test_a_table_is_folded_where_a_head_begins_when_one_is_near():
+    rows = pd.DataFrame({"term": ["a"] * 12 + ["b"] * 12, "level": range(24), "n": range(24)})
+    first, rest, hidden = tables.folded(rows, name="t", caption="c", by=["term"])
+    assert (first.count('scope="row"'), hidden) == (12, 12)
+    assert "gt_group_heading" in rest
+
+
+def test_both_parts_of_a_folded_table_have_the_same_columns():
+    rows = pd.DataFrame({"level": range(24), "note": [""] * 23 + ["at the end"]})
+    first, rest, _ = tables.folded(rows, name="t", caption="c", by=[])
+    heads = [re.findall(r'scope="col"[^>]*>([^<]*)<', part) for part in (first, rest)]
+    assert heads == [["Level", "Note"], ["Level", "Note"]]
+
+
+def test_a_head_or_a_span_over_a_column_that_is_not_there_is_refused_by_name():
+    with pytest.raises(ValueError, match="nobody"):
+        tables.folded(LEVELS, name="t", caption="c", by=["nobody"])
+    with pytest.raises(ValueError, match="nowhere"):
+        tables.folded(LEVELS, name="t", caption="c", spans={"Over": {"nowhere": "Here"}})

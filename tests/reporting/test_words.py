@@ -94,6 +94,8 @@ def test_an_interval_says_its_unit_and_its_open_end():
     assert words.interval(20.0, float("inf"), "months") == "20.0 months or more"
     assert words.interval(None, 0.2) == "20.0 % or less"
     assert words.interval(None, None) == "not available"
+    assert words.interval(42186, 51992, "currency per account", "USD") == "USD 42,186 to 51,992"
+    assert words.interval(-5, -2, "money", "USD") == "−USD 5 to −USD 2"
 
 
 @pytest.mark.parametrize(
@@ -174,7 +176,31 @@ def test_a_contrast_says_its_interval_or_else_why_there_is_no_number():
     )
 
 
+def test_money_and_its_interval_stand_in_one_cell_and_no_rows_stay_none():
+    rows = pd.DataFrame({"mrr": [1000.0], "low": [900.0], "high": [1100.0]})
+    said = words.in_one_cell(rows, {"mrr": ("low", "high", "money")}, "USD")
+    assert said["mrr"].tolist() == ["USD 1,000 (USD 900 to 1,100)"]
+    assert words.in_one_cell(pd.DataFrame(), {"mrr": ("low", "high", "money")}).empty
+
+
 def test_an_estimate_without_an_interval_has_no_empty_brackets():
     nothing = float("nan")
     assert words.with_interval(0.5, nothing, nothing) == "50.0 %"
     assert words.with_interval(nothing, nothing, nothing) == "not available"
+
+
+def test_a_unit_is_said_once_where_an_estimate_and_its_interval_share_a_cell():
+    rows = pd.DataFrame(
+        {"ame": [-0.004, 0.5], "low": [-0.006, 0.4], "high": [-0.002, None]}, dtype="float64"
+    )
+    said = words.in_one_cell(rows, {"ame": ("low", "high", "share_points")})
+    assert said["ame"].tolist() == [
+        "−0.4 (−0.6 to −0.2) points",
+        "50.0 points (40.0 points or more)",
+    ]
+
+
+def test_months_are_said_from_the_first_to_the_last():
+    assert words.span(["2026-03", "2025-11", "2026-01"]) == "November 2025 to March 2026"
+    assert words.span(["2026-03", "2026-03"]) == "March 2026"
+    assert words.span([]) == "not available"

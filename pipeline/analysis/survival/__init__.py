@@ -18,7 +18,12 @@ back), `headline`, and for the annex `specifications` and `bias_ledger`.
 from pipeline.analysis.survival.bias_ledger import bias_ledger
 from pipeline.analysis.survival.causes import cumulative_incidence, gone_by
 from pipeline.analysis.survival.censoring import bounds, censoring
-from pipeline.analysis.survival.comparisons import all_tests, restricted_means, tests
+from pipeline.analysis.survival.comparisons import (
+    all_tests,
+    restricted_means,
+    side_by_side,
+    tests,
+)
 from pipeline.analysis.survival.contrast import contrast, ratio_beside
 from pipeline.analysis.survival.curves import curves, hazard_by_tenure_month, levels, supported
 from pipeline.analysis.survival.diagnostics import (
@@ -100,6 +105,7 @@ __all__ = [
     "say_causes",
     "say_curve",
     "shown_ratios",
+    "side_by_side",
     "specifications",
     "spells_at_risk",
     "supported",

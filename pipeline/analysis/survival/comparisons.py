@@ -21,6 +21,10 @@ from pipeline.analysis.survival.risk_set import EVERYBODY
 from pipeline.statistics import log_rank, multiplicity, restricted_mean
 
 TEST_COLUMNS = ["test", "stratum", "statistic", "df", "p_value", "q_value", "note"]
+DIFFERENCE_NAMES = {
+    "estimate": "difference", "ci_low": "difference_from", "ci_high": "difference_to",
+}  # fmt: skip
+"""A difference beside the mean that it belongs to."""
 
 
 def tests(at_risk: pd.DataFrame, strata: list[str], stratify_by: str | None) -> pd.DataFrame:
@@ -78,6 +82,35 @@ def restricted_means(
         for stratum in [EVERYBODY, *strata]:
             rows += _restricted_means(at_risk, stratum, months, confidence)
     return pd.DataFrame(rows)
+
+
+def side_by_side(means: pd.DataFrame) -> pd.DataFrame:
+    """The months kept and their difference to the largest level in one row, for the page.
+
+    Args:
+        means: from `restricted_means`.
+
+    Returns:
+        One row per stratum, level and horizon, by stratum and level: reference, horizon_months, n,
+        estimate, ci_low, ci_high, difference, difference_from, difference_to (months), p_value,
+        note.
+    """
+    key = ["stratum", "level", "horizon_months"]
+    kept = means[means["measure"] == "restricted_mean"].drop(columns=["reference", "p_value"])
+    less = means[means["measure"] == "difference"].rename(columns=DIFFERENCE_NAMES)
+    less = less[[*key, "reference", *DIFFERENCE_NAMES.values(), "p_value"]]
+    both = kept.merge(less, on=key, how="left")
+    largest = both.groupby("stratum")["reference"].transform("first")
+    both["reference"] = both["reference"].fillna(largest)
+    order = {name: place for place, name in enumerate(both["stratum"].unique())}
+    columns = [
+        "stratum", "reference", "level", "horizon_months", "n", "estimate", "ci_low", "ci_high",
+        *DIFFERENCE_NAMES.values(), "p_value", "note",
+    ]  # fmt: skip
+    by_stratum = both.assign(order=both["stratum"].map(order))
+    return by_stratum.sort_values(["order", "level", "horizon_months"])[columns].reset_index(
+        drop=True
+    )
 
 
 def too_few_followed(groups: list[pd.DataFrame], day: int) -> str:

@@ -43,6 +43,7 @@ from pipeline.analysis.time_to_value.sentences import (
     effect_answer,
     explained_away,
     say_at_start,
+    say_groups,
     say_overdue,
     say_trend,
 )
@@ -94,6 +95,7 @@ __all__ = [
     "primary_model",
     "recent",
     "say_at_start",
+    "say_groups",
     "say_overdue",
     "say_trend",
     "shares_by_day",

@@ -106,3 +106,18 @@ def curve_title(headline: pd.DataFrame, words: Words) -> str:
         return "How soon customers get value"
     early, late = words.share(share[BY_EARLY]), words.share(share[BY_LATE])
     return f"{early} have value by day {MARK_DAYS[0]}, {late} by day {MARK_DAYS[-1]}"
+
+
+def say_groups(shares: pd.DataFrame, day: int, words: Words) -> str:
+    """The level that most, and the one that fewest, have value in by a day, for a title.
+
+    `shares` are rows of `shares_by_day` with `who`, the group and level in words.
+    """
+    known = shares[shares["day"] == day].dropna(subset=["value_share"]).sort_values("value_share")
+    if len(known) < 2:
+        return f"Value by day {day}: too few starters to compare groups"
+    first, last = known.iloc[-1], known.iloc[0]
+    return (
+        f"Value by day {day}: most in {first['who']} ({words.share(first['value_share'])}), "
+        f"fewest in {last['who']} ({words.share(last['value_share'])})"
+    )

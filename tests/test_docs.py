@@ -30,7 +30,8 @@ def verbs_of_the_makefile() -> set[str]:
 
 
 def commands_of_lodestar() -> set[str]:
-    return {command.callback.__name__ for command in cli.app.registered_commands}
+    names = {command.callback.__name__ for command in cli.app.registered_commands}
+    return {name.replace("_", "-") for name in names}
 
 
 def anchors(page: Path) -> set[str]:
@@ -73,7 +74,7 @@ def test_the_readme_names_every_verb_of_the_makefile() -> None:
 def test_the_readme_names_the_commands_of_lodestar_that_exist_and_those_that_do_not() -> None:
     built, _, planned = README.partition(NOT_BUILT)
     _, _, listing = built.partition("`.venv/bin/lodestar` is what the verbs call:")
-    named = set(re.findall(r"`([a-z]+)`", listing.partition("`--help`")[0]))
+    named = set(re.findall(r"`([a-z][a-z-]*)`", listing.partition("`--help`")[0]))
     assert named == commands_of_lodestar()
     _, _, listing = planned.partition("`lodestar ")
     missing = set(re.findall(r"`?([a-z][a-z-]+)`", listing.partition(";")[0]))
@@ -84,7 +85,7 @@ def test_the_readme_names_the_commands_of_lodestar_that_exist_and_those_that_do_
 def test_every_command_and_script_of_the_operations_page_exists() -> None:
     named = set(re.findall(r"\.venv/bin/lodestar ([a-z][a-z-]*)", OPERATIONS))
     assert named
-    assert named <= {name.replace("_", "-") for name in commands_of_lodestar()}
+    assert named <= commands_of_lodestar()
     files = set(re.findall(r"(?<![\w/])ops/[\w./@-]*\w", OPERATIONS))
     assert files
     assert [name for name in sorted(files) if not (ROOT / name).is_file()] == []

@@ -33,8 +33,8 @@ SECONDS = 800
 CALM_SECONDS = 20
 """A killed run's children end within so long, or they are orphans."""
 QUIET_SECONDS = 2.0
-DIFFERS_BY_BUILD = ("built_at", "git_commit", "is_dirty", "seal")
-"""Build fields of two builds of the same inputs by the same code: time, checkout, seal."""
+DIFFERS_BY_BUILD = ("built_at", "git_commit", "is_dirty", "seal", "seconds")
+"""Build fields of two builds of the same inputs by the same code: times, checkout, seal."""
 NOT_COPIED = ("tmp", "runs", "__pycache__")
 MOUNTS = os.geteuid() == 0 and shutil.which("mount") is not None
 

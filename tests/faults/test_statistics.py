@@ -26,9 +26,10 @@ from pipeline.analysis.levels import MOST_LEVELS, NOT_MEASURED, OTHER, levels_of
 from pipeline.analysis.time_to_value.clone_censor import clone_censor_weight
 from pipeline.data import slice as slices
 from pipeline.data import store
-from pipeline.reporting import chapter, plan, record, tables
+from pipeline.reporting import chapter, plan, record, small_numbers
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.record import plain
+from pipeline.reporting.restatements import Restatements
 from pipeline.settings import Paths
 from pipeline.statistics import grouped_hazard, life_table
 from pipeline.statistics.proportional_hazards import survival_at
@@ -643,7 +644,7 @@ def test_f090_a_changed_churn_rule_is_named_and_its_moved_months_are_no_news(tmp
         {"setting": "grace_days", "before": 30, "now": 60, "since": "2026-08"}
     ]
     bridges = {"revenue.mrr_bridge": [{"period": "2026-08", "mrr_end": "1040"}]}
-    moved = list(record.restatements(bridges, paths, later["provenance"]["plan_sha256"]))
+    moved = Restatements(later, paths).rows(bridges, 1)
     assert [row["reason"] for row in moved] == ["new definition"]
     same = kept_report(paths, "2026-10", grace_days=60)
     assert record.definition_changes(same, paths) == []
@@ -707,16 +708,16 @@ CELLS = pd.DataFrame(
 
 
 def test_f092_a_small_cell_cannot_be_found_by_subtraction_within_its_stratum():
-    hidden = tables.hide_small(CELLS, 10).set_index("level")
+    hidden = small_numbers.hidden(CELLS, 10).set_index("level")
     assert hidden.loc[["ENT", "MM"], ["n", "mrr"]].isna().all(axis=None)
     assert hidden.loc[["all", "SMB", "high", "low"], ["n", "mrr"]].notna().all(axis=None)
 
 
 def test_f092_the_words_beside_a_small_cell_do_not_say_its_count():
-    hidden = tables.hide_small(CELLS, 10).set_index("level")
+    hidden = small_numbers.hidden(CELLS, 10).set_index("level")
     assert "3" not in hidden.loc["ENT", "note"]
     assert CELLS.loc[3, "note"] == "1 of 3 had not left"
-    assert tables.hide_small(CELLS, 0) is CELLS
+    assert small_numbers.hidden(CELLS, 0) is CELLS
 
 
 def test_f092_a_small_cell_is_hidden_in_the_page_the_file_the_picture_and_its_words(
@@ -739,7 +740,7 @@ def test_f092_a_small_cell_is_hidden_in_the_page_the_file_the_picture_and_its_wo
     opened.table(small, caption="Accounts by level")
     opened.publish("cells", small)
     files = [path for path in (tmp_path / "out").rglob("*") if path.suffix in (".csv", ".svg")]
-    assert len(files) == 3
+    assert len(files) == 4
     assert len(markup) == 2
     for text in [*markup, *(path.read_text(encoding="utf-8") for path in files)]:
         assert not re.search(r"7 of ENT|ENT has 7|>7<|ENT,7", text)

@@ -90,11 +90,16 @@ def built(tmp_path_factory: pytest.TempPathFactory) -> Company:
 
 @pytest.fixture(scope="module")
 def pages(built: Company) -> dict[str, Page]:
-    found = sorted(built.paths.reports.rglob("*.html"))
-    assert len(found) == len(hostile.CHAPTERS) + 1
-    return {
-        path.name: Page(path.read_text("utf-8")) for path in found if path.parent.name > "2"
-    } | {"all": Page((built.paths.reports / "index.html").read_text("utf-8"))}
+    """The report's pages by file name; those over all months by `all` and theirs."""
+    reports = built.paths.reports
+    own = sorted((reports / str(hostile.PERIOD)).glob("*.html"))
+    over_all = sorted(reports.glob("*.html"))
+    assert {f"{name}.html" for name in hostile.CHAPTERS} - {path.name for path in own} == {
+        "summary.html"
+    }
+    named = {path.name: path for path in own}
+    named |= {"all" if path.name == "index.html" else path.name: path for path in over_all}
+    return {name: Page(path.read_text("utf-8")) for name, path in named.items()}
 
 
 def pictures(built: Company) -> Iterator[tuple[str, ElementTree.Element]]:

@@ -111,16 +111,16 @@ class Restatements:
         """What made the month's own figure another one; empty when nothing of it changed.
 
         Another definition comes before the slice's bytes: under it they are others although no
-        history was rewritten. Under other code nobody can tell the two apart, and without the
-        slice nobody can tell anything.
+        history was rewritten. Without the slice nobody can tell more, and under other code nobody
+        can tell rewritten history from it.
         """
-        known = self._slice_of(period)
-        if known is None:
-            return NO_SLICE
         then, now = first["provenance"], self.report["provenance"]
         is_same = {key: then.get(key, now.get(key)) == now.get(key) for key in DECIDED}
         if not is_same["plan_sha256"]:
             return NEW_DEFINITION
+        known = self._slice_of(period)
+        if known is None:
+            return NO_SLICE
         code = "" if is_same["code_sha256"] else NEW_CODE
         if known == then.get("slice_sha256"):
             return code
@@ -227,13 +227,13 @@ def _parts(difference: float, late: float | None, cause: str) -> dict[str, float
     """Reason → its share of the difference; a part below half a cent is left out.
 
     The shares add up to the difference but for what is left out; the larger part always stays.
-    `late`: the part of rows that came late; None when nobody can tell, then one reason stands for
-    the whole difference. Empty `cause`: nothing is known to have changed.
+    `late`: the part of rows that came late; None when no ledger tells it, then one reason stands
+    for the whole difference. Empty `cause`: the month's own slice, the definition and the code are as
+    they were, so that what no ledger tells is in the rows that came late.
     """
-    own = cause or UNEXPLAINED
     if late is None:
-        return {own: _rounded(difference)}
-    shares = {own: _rounded(difference - late), LATE_ROWS: late}
+        return {cause or LATE_ROWS: _rounded(difference)}
+    shares = {cause or UNEXPLAINED: _rounded(difference - late), LATE_ROWS: late}
     largest = max(shares, key=lambda reason: abs(shares[reason]))
     return {
         reason: share

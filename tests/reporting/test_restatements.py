@@ -138,15 +138,21 @@ def test_without_the_months_own_slice_no_reason_is_guessed(published: Path, gone
     assert (row["reason"], row["of_which"]) == ("; ".join(expected), expected)
 
 
-def test_without_its_slice_neither_code_nor_definition_is_blamed(published: Path) -> None:
-    later = month(published, OCTOBER, 990.0, grace_days=14)
+def test_without_its_slice_the_code_is_not_blamed(published: Path) -> None:
+    later = month(published, OCTOBER, 990.0)
     store.write_text("rounding = 10\n", published / "pipeline" / "rounding.py")
     (later.paths.snapshot(AUGUST) / "mrr_ledger.parquet").unlink()
     assert moved(later)["of_which"] == {"its slice is no longer here": -10.0}
 
 
-def test_where_no_ledger_tells_what_came_late_the_whole_is_the_cause_or_not_explained() -> None:
-    assert restatements._parts(-30.0, None, "") == {"not explained": -30.0}
+def test_without_its_slice_another_definition_is_still_known(published: Path) -> None:
+    later = month(published, OCTOBER, 990.0, grace_days=14)
+    (later.paths.snapshot(AUGUST) / "mrr_ledger.parquet").unlink()
+    assert moved(later)["of_which"] == {"new definition": -10.0}
+
+
+def test_where_no_ledger_tells_what_came_late_one_reason_stands_for_the_whole() -> None:
+    assert restatements._parts(-30.0, None, "") == {"late rows": -30.0}
     assert restatements._parts(-30.0, None, "rewritten history") == {"rewritten history": -30.0}
 
 

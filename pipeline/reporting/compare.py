@@ -31,6 +31,7 @@ from pipeline.settings import Period
 
 PAGE, FILE = "compare.html", "compare.csv"
 RECOMPUTED, FIRST = "recomputed", "first published"
+ANOTHER_CUT_OFF = "another cut-off"
 NOT_COMPARABLE, NO_FIGURE = "not comparable yet", "no figure"
 NUMBERS = ("estimate", "ci_low", "ci_high", "n")
 COLUMNS = (
@@ -41,8 +42,9 @@ COLUMNS = (
 HOW_TO_READ = (
     "Each headline of this report beside the same number earlier, recomputed from the data of this "
     "report: one set of facts, one definition. The change is between these two. What the earlier "
-    "report itself said stands beside them, and what may make the two differ. A month that is not "
-    "settled is compared only with a report of the same age."
+    "report itself said stands beside them, and what may make the two differ. Numbers of settled "
+    "time are recomputed up to this report's cut-off, a month or a year earlier. A month that is "
+    "not settled is compared only with a report of the same age."
 )
 
 
@@ -122,7 +124,7 @@ def _row(
         **{f"in_force_{each}": in_force.get(each) for each in NUMBERS},
         "in_force_status": last.get("status") if in_force else None,
         "in_force_revision": last.get("revision") if in_force else None,
-        "differs": _differs(line, recomputed, in_force, report, last),
+        "differs": _differs(line, recomputed, in_force, report, earlier),
     }
 
 
@@ -172,23 +174,44 @@ def _differs(
     recomputed: float | None,
     published: Mapping[str, Any],
     report: Report,
-    other: Report,
+    earlier: Earlier,
 ) -> str:
-    """What may have moved a number between its report and today; blank where a reader sees none."""
+    """What may have moved a number between its report and today; blank where a reader sees none.
+
+    Later facts are named where nothing else is known that parts the two.
+    """
     told = published.get("estimate")
     if words.is_missing(told) or words.is_missing(recomputed):
         return ""
     unit = HEADLINES[line["name"]].unit
     if words.say(told, unit) == words.say(recomputed, unit):
         return ""
+    other = earlier.published[-1]
     settings = [row["setting"] for row in _plan_changes(report, other)]
     touched = [name for name in settings if _touches(name, line["chapter"], report["chapters"])]
     known = {
         NEW_DEFINITION: bool(touched),
         NEW_CODE: _fact(report, "code_sha256") != _fact(other, "code_sha256"),
-        FIRST_LOOK if other["status"] == PROVISIONAL else f"{LATE_ROWS} or {REWRITTEN}": True,
+        ANOTHER_CUT_OFF: _is_cut_elsewhere(line["name"], report, earlier),
     }
-    return ", ".join(reason for reason, holds in known.items() if holds)
+    later = FIRST_LOOK if other["status"] == PROVISIONAL else f"{LATE_ROWS} or {REWRITTEN}"
+    return ", ".join(reason for reason, holds in known.items() if holds) or later
+
+
+def _is_cut_elsewhere(name: str, report: Report, earlier: Earlier) -> bool:
+    """True when the number recomputed for that month ends on another day than the published one.
+
+    A number of settled time is recomputed up to this report's cut-off, so many months earlier; the
+    last day of a month stays the last day of a month.
+    """
+    if HEADLINES[name].dated != CUT_OFF:
+        return False
+    back = next(months for _, column, months in STEPS if column == earlier.column)
+    day = pd.Timestamp(report["analysis_cut_off"])
+    recomputed = day - pd.DateOffset(months=back)
+    if day.is_month_end:
+        recomputed += pd.offsets.MonthEnd(0)
+    return recomputed != pd.Timestamp(earlier.published[-1]["analysis_cut_off"])
 
 
 def _touches(setting: str, chapter: str, chapters: Sequence[str]) -> bool:

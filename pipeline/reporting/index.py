@@ -47,6 +47,7 @@ OLDER_CODE = ' <span class="older">built by older code</span>'
 REDEFINED = ' <span class="older">definitions changed</span>'
 BROKEN = "; definitions changed in between, see the months below"
 SPARK_WIDTH, SPARK_HEIGHT, SPARK_EDGE = 160, 32, 4
+HOLLOW = ' class="hollow"'
 SPEAKING = (FAILED, PUBLISHED, IN_FORCE)
 """States of a period in a manifest; any other says nothing about it."""
 ENDED_BADLY = {FAILED: "failed", INTERRUPTED: "was interrupted", CANCELLED: "was cancelled"}
@@ -229,7 +230,7 @@ def _sparks(newest_first: Sequence[Report]) -> str:
         newest = known[-1][1]
         ends = [pick([row["estimate"] for _, row in known]) for pick in (min, max)]
         cells = [
-            _spark([(month, row["estimate"]) for month, row in known], newest["state"]),
+            _spark([(month, row["estimate"], row["state"]) for month, row in known]),
             parts.text(parts.value(newest, currency)),
             *(parts.text(words.say(end, parts.HEADLINES[name].unit, currency)) for end in ends),
         ]
@@ -252,11 +253,11 @@ def _sparks(newest_first: Sequence[Report]) -> str:
     return f"{parts.scroll(table, caption)}{parts.fragment(note)}"
 
 
-def _spark(course: Sequence[tuple[str, float]], state: str) -> str:
-    """The line of (month, value); it breaks where a month has no report."""
-    values = [value for _, value in course]
+def _spark(course: Sequence[tuple[str, float, str]]) -> str:
+    """The line of (month, value, state); it breaks where a month has no report."""
+    values = [value for _, value, _ in course]
     low, spread = min(values), (max(values) - min(values)) or 1.0
-    at = [int(month[:4]) * 12 + int(month[5:7]) for month, _ in course]
+    at = [int(month[:4]) * 12 + int(month[5:7]) for month, *_ in course]
     step = (SPARK_WIDTH - 2 * SPARK_EDGE) / ((at[-1] - at[0]) or 1)
     height = SPARK_HEIGHT - 2 * SPARK_EDGE
     points = [
@@ -274,11 +275,15 @@ def _spark(course: Sequence[tuple[str, float]], state: str) -> str:
         else f'<circle cx="{piece[0][0]:.1f}" cy="{piece[0][1]:.1f}" r="1.5"/>'
         for piece in pieces
     )
-    x, y = points[-1]
-    style = ' class="hollow"' if state == "provisional" else ""
+    is_open = [state == "provisional" for *_, state in course]
+    marks = "".join(
+        f'<circle{HOLLOW if hollow else ""} cx="{x:.1f}" cy="{y:.1f}" r="3"/>'
+        for (x, y), hollow in zip(points, is_open, strict=True)
+        if hollow or (x, y) == points[-1]
+    )
     return (
         f'<svg class="spark" width="{SPARK_WIDTH}" height="{SPARK_HEIGHT}" aria-hidden="true">'
-        f'{lines}<circle{style} cx="{x:.1f}" cy="{y:.1f}" r="3"/></svg>'
+        f"{lines}{marks}</svg>"
     )
 
 

@@ -228,8 +228,8 @@ def _parts(difference: float, late: float | None, cause: str) -> dict[str, float
 
     The shares add up to the difference but for what is left out; the larger part always stays.
     `late`: the part of rows that came late; None when no ledger tells it, then one reason stands
-    for the whole difference. Empty `cause`: the month's own slice, the definition and the code are as
-    they were, so that what no ledger tells is in the rows that came late.
+    for the whole difference. Empty `cause`: the month's own slice, the definition and the code are
+    as they were, so that what no ledger tells is in the rows that came late.
     """
     if late is None:
         return {cause or LATE_ROWS: _rounded(difference)}

@@ -127,16 +127,16 @@ def test_the_page_says_not_comparable_yet_and_names_a_report_that_is_not_there()
     ("changes", "said"),
     [
         ({}, "late rows or rewritten history"),
-        ({"provenance": {"code_sha256": "other"}}, "new code, late rows or rewritten history"),
-        ({"plan": {"grace_days": 60}}, "new definition, late rows or rewritten history"),
+        ({"provenance": {"code_sha256": "other"}}, "new code"),
+        ({"plan": {"grace_days": 60}}, "new definition"),
         ({"plan": {"grace_days": 30, "survival.strata": ["a"]}}, "late rows or rewritten history"),
         (
             {"plan": {"grace_days": 30, "revenue.mix_by": "a"}},
-            "new definition, late rows or rewritten history",
+            "new definition",
         ),
         (
             {"plan": {"grace_days": 30, "fit.discount": 1}},
-            "new definition, late rows or rewritten history",
+            "new definition",
         ),
     ],
 )
@@ -144,6 +144,23 @@ def test_a_number_that_moved_names_what_may_have_moved_it(changes: dict, said: s
     now = report("2026-10", line(CHURN, 0.02, previous=0.03))
     found = rows(now, report("2026-09", line(CHURN, 0.04), **changes))
     assert found.iloc[0]["differs"] == said
+
+
+@pytest.mark.parametrize(
+    ("cut_off", "published", "said"),
+    [
+        ("2026-10-31", "2026-09-30", "late rows or rewritten history"),
+        ("2026-09-28", "2026-09-30", "another cut-off"),
+        ("2026-09-28", "2026-08-28", "facts known since the first look"),
+    ],
+)
+def test_a_number_of_settled_time_may_differ_because_it_ends_on_another_day(
+    cut_off: str, published: str, said: str
+) -> None:
+    now = report("2026-10", line(STAY, 0.7, previous=0.6), analysis_cut_off=cut_off)
+    status = "final" if published == "2026-09-30" else "provisional"
+    before = report("2026-09", line(STAY, 0.5), analysis_cut_off=published, status=status)
+    assert rows(now, before).iloc[0]["differs"] == said
 
 
 def test_what_moved_since_a_first_look_may_be_what_was_learnt_since() -> None:

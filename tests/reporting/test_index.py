@@ -110,6 +110,15 @@ def test_the_newest_point_of_a_course_is_hollow_while_it_is_not_settled(
     assert text.count('class="hollow"') == hollow * len(index.INDEX_COLUMNS)
 
 
+def test_every_point_of_a_course_that_is_not_settled_is_hollow() -> None:
+    reports = [report(f"2026-0{month}", "final", 0.5) for month in (6, 7, 8)]
+    for each in reports[1:]:
+        each["headline"] = [line | {"state": "provisional"} for line in each["headline"]]
+    course = index.render(reports).partition("<svg")[2].partition("</svg>")[0]
+    marks = re.findall(r'<circle( class="hollow")? cx="([0-9.]+)"', course)
+    assert [(bool(hollow), float(x)) for hollow, x in marks] == [(True, 80.0), (True, 156.0)]
+
+
 def test_a_course_tells_its_newest_lowest_and_highest_value() -> None:
     values = {"2026-06": 0.4, "2026-07": 0.2, "2026-08": 0.3}
     text = index.render([report(month, "final", value) for month, value in values.items()])

@@ -236,7 +236,7 @@ def explain(
     headline: Annotated[str, typer.Argument(help="Its name in report.json.")],
 ) -> None:
     """Say where a published number comes from: formula, rows and steps."""
-    from pipeline.reporting import explain as explaining
+    from pipeline.reporting.records import explain as explaining
 
     _, paths = PLACE.load()
     for line in explaining.explain(Period(period), headline, paths):
@@ -253,7 +253,7 @@ def verify_report(
     """Recompute the hashes of a published report and of its inputs; change nothing."""
     month = Period(period)
     settings, paths = PLACE.load()
-    from pipeline.reporting import verify_report
+    from pipeline.reporting.records import verify_report
 
     answer = verify_report.examine(month, settings, paths)
     if as_json:
@@ -321,7 +321,7 @@ def chapter(
     children.bind()
     settings, paths = PLACE.load()
     with lock.writing(paths.root):
-        from pipeline.reporting import execute
+        from pipeline.reporting.execution import execute
 
         execute.run_chapter(name, month, settings, paths)
 

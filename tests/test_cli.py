@@ -20,9 +20,9 @@ from pipeline.data.store import CorruptDataError, MissingDataError
 from pipeline.flow import StageFailedError
 from pipeline.lock import BusyError, locked
 from pipeline.reporting.chapter import UnfinishedChapterError, pseudonym
-from pipeline.reporting.gate import ChapterFailedError
-from pipeline.reporting.kernel import MissingKernelError
-from pipeline.reporting.page_check import UnsoundReportError
+from pipeline.reporting.execution.gate import ChapterFailedError
+from pipeline.reporting.execution.kernel import MissingKernelError
+from pipeline.reporting.records.page_check import UnsoundReportError
 from pipeline.run import FailedPeriodsError
 from pipeline.settings import ConfigurationError, ParameterError
 

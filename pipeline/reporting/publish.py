@@ -19,10 +19,13 @@ from typing import Any
 
 from pipeline.data import slice as slices
 from pipeline.data import store
-from pipeline.reporting import data_changes, gate, html, index, origins, record, site, words
-from pipeline.reporting.page_check import FIND, INDEX, hashes, page_name, verify
-from pipeline.reporting.record import FILE_NAME, HISTORY, Report
-from pipeline.reporting.restatements import Restatements
+from pipeline.reporting import words
+from pipeline.reporting.execution import gate
+from pipeline.reporting.pages import html, index, origins, site
+from pipeline.reporting.records import data_changes, record
+from pipeline.reporting.records.page_check import FIND, INDEX, hashes, page_name, verify
+from pipeline.reporting.records.record import FILE_NAME, HISTORY, Report
+from pipeline.reporting.records.restatements import Restatements
 from pipeline.settings import ANNEX, SLUG_FORMAT, SUMMARY, Paths, Period, Settings
 
 BRIDGE = "revenue.mrr_bridge"

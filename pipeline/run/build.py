@@ -19,8 +19,8 @@ from pipeline.data.slice import NotDueError
 from pipeline.exits import FAILED, NOT_NOW
 from pipeline.flow import BAD_LOCK, Ended, Flow, StageFailedError, Task, chapter_tasks
 from pipeline.reporting import publish, words
-from pipeline.reporting.gate import ChapterFailedError
-from pipeline.reporting.page_check import UnsoundReportError
+from pipeline.reporting.execution.gate import ChapterFailedError
+from pipeline.reporting.records.page_check import UnsoundReportError
 from pipeline.run.manifest import Manifest
 from pipeline.run.periods import (
     add_periods,

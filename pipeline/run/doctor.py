@@ -17,8 +17,9 @@ from pathlib import Path
 
 from pipeline import lock
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE
-from pipeline.reporting import kernel, publish, words
-from pipeline.reporting.record import VERSIONS
+from pipeline.reporting import publish, words
+from pipeline.reporting.execution import kernel
+from pipeline.reporting.records.record import VERSIONS
 from pipeline.run import cache
 from pipeline.run.finding import Finding, sound, stop, warning
 from pipeline.settings import KEY_VARIABLE, SAMPLE, Paths, Settings
@@ -124,7 +125,7 @@ def _raw_data(paths: Paths, settings: Settings) -> Iterator[Finding]:
 def _fonts() -> Finding:
     from matplotlib import font_manager
 
-    from pipeline.reporting.drawing import BASE_FONT, FURTHER_FONTS
+    from pipeline.reporting.figures.drawing import BASE_FONT, FURTHER_FONTS
 
     here = {font.name for font in font_manager.fontManager.ttflist}
     if BASE_FONT not in here:

@@ -14,7 +14,8 @@ from typing import Any
 
 from pipeline import states
 from pipeline.exits import NOT_NOW
-from pipeline.reporting import publish, record
+from pipeline.reporting import publish
+from pipeline.reporting.records import record
 from pipeline.run import manifest
 from pipeline.run.journal import Journal
 from pipeline.run.post import FAIL, NOTIFY_VARIABLE, PING_VARIABLE, START, SUCCESS, Message, Post

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pipeline.checking import files
 from pipeline.data import reading, store
 from pipeline.exits import MISSING, is_foreseen
-from pipeline.reporting.record import SAMPLE
+from pipeline.reporting.records.record import SAMPLE
 from pipeline.run import finding
 from pipeline.run.finding import Finding
 from pipeline.settings import Paths, Settings

@@ -8,8 +8,8 @@ import pytest
 
 from pipeline.analysis import summary
 from pipeline.data.schema.published import HEADLINES
-from pipeline.reporting import claims as claim_cards
 from pipeline.reporting import words
+from pipeline.reporting.records import claims as claim_cards
 
 AS_OF = dt.date(2026, 10, 31)
 MONTH = "2026-10"

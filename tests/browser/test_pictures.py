@@ -7,7 +7,9 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from pipeline.reporting import drawing, figures, html, parts, tables
+from pipeline.reporting import figures, tables
+from pipeline.reporting.figures import drawing
+from pipeline.reporting.pages import html, parts
 
 ROWS = pd.DataFrame({"level": [f"level {at}" for at in range(24)], "share": [0.5] * 24})
 

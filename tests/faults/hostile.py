@@ -12,7 +12,8 @@ import datetime as dt
 import shutil
 from pathlib import Path
 
-from pipeline.reporting import execute, publish
+from pipeline.reporting import publish
+from pipeline.reporting.execution import execute
 from pipeline.settings import Period
 from tests.stages.company import Company, write_company
 

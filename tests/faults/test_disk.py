@@ -22,7 +22,8 @@ from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.reporting import chapter, publish, record
+from pipeline.reporting import chapter, publish
+from pipeline.reporting.records import record
 from pipeline.settings import ANNEX, CHAPTERS, Paths, Period
 from tests.faults.running import (
     PROJECT,

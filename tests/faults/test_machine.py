@@ -56,7 +56,8 @@ def probe() -> None:
 cli.main(["probe"])
 """
 PAGES = """
-from pipeline.reporting import execute, publish
+from pipeline.reporting import publish
+from pipeline.reporting.execution import execute
 from pipeline.settings import Period
 for name in ("population", "summary", "annex"):
     execute.run_chapter(name, Period(sys.argv[2]), own, paths)

@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 
 from pipeline.data import store
-from pipeline.reporting import gate, kernel
+from pipeline.reporting.execution import gate, kernel
 from tests.faults.running import LODESTAR, PROJECT, Company, copied, listening, wait_for
 
 pytestmark = pytest.mark.timeout(900)

@@ -26,10 +26,12 @@ from pipeline.analysis.levels import MOST_LEVELS, NOT_MEASURED, OTHER, levels_of
 from pipeline.analysis.time_to_value.clone_censor import clone_censor_weight
 from pipeline.data import slice as slices
 from pipeline.data import store
-from pipeline.reporting import chapter, plan, record, small_numbers
+from pipeline.reporting import chapter
 from pipeline.reporting.figures import Figure
-from pipeline.reporting.record import plain
-from pipeline.reporting.restatements import Restatements
+from pipeline.reporting.privacy import small_numbers
+from pipeline.reporting.records import plan, record
+from pipeline.reporting.records.record import plain
+from pipeline.reporting.records.restatements import Restatements
 from pipeline.settings import Paths
 from pipeline.statistics import grouped_hazard, life_table
 from pipeline.statistics.proportional_hazards import survival_at

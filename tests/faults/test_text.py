@@ -25,18 +25,11 @@ from pipeline import cli, redaction
 from pipeline import settings as configuration
 from pipeline.analysis.drivers import design
 from pipeline.data import store
-from pipeline.reporting import (
-    chapter,
-    drawing,
-    escaping,
-    execute,
-    figures,
-    gate,
-    html,
-    parameters,
-    prelude,
-)
-from pipeline.reporting.gate import ChapterFailedError
+from pipeline.reporting import chapter, escaping, figures
+from pipeline.reporting.execution import execute, gate, parameters, prelude
+from pipeline.reporting.execution.gate import ChapterFailedError
+from pipeline.reporting.figures import drawing
+from pipeline.reporting.pages import html
 from pipeline.settings import ConfigurationError, ParameterError, Paths, Period
 from tests.faults import hostile
 from tests.faults.hostile import JAPANESE, MARK, PROJECT

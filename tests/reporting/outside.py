@@ -17,7 +17,8 @@ import nbformat
 import pytest
 
 from pipeline.data import slice as slices
-from pipeline.reporting import chapter, flat
+from pipeline.reporting import chapter
+from pipeline.reporting.execution import flat
 from pipeline.settings import ROOT_VARIABLE, Period
 from tests.stages.company import Company, write_company
 

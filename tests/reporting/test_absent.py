@@ -3,7 +3,7 @@
 import pandas as pd
 
 from pipeline.data.schema import adds
-from pipeline.reporting import absent
+from pipeline.reporting.chapter import absent
 
 
 def quality(*rows: tuple[str, str, int]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pandas as pd
 
-from pipeline.reporting.by_stratum import survival_figures
+from pipeline.reporting.figures.by_stratum import survival_figures
 
 
 def curves_of(stratum: str, levels: list[str]) -> pd.DataFrame:

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import pytest
 
 from pipeline.data.schema.headlines import HEADLINES
-from pipeline.reporting import claims
-from pipeline.reporting.claims import FRAGILE, NOT_IDENTIFIED, SUPPORTED
+from pipeline.reporting.records import claims
+from pipeline.reporting.records.claims import FRAGILE, NOT_IDENTIFIED, SUPPORTED
 
 DATES = {"as_of": "2026-10-31", "analysis_cut_off": "2026-09-28"}
 

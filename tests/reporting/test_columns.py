@@ -2,11 +2,11 @@
 
 import pandas as pd
 
-from pipeline.reporting import columns
+from pipeline.reporting.tables import columns
 
 
 def seen(frame: pd.DataFrame, **formats: str) -> dict[str, list[str]]:
-    return {column.head: column.cells for column in columns.columns(frame, formats, "USD")}
+    return {column.head: column.cells for column in columns.formatted(frame, formats, "USD")}
 
 
 def test_two_limits_are_one_column_and_an_open_end_is_said():
@@ -44,6 +44,6 @@ def test_a_column_of_words_that_no_row_has_is_left_out_and_a_column_of_numbers_n
 
 def test_an_estimate_with_its_interval_in_one_cell_stands_like_a_number():
     frame = pd.DataFrame({"level": ["a"], "ratio": ["0.79 (0.73 to 0.87)"], "note": ["seen"]})
-    found = columns.columns(frame, {"ratio": "interval"})
+    found = columns.formatted(frame, {"ratio": "interval"})
     assert [column.is_number for column in found] == [False, True, False]
     assert found[1].cells == ["0.79 (0.73 to 0.87)"]

@@ -5,7 +5,7 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from pipeline.reporting import compare
+from pipeline.reporting.pages import compare
 
 HOSTILE = "<script>alert(1)</script>"
 

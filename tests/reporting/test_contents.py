@@ -2,8 +2,10 @@
 
 import pandas as pd
 
-from pipeline.reporting import contents, parts, tables
-from pipeline.reporting.contents import entries
+from pipeline.reporting import tables
+from pipeline.reporting.pages import parts
+from pipeline.reporting.records import contents
+from pipeline.reporting.records.contents import entries
 
 ROWS = pd.DataFrame({"level": ["<b>"], "n": [3]})
 TABLE = tables.table(ROWS, name="revenue-who-left", caption="Who left & why")

@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import store
-from pipeline.reporting import data_changes
+from pipeline.reporting.records import data_changes
 from tests.reporting.test_publish import AUGUST, OCTOBER, SEPTEMBER, Month
 
 

@@ -14,9 +14,9 @@ from jupyter_client.kernelspec import KernelSpecManager
 from pipeline import settings as configuration
 from pipeline.children import FAILURE_VARIABLE
 from pipeline.data import store
-from pipeline.reporting import execute, gate, kernel, prelude
-from pipeline.reporting.gate import ChapterFailedError
-from pipeline.reporting.kernel import MissingKernelError
+from pipeline.reporting.execution import execute, gate, kernel, prelude
+from pipeline.reporting.execution.gate import ChapterFailedError
+from pipeline.reporting.execution.kernel import MissingKernelError
 from pipeline.settings import ParameterError, Paths, Period, Settings
 from tests.reporting.summary_run import CLOSE, OCTOBER, notebook_of, root_at
 
@@ -266,7 +266,8 @@ def test_a_process_that_left_the_group_of_its_kernel_ends_with_it(
 def test_a_kernel_ends_with_the_process_that_started_it(paths: Paths) -> None:
     cell = "import os, time; open('pid', 'w').write(str(os.getpid()))\nos.rename('pid', 'kernel')\n"
     nbformat.write(notebook_of(cell + "sum(range(10**13))"), paths.notebook("summary"))
-    code = "import sys; from pathlib import Path; from pipeline.reporting import execute, kernel\n"
+    code = "import sys; from pathlib import Path\n"
+    code += "from pipeline.reporting.execution import execute, kernel\n"
     code += "root = Path(sys.argv[1]); limits = kernel.Limits(99, 99)\n"
     code += (
         "execute.execute(root / 'notebooks' / '00_summary.ipynb', root / 'out', {}, root, limits)"

@@ -3,7 +3,7 @@
 import pytest
 
 from pipeline.data.schema.published import HEADLINES
-from pipeline.reporting import explain
+from pipeline.reporting.records import explain
 from pipeline.settings import Paths
 from tests.reporting.test_publish import OCTOBER, Month
 

@@ -10,7 +10,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.reporting import drawing, figures, parts
+from pipeline.reporting import figures
+from pipeline.reporting.figures import drawing
+from pipeline.reporting.pages import parts
 
 WORDS = {
     "name": "picture",

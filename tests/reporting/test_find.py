@@ -4,8 +4,8 @@ import re
 from typing import Any
 
 from pipeline.data.schema.published import HEADLINES
-from pipeline.reporting import find, html
-from pipeline.reporting.contents import Entry
+from pipeline.reporting.pages import find, html
+from pipeline.reporting.records.contents import Entry
 
 HOSTILE = "<script>alert(1)</script>"
 MOST_BYTES = 1_500_000

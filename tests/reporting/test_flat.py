@@ -8,10 +8,11 @@ from pipeline.analysis import population, summary
 from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.data.schema.published import HEADLINES, TABLES
-from pipeline.reporting import flat, words
+from pipeline.reporting import words
 from pipeline.reporting.chapter import Chapter
-from pipeline.reporting.html import NOT_ON_PAGE
-from pipeline.reporting.parameters import declared_parameters
+from pipeline.reporting.execution import flat
+from pipeline.reporting.execution.parameters import declared_parameters
+from pipeline.reporting.pages.html import NOT_ON_PAGE
 from pipeline.settings import PERIOD_FORMAT, Paths, Period
 from tests.conftest import PROJECT
 from tests.stages.company import Company, write_company

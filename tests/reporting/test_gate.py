@@ -7,8 +7,8 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pipeline.data import store
-from pipeline.reporting import gate
-from pipeline.reporting.gate import ChapterFailedError
+from pipeline.reporting.execution import gate
+from pipeline.reporting.execution.gate import ChapterFailedError
 from pipeline.settings import Period
 
 OCTOBER = Period("2026-10")

@@ -13,8 +13,8 @@ import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pipeline.reporting import html, parts
 from pipeline.reporting.figures import Figure
+from pipeline.reporting.pages import html, parts
 
 HOSTILE = "<script>alert(1)</script>"
 FIGURE = Figure(

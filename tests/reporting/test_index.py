@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pipeline.data.schema.published import HEADLINES
-from pipeline.reporting import index
-from pipeline.reporting.index import Attempts
+from pipeline.reporting.pages import index
+from pipeline.reporting.pages.index import Attempts
 from pipeline.settings import Paths
 
 HOSTILE = "<script>alert(1)</script>"

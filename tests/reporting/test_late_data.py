@@ -19,7 +19,9 @@ from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.reporting import execute, publish, verify_report
+from pipeline.reporting import publish
+from pipeline.reporting.execution import execute
+from pipeline.reporting.records import verify_report
 from pipeline.settings import Paths, Period, Settings
 from pipeline.stages import ingest, snapshot, usage
 

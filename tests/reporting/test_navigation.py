@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from pipeline.reporting import html, navigation
+from pipeline.reporting.pages import html, navigation
 
 
 def page(**changes: object) -> html.Page:

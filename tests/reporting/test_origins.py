@@ -4,7 +4,7 @@ import re
 from typing import Any
 
 from pipeline.data.schema.headlines import HEADLINES
-from pipeline.reporting import origins
+from pipeline.reporting.pages import origins
 
 MOVED: dict[str, Any] = {
     "period": "2026-06", "metric": "mrr_end", "first_status": "provisional",

@@ -4,7 +4,7 @@ import nbformat
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
 
-from pipeline.reporting import parameters
+from pipeline.reporting.execution import parameters
 from pipeline.settings import ParameterError
 
 

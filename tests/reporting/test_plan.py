@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipeline import settings as configuration
-from pipeline.reporting import plan
+from pipeline.reporting.records import plan
 from pipeline.settings import Settings
 
 ROOT = Path(__file__).parents[2]

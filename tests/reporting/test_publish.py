@@ -22,8 +22,10 @@ from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.published import HEADLINES, TABLES
-from pipeline.reporting import html, publish, record
-from pipeline.reporting.page_check import UnsoundReportError
+from pipeline.reporting import publish
+from pipeline.reporting.pages import html
+from pipeline.reporting.records import record
+from pipeline.reporting.records.page_check import UnsoundReportError
 from pipeline.settings import Paths, Period, Settings
 
 AUGUST, SEPTEMBER, OCTOBER = Period("2026-08"), Period("2026-09"), Period("2026-10")

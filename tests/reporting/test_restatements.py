@@ -12,7 +12,8 @@ import pandas as pd
 import pytest
 
 from pipeline.data import store
-from pipeline.reporting import publish, record, restatements
+from pipeline.reporting import publish
+from pipeline.reporting.records import record, restatements
 from pipeline.settings import Period
 from tests.reporting.test_publish import AUGUST, OCTOBER, SEPTEMBER, Month, settings_of
 

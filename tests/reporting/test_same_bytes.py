@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.reporting import record
+from pipeline.reporting.records import record
 from tests.reporting.test_publish import NOW, OCTOBER, Month, publish
 
 PROJECT = Path(__file__).parents[2]

@@ -6,7 +6,7 @@ import nbformat
 import pandas as pd
 
 from pipeline.data.schema.published import HEADLINES, TABLES
-from pipeline.reporting import silent
+from pipeline.reporting.execution import silent
 
 NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
 

@@ -7,7 +7,8 @@ import pytest
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.reporting import html, record, site
+from pipeline.reporting.pages import html, site
+from pipeline.reporting.records import record
 from pipeline.settings import Paths, Period, Settings
 
 OCTOBER = Period("2026-10")

@@ -7,7 +7,7 @@ import re
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
-from pipeline.reporting import html, parts, slots
+from pipeline.reporting.pages import html, parts, slots
 
 DEFINITION = {"setting": "grace_days", "before": 30, "now": 60, "since": "2026-09"}
 DATA = {"kind": "given", "subject": "<b>surveys</b>", "before": False, "now": True}

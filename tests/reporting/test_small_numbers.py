@@ -15,8 +15,9 @@ import pytest
 from typer.testing import CliRunner
 
 from pipeline.cli import app
-from pipeline.reporting import chapter, figures, small_numbers, telling
+from pipeline.reporting import chapter, figures
 from pipeline.reporting.chapter import WITHHELD, pseudonym
+from pipeline.reporting.privacy import small_numbers, telling
 from pipeline.settings import ROOT_VARIABLE
 from tests.reporting import outside
 from tests.reporting.outside import MIN_CELL, PERIOD

@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis import annex
-from pipeline.reporting.specification_curve import specification_figures
+from pipeline.reporting.figures.specification_curve import specification_figures
 from tests.analysis.test_annex import TRIED, specification
 
 HOSTILE = "<script>$x$</script>"

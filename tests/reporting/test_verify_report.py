@@ -8,7 +8,7 @@ import pytest
 
 from pipeline import cli
 from pipeline.data import store
-from pipeline.reporting import record, verify_report
+from pipeline.reporting.records import record, verify_report
 from pipeline.settings import Paths
 from tests.reporting.test_publish import AUGUST, Month
 

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.reporting import kernel, publish
+from pipeline.reporting import publish
+from pipeline.reporting.execution import kernel
 from pipeline.run import cache, doctor, recovery
 from pipeline.run.finding import Finding
 from pipeline.settings import Paths, Settings

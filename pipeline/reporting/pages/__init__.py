@@ -1,0 +1,1 @@
+"""From executed notebooks to static pages: their parts, a report's site, the index over months."""

@@ -22,6 +22,7 @@ from pipeline.data import store
 from pipeline.reporting import words
 from pipeline.reporting.execution import gate
 from pipeline.reporting.pages import html, index, origins, site
+from pipeline.reporting.pages.page import Page
 from pipeline.reporting.records import data_changes, record
 from pipeline.reporting.records.page_check import FIND, INDEX, hashes, page_name, verify
 from pipeline.reporting.records.record import FILE_NAME, HISTORY, Report
@@ -206,11 +207,11 @@ def _write_history(folder: Path, report: Report, earlier: Sequence[Report]) -> N
 # Pages.
 
 
-def _page(name: str, report: Report, settings: Settings, paths: Paths) -> html.Page:
+def _page(name: str, report: Report, settings: Settings, paths: Paths) -> Page:
     period = Period(report["period"])
     is_summary = name == SUMMARY
     marker = store.read_json(paths.chapter(name, period) / record.END_MARKER)
-    return html.Page(
+    return Page(
         company_name=settings.company_name,
         period=str(period),
         chapter=name,

@@ -30,6 +30,7 @@ from pipeline.reporting.execution import execute, gate, parameters, prelude
 from pipeline.reporting.execution.gate import ChapterFailedError
 from pipeline.reporting.figures import drawing
 from pipeline.reporting.pages import html
+from pipeline.reporting.pages.page import Page as Surroundings
 from pipeline.settings import ConfigurationError, ParameterError, Paths, Period
 from tests.faults import hostile
 from tests.faults.hostile import JAPANESE, MARK, PROJECT
@@ -627,7 +628,7 @@ def test_f108_raw_cells_attachments_and_foreign_markup_bring_nothing_live_into_a
         "x",
         outputs=[new_output("display_data", {kind: live, "text/plain": "x"}) for kind in kinds],
     )
-    around = html.Page(
+    around = Surroundings(
         company_name="Acme", period="2026-10", chapter="summary", title="Summary", status="final",
         revision=1, as_of="2026-10-31", cut_off="2026-10-31",
     )  # fmt: skip

@@ -15,6 +15,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.pages import html, parts
+from pipeline.reporting.pages.page import Page
 
 HOSTILE = "<script>alert(1)</script>"
 FIGURE = Figure(
@@ -27,7 +28,7 @@ def shown(markup: str) -> nbformat.NotebookNode:
     return new_output("display_data", {"text/html": markup, "text/plain": "<HTML object>"})
 
 
-def page(**changes: object) -> html.Page:
+def page(**changes: object) -> Page:
     facts = {
         "company_name": f"Company {HOSTILE}", "period": "2026-10", "chapter": "survival",
         "title": "Survival", "status": "provisional", "revision": 2, "as_of": "2026-10-31",
@@ -42,7 +43,7 @@ def page(**changes: object) -> html.Page:
         ],
         "provenance": [("Commit", HOSTILE)],
     }  # fmt: skip
-    return html.Page(**(facts | changes))
+    return Page(**(facts | changes))
 
 
 def notebook() -> nbformat.NotebookNode:

@@ -4,10 +4,11 @@ import re
 
 import pytest
 
-from pipeline.reporting.pages import html, navigation
+from pipeline.reporting.pages import navigation
+from pipeline.reporting.pages.page import Page
 
 
-def page(**changes: object) -> html.Page:
+def page(**changes: object) -> Page:
     facts = {
         "company_name": "Acme", "period": "2026-10", "chapter": "survival", "title": "Survival",
         "status": "final", "revision": 1, "as_of": "2026-10-31", "cut_off": "2026-10-31",
@@ -15,7 +16,7 @@ def page(**changes: object) -> html.Page:
         "same": "2026-09", "same_href": "../2026-09/survival.html",
         "next_href": "../index.html#2026-10", "compare_href": "compare.html",
     }  # fmt: skip
-    return html.Page(**(facts | changes))
+    return Page(**(facts | changes))
 
 
 def items(markup: str) -> list[tuple[str, str]]:

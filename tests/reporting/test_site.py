@@ -7,7 +7,8 @@ import pytest
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.reporting.pages import html, site
+from pipeline.reporting.pages import site
+from pipeline.reporting.pages.page import Page
 from pipeline.reporting.records import record
 from pipeline.settings import Paths, Period, Settings
 
@@ -52,8 +53,8 @@ def report(period: str, estimate: float, **more: Any) -> dict[str, Any]:
     return record.sealed(content | more)
 
 
-def front(period: str) -> html.Page:
-    return html.Page("Acme", period, "summary", "Summary", "final", 1, "2026-10-30", "2026-10-30")
+def front(period: str) -> Page:
+    return Page("Acme", period, "summary", "Summary", "final", 1, "2026-10-30", "2026-10-30")
 
 
 def write(paths: Paths, period: str = "2026-10") -> Path:

@@ -8,6 +8,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 
 from pipeline.reporting.pages import html, parts, slots
+from pipeline.reporting.pages.page import Page
 
 DEFINITION = {"setting": "grace_days", "before": 30, "now": 60, "since": "2026-09"}
 DATA = {"kind": "given", "subject": "<b>surveys</b>", "before": False, "now": True}
@@ -32,7 +33,7 @@ def page_of(cells: list[NotebookNode], **changes: object) -> str:
         "status": "final", "revision": 1, "as_of": "2026-10-31", "cut_off": "2026-10-31",
         "currency": "USD",
     }  # fmt: skip
-    text = html.render_chapter(new_notebook(cells=cells), html.Page(**(around | changes)))
+    text = html.render_chapter(new_notebook(cells=cells), Page(**(around | changes)))
     return text.replace("\u00a0", " ")
 
 

@@ -7,7 +7,6 @@ outputs that `parts` made enter as markup; anything else a cell printed is shown
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from html import escape
 from importlib import resources
 from pathlib import Path
@@ -23,6 +22,7 @@ from nbformat.v4 import new_output
 
 from pipeline.reporting import escaping, tables, words
 from pipeline.reporting.pages import navigation, origins, parts, slots
+from pipeline.reporting.pages.page import Page
 
 POLICY = (
     "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -33,49 +33,6 @@ CHECKED, PUBLISH, NOT_ON_PAGE = "checked", "publish", "not-on-page"
 OPTIONAL = "optional"
 """Tag of a cell that shows nothing where its chapter is absent; prose without a heading before it
 goes with it."""
-
-
-@dataclass(frozen=True)
-class Page:
-    """What a page says around its chapter; hrefs are relative to the page, dates ISO."""
-
-    company_name: str
-    period: str
-    chapter: str
-    title: str
-    status: str
-    revision: int
-    as_of: str
-    cut_off: str
-    chapters: Sequence[tuple[str, str, str]] = ()
-    """(name, title, href) of each chapter of this report."""
-    previous: str = ""
-    """The period of the report before this one."""
-    previous_href: str | None = None
-    same: str = ""
-    """The period of the last report before this one that has this chapter, and where it is."""
-    same_href: str | None = None
-    next_href: str | None = None
-    compare_href: str | None = None
-    index_href: str = "../index.html"
-    find_href: str = "../find.html"
-    downloads: Sequence[str] = ()
-    """Hrefs in the order shown: report.json, `tables/<chapter>.<name>.csv`, `figures/…`."""
-    provenance: Sequence[tuple[str, str]] = ()
-    """(what, value)"""
-    inputs: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """What the report was made from, as `origins.inputs` says it; only the summary has any."""
-    restatements: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-    """One mapping per figure that was first published differently; only the summary has any."""
-    definition_changes: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-    """One mapping per decision that the report before took otherwise."""
-    data_changes: Sequence[Mapping[str, Any]] = field(default_factory=tuple)
-    """One mapping per difference of data and code from the report before."""
-    compared_with: str | None = None
-    """The period of that report; None: there is none."""
-    plan: Mapping[str, Any] = field(default_factory=dict)
-    """What was decided before the data were read; only the summary shows it."""
-    currency: str = ""
 
 
 class _PageExporter(TemplateExporter):

@@ -8,13 +8,10 @@ appears: `Next` leads to the month's place in the index.
 from __future__ import annotations
 
 from html import escape
-from typing import TYPE_CHECKING
 
 from pipeline.reporting import words
 from pipeline.reporting.pages import parts
-
-if TYPE_CHECKING:
-    from pipeline.reporting.pages.html import Page
+from pipeline.reporting.pages.page import Page
 
 SUMMARY_PAGE, COMPARE_PAGE, FIND_PAGE, INDEX_PAGE = "summary", "compare", "find", "index"
 NEXT, SIDE_BY_SIDE, FIND, ALL_PERIODS = "Next →", "Side by side", "Find", "All periods"
@@ -43,11 +40,11 @@ def chapters(page: Page) -> str:
     return _list("Chapters", items, "chapters")
 
 
-def site(here: str, index_href: str = "index.html", find_href: str = "find.html") -> str:
+def site(here: str) -> str:
     """The pages over all months."""
     items = [
-        _link(ALL_PERIODS, index_href, is_here=here == INDEX_PAGE),
-        _link(FIND, find_href, is_here=here == FIND_PAGE),
+        _link(ALL_PERIODS, "index.html", is_here=here == INDEX_PAGE),
+        _link(FIND, "find.html", is_here=here == FIND_PAGE),
     ]
     return _list("Reports", items)
 

@@ -16,6 +16,7 @@ from typing import Any
 from pipeline.data import store
 from pipeline.reporting import words
 from pipeline.reporting.pages import compare, find, html, navigation
+from pipeline.reporting.pages.page import Page
 from pipeline.reporting.records import contents, record
 from pipeline.reporting.records.page_check import INDEX, page_name
 from pipeline.reporting.records.record import Report
@@ -23,7 +24,7 @@ from pipeline.settings import ANNEX, Paths, Period, Settings
 
 
 def ways(name: str, period: Period, settings: Settings, paths: Paths) -> dict[str, Any]:
-    """Where the page of a chapter leads, as the fields of `html.Page` hold it."""
+    """Where the page of a chapter leads, as the fields of `Page` hold it."""
     found: dict[str, Any] = {"next_href": f"../{INDEX}#{period}", "compare_href": compare.PAGE}
     before = [each for each in settings.periods if each < str(period)]
     if not before:
@@ -48,7 +49,7 @@ def _last_with(name: str, before: Sequence[str], paths: Paths) -> str | None:
     )
 
 
-def write(folder: Path, report: Report, front: html.Page, settings: Settings, paths: Paths) -> None:
+def write(folder: Path, report: Report, front: Page, settings: Settings, paths: Paths) -> None:
     """Put beside the chapters' pages what binds them to other months.
 
     Args:

@@ -94,7 +94,7 @@ def _built(
     try:
         if settings.source.shape == "tenure":
             notebook = flat.write_notebook(notebook, name, short)
-        elif name in silent.LIVES_ON and silent.is_silent(name, _quality(period, paths)):
+        elif name in silent.SILENCES and silent.is_silent(name, _quality(period, paths)):
             notebook = silent.write_notebook(notebook, name, short)
         limits, shows_names = Limits.of(settings), settings.reports.show_names
         execute(notebook, building, parameters, paths.root, limits, facts, shows_names)

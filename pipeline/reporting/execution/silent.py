@@ -8,6 +8,7 @@ page has the chapter's own question and parameters, so that it passes the same g
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +21,27 @@ from pipeline.data import store
 from pipeline.data.schema.published import HEADLINES, TABLES
 from pipeline.reporting import words
 
-LIVES_ON = {"time_to_value": "milestones"}
-"""Chapter → the table without which none of its questions has an answer."""
-WHY = {
-    "time_to_value": "the company records no milestones, so nobody can say who has value, since "
-    "when, who waits for it and whether it matters for staying. A table of milestones (account, "
-    "milestone, day on which it was reached) would answer this chapter.",
+
+@dataclass(frozen=True)
+class Silence:
+    """A chapter's table without which none of its questions has an answer."""
+
+    table: str
+    reason: str
+    """In every headline, in place of the number."""
+    unanswered: str
+    """What nobody can say for want of it, and what the table would hold."""
+
+
+SILENCES = {
+    "time_to_value": Silence(
+        table="milestones",
+        reason="the company records no milestones",
+        unanswered="so nobody can say who has value, since when, who waits for it and whether it "
+        "matters for staying. A table of milestones (account, milestone, day on which it was "
+        "reached) would answer this chapter.",
+    )
 }
-REASON = {"time_to_value": "the company records no milestones"}
 SOURCE = """\
 from pipeline.reporting.execution import {module}
 from pipeline.reporting.chapter import open_chapter
@@ -46,7 +60,10 @@ def is_silent(name: str, quality: pd.DataFrame) -> bool:
     `quality` is the snapshot's table: table, rule, kind, n; of kind coverage, n counts the rows in
     which a column has a value.
     """
-    own = quality[(quality["table"] == LIVES_ON.get(name)) & (quality["kind"] == "coverage")]
+    if name not in SILENCES:
+        return False
+    table = SILENCES[name].table
+    own = quality[(quality["table"] == table) & (quality["kind"] == "coverage")]
     return len(own) > 0 and bool((own["n"] == 0).all())
 
 
@@ -67,13 +84,14 @@ def shortened(whole: NotebookNode, said: str, source: str) -> list[NotebookNode]
 
 def answer(chapter: Any) -> None:
     """Say why a chapter has no number, publish what it promises without rows, and close it."""
-    chapter.say(f"{words.NOT_AVAILABLE.capitalize()}: {WHY[chapter.name]}")
-    table = LIVES_ON[chapter.name]
+    silence = SILENCES[chapter.name]
+    chapter.say(f"{words.NOT_AVAILABLE.capitalize()}: {silence.reason}, {silence.unanswered}")
     n_accounts = len(chapter.read("accounts"))
     chapter.definition(
-        {"n": f"{words.counted(n_accounts, 'account')} on file, {table} of none of them"}
+        {"n": f"{words.counted(n_accounts, 'account')} on file, {silence.table} of none of them"}
     )
-    leave(chapter, REASON[chapter.name], f"What {table} would tell; none are given.", table)
+    estimand = f"What {silence.table} would tell; none are given."
+    leave(chapter, silence.reason, estimand, silence.table)
 
 
 def leave(

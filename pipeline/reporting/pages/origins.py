@@ -16,6 +16,7 @@ from pipeline.data.schema.published import HEADLINES
 from pipeline.reporting import tables, words
 from pipeline.reporting.pages import parts
 from pipeline.reporting.records.record import FILE_NAME
+from pipeline.reporting.tables import columns
 
 SHOWN_DIGITS = 12
 """Of a hash; report.json holds all 64."""
@@ -71,7 +72,11 @@ def _because(row: Report, unit: str, currency: str) -> str:
 
 def _since(row: Report) -> str:
     since = row.get("since")
-    return f"{words.month(since['period'])}, revision {since['revision']}" if since else "–"
+    return (
+        f"{words.month(since['period'])}, revision {since['revision']}"
+        if since
+        else columns.NOTHING
+    )
 
 
 # How it was made.
@@ -97,7 +102,9 @@ def _files(files: Report) -> pd.DataFrame:
     rows = [
         {
             "File": str(name),
-            "Rows": words.count(facts["n_rows"]) if facts.get("n_rows") is not None else "–",
+            "Rows": words.count(facts["n_rows"])
+            if facts.get("n_rows") is not None
+            else columns.NOTHING,
             "SHA-256 begins": facts["sha256"][:SHOWN_DIGITS],
         }
         for name, facts in files.items()

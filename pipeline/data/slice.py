@@ -36,6 +36,12 @@ class Slice:
     tenure_unit: str | None = None
     is_money_known: bool = True
 
+    def __repr__(self) -> str:
+        return (
+            f"Slice({str(self.period)!r}, {self.status}, as of {self.as_of}, "
+            f"cut-off {self.cut_off}, grace {self.grace_days} days)"
+        )
+
     @property
     def is_flat(self) -> bool:
         """The data are a flat file of tenures: no date in them but the day of the file."""

@@ -17,6 +17,7 @@ import pandas as pd
 from pipeline.data.schema.published import HEADLINES
 
 NOT_AVAILABLE = "not available"
+FLAT_CUSTOMER = "an account that the file calls not churned"
 MINUS = "−"
 MONTH_NAMES = (
     "January", "February", "March", "April", "May", "June", "July", "August", "September",
@@ -26,6 +27,10 @@ SMALLEST_P = 0.001
 SMALL_SHARE = 0.01
 """Shares below it are told apart by their second decimal only."""
 UP, DOWN, LEVEL = "▲", "▼", "■"
+FIGURES = 4
+"""Of a number said precisely."""
+SMALLEST_SIZE, LARGEST_SIZE = -5, 14
+"""Powers of ten between which it is written out."""
 WHOLE_MONEY_FROM = 1000
 """From this amount on, money is said without decimals."""
 
@@ -86,6 +91,19 @@ def p_value(value: Any) -> str:
     return _said(value, say)
 
 
+def precise(value: Any) -> str:
+    """Any number to four figures: 0.012346 as `0.01235`, 23456.7 as `23,457`."""
+
+    def say(figure: float) -> str:
+        size = math.floor(math.log10(abs(figure))) if figure else 0
+        if not SMALLEST_SIZE <= size <= LARGEST_SIZE:
+            return f"{figure:.3e}".replace("-", MINUS, figure < 0)
+        decimals = 0 if figure == round(figure) else max(FIGURES - 1 - size, 0)
+        return _fixed(figure, decimals)
+
+    return _said(value, say)
+
+
 KINDS: dict[str, Callable[[Any], str]] = {
     "share": share,
     "count": count,
@@ -97,6 +115,7 @@ KINDS: dict[str, Callable[[Any], str]] = {
     "share_points": lambda value: _said(value, lambda figure: f"{_fixed(100 * figure, 1)} points"),
     "fine_share": lambda value: share(value, 2),
     "fine_points": lambda value: _said(value, lambda figure: f"{_fixed(100 * figure, 2)} points"),
+    "precise": precise,
 }
 """A share is a part of a whole; share points are the difference of two shares."""
 UNIT_KINDS = {
@@ -186,7 +205,7 @@ def contrast(found: Mapping[str, Any], who: str, event: str, events: str = "") -
 def in_one_cell(
     rows: pd.DataFrame, kinds: Mapping[str, tuple[str, str, str]], currency: str = ""
 ) -> pd.DataFrame:
-    """The rows with each estimate and its interval in one column: `1.23 (1.01 to 1.50)`.
+    """The same rows with each estimate and its interval in one column: `1.23 (1.01 to 1.50)`.
 
     Args:
         rows: as published; there they keep their columns.

@@ -17,7 +17,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, stats
 from statsmodels.genmod.families import Binomial, links
-from statsmodels.genmod.generalized_linear_model import GLM
+from statsmodels.genmod.generalized_linear_model import GLM, GLMResults
 from statsmodels.tools.sm_exceptions import (
     ConvergenceWarning,
     DomainWarning,
@@ -72,18 +72,11 @@ def fit(
 
     Source: Prentice & Gloeckler (1978); Liang & Zeger (1986) for the clustered covariance.
     """
+    result = library_fit(events, design, groups, weights, link, start)
     y, X = np.asarray(events, dtype=float), design.to_numpy(dtype=float)
-    _refuse_unusable(y, X, design.columns)
-    model = GLM(y, X, family=Binomial(link=LINKS[link]()), var_weights=weights)
     clusters = None if groups is None else pd.factorize(np.asarray(groups))[0]
-    errors = {} if clusters is None else {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
     with warnings.catch_warnings(), np.errstate(all="ignore"):
-        for problem in (ConvergenceWarning, DomainWarning, HessianInversionWarning):
-            warnings.simplefilter("ignore", problem)  # what they say is returned as `converged`
-        warnings.simplefilter("ignore", PerfectSeparationWarning)
-        result = model.fit(
-            start, maxiter=ITERATIONS, tol=TOLERANCE, tol_criterion="params", **errors
-        )
+        warnings.simplefilter("ignore")  # of a fit that ran away; `converged` says so
         log_likelihood = float(result.llf)
     is_known = np.isfinite(result.params).all() and np.isfinite(result.cov_params()).all()
     is_settled = bool(result.converged and is_known) and not _is_separated(result.params, X, y)
@@ -97,6 +90,30 @@ def fit(
         n_groups=len(y) if clusters is None else int(clusters.max()) + 1,
         link=link,
     )
+
+
+def library_fit(
+    events: ArrayLike,
+    design: pd.DataFrame,
+    groups: ArrayLike | None,
+    weights: ArrayLike | None = None,
+    link: str = "cloglog",
+    start: ArrayLike | None = None,
+) -> GLMResults:
+    """The fit as statsmodels gives it, which holds all rows; arguments and errors as of `fit`.
+
+    Source: as of `fit`: Prentice & Gloeckler (1978).
+    """
+    y, X = np.asarray(events, dtype=float), design.to_numpy(dtype=float)
+    _refuse_unusable(y, X, design.columns)
+    model = GLM(y, X, family=Binomial(link=LINKS[link]()), var_weights=weights)
+    clusters = None if groups is None else pd.factorize(np.asarray(groups))[0]
+    errors = {} if clusters is None else {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        for problem in (ConvergenceWarning, DomainWarning, HessianInversionWarning):
+            warnings.simplefilter("ignore", problem)  # what they say is returned as `converged`
+        warnings.simplefilter("ignore", PerfectSeparationWarning)
+        return model.fit(start, maxiter=ITERATIONS, tol=TOLERANCE, tol_criterion="params", **errors)
 
 
 def average_marginal_effects(

@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from pipeline.analysis.drivers import clusters
 from pipeline.analysis.drivers.design import encode
@@ -21,6 +20,7 @@ from pipeline.analysis.drivers.model import DriverModel
 from pipeline.analysis.drivers.registry import EITHER, FEATURES
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics import cloglog, grouped_hazard, multiplicity
+from pipeline.statistics.grouped_hazard import GroupedHazardFit
 
 STEADY_SHARE = 0.8
 """A sign that held in fewer of the earlier fits is not called steady."""
@@ -64,7 +64,7 @@ def effects(
     """
     if model.fitted is None:
         return pd.DataFrame(columns=EFFECT_COLUMNS)
-    rows = _ratios(model, confidence)
+    rows = model.ratios(confidence)
     rows = clusters.widened(rows, clusters.by_manager(model), confidence)
     rows = rows.assign(
         q_value=multiplicity.benjamini_hochberg(rows["p_value"]),
@@ -72,7 +72,7 @@ def effects(
         held_out_sign=_by_column(held_out_signs, rows),
         lagged_hazard_ratio=_by_column(lagged_ratios, rows),
         method=model.method,
-    ).merge(_marginal_effects(model, confidence), on="column")
+    ).merge(_marginal_effects(model, model.fitted, confidence), on="column")
     kept = np.log(rows["lagged_hazard_ratio"]) / np.log(rows["hazard_ratio"])
     rows = rows.assign(is_halved_by_lag=(kept < HALVED).where(kept.notna()))
     rows = rows.assign(
@@ -118,23 +118,6 @@ def _by_column(values: pd.Series | None, rows: pd.DataFrame) -> np.ndarray:
     return values.reindex(rows["column"]).to_numpy(float)
 
 
-def _ratios(model: DriverModel, confidence: float) -> pd.DataFrame:
-    """Ratio, limits and p-value per column: Wald, or the profile of a penalised fit."""
-    terms = model.recipe.terms
-    params = model.fitted.params[terms["column"]].to_numpy()
-    if model.limits is not None:
-        own = model.limits.loc[terms["column"]]
-        low, high = own["ci_low"].to_numpy(), own["ci_high"].to_numpy()
-        p_values = own["p_value"].to_numpy()
-    else:
-        errors = np.sqrt(np.diag(model.fitted.cov.loc[terms["column"], terms["column"]]))
-        reach = stats.norm.ppf(0.5 + confidence / 2) * errors
-        low, high = params - reach, params + reach
-        p_values = 2 * stats.norm.sf(np.abs(params / errors))
-    ratios = {"hazard_ratio": np.exp(params), "ci_low": np.exp(low), "ci_high": np.exp(high)}
-    return terms.assign(**ratios, p_value=p_values)
-
-
 def _with_references(model: DriverModel, rows: pd.DataFrame) -> pd.DataFrame:
     """Reference rows, counts and the order of the candidates."""
     features = {feature.driver: feature for feature in model.recipe.features}
@@ -157,7 +140,9 @@ def _with_references(model: DriverModel, rows: pd.DataFrame) -> pd.DataFrame:
     return whole.reset_index(drop=True)[EFFECT_COLUMNS]
 
 
-def _marginal_effects(model: DriverModel, confidence: float) -> pd.DataFrame:
+def _marginal_effects(
+    model: DriverModel, fitted: GroupedHazardFit, confidence: float
+) -> pd.DataFrame:
     """Average difference in next-month churn per column: slope of numbers, step of the others."""
     terms = model.recipe.terms
     siblings = {
@@ -171,7 +156,7 @@ def _marginal_effects(model: DriverModel, confidence: float) -> pd.DataFrame:
     is_slope = (terms["kind"] == "number") & (terms["level"] == "")
     blocks = [
         grouped_hazard.average_marginal_effects(
-            model.fitted, model.design, list(terms.loc[mask, "column"]), kind, siblings,
+            fitted, model.design, list(terms.loc[mask, "column"]), kind, siblings,
             confidence=confidence,
         )
         for kind, mask in (("dydx", is_slope), ("discrete", ~is_slope))

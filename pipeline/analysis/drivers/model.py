@@ -8,11 +8,14 @@ subtle point: the choice among the three is made by counts alone, never by what 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from scipy import stats
+from statsmodels.genmod.generalized_linear_model import GLMResults
 
+from pipeline.analysis import fits
 from pipeline.analysis.drivers.design import Recipe, encode, learn, without
 from pipeline.statistics import cloglog, grouped_hazard
 from pipeline.statistics.firth import firth_logistic
@@ -26,12 +29,18 @@ GROUPED, PENALISED = "grouped-time hazard", "Firth's penalised logistic"
 PROFILE_WORK = 1e8
 """Rows × columns² × profiled columns up to which every limit is profiled; beyond it only those of
 separated levels are, the others are Wald's."""
+RATIO_COLUMNS = ("hazard_ratio", "ci_low", "ci_high", "p_value")
 PRECISION = 1e-4  # of penalised coefficients and their limits
 
 
 @dataclass(frozen=True)
 class DriverModel:
-    """A fitted model with its recipe, or the reason why there is none."""
+    """A fitted model with its recipe, or the reason why there is none.
+
+    `fitted` is our record of the fit: coefficients and their covariance by account. `ratios()` is
+    the tidy frame. `refitted()` gives the GLMResults of statsmodels, to go on working with, and
+    `summary()` its words; Firth's penalty is our own estimator, which no library has.
+    """
 
     rows: pd.DataFrame
     recipe: Recipe
@@ -69,6 +78,58 @@ class DriverModel:
         """Whether Firth's penalty was used."""
         return self.method == PENALISED
 
+    def __repr__(self) -> str:
+        name, n_terms = f"{self.method[:1].upper()}{self.method[1:]} model", len(self.recipe.terms)
+        converged = self.fitted is not None and self.fitted.converged
+        n_terms = n_terms if self.fitted is not None else 0
+        return fits.in_a_line(name, self.n_accounts, self.n_events, n_terms, converged, self.reason)
+
+    def ratios(self, confidence: float = 0.95) -> pd.DataFrame:
+        """Ratio, limits and p-value per driver column: Wald, or the profile of a penalised fit.
+
+        Args:
+            confidence: of Wald's limits; those of a penalised fit have that of the fit.
+
+        Returns:
+            One row per column of `recipe.terms`, with hazard_ratio (of odds when penalised),
+            ci_low, ci_high, p_value; empty when there is no model.
+        """
+        terms = self.recipe.terms
+        if self.fitted is None:
+            return terms.iloc[:0].assign(**dict.fromkeys(RATIO_COLUMNS, 0.0))
+        params = self.fitted.params[terms["column"]].to_numpy()
+        if self.limits is not None:
+            own = self.limits.loc[terms["column"]]
+            low, high = own["ci_low"].to_numpy(), own["ci_high"].to_numpy()
+            p_values = own["p_value"].to_numpy()
+        else:
+            errors = np.sqrt(np.diag(self.fitted.cov.loc[terms["column"], terms["column"]]))
+            reach = stats.norm.ppf(0.5 + confidence / 2) * errors
+            low, high = params - reach, params + reach
+            p_values = 2 * stats.norm.sf(np.abs(params / errors))
+        found = np.exp(params), np.exp(low), np.exp(high), p_values
+        return terms.assign(**dict(zip(RATIO_COLUMNS, found, strict=True)))
+
+    def refitted(self) -> GLMResults:
+        """The same fit as an object of statsmodels, made anew from `design` and `rows`.
+
+        It is not kept with the model, because a month's report fits some forty and each would hold
+        its rows. Errors are by account here too.
+
+        Raises:
+            ValueError: there is no model, or it is a penalised one.
+        """
+        own = "Firth's penalty is our own estimator; read `ratios()`"
+        fitted = None if self.is_penalised else self.fitted
+        start = fits.found(fitted, own if self.is_penalised else self.reason).params
+        accounts = self.rows["account_id"].to_numpy()
+        churned = self.rows["is_churn"].to_numpy(float)
+        return grouped_hazard.library_fit(churned, self.design, accounts, start=start)
+
+    def summary(self) -> Any:
+        """What statsmodels says of the fit, in the names of the design's columns."""
+        return self.refitted().summary(xname=list(self.design.columns), yname="churn")
+
 
 def fit(
     rows: pd.DataFrame,
@@ -100,8 +161,8 @@ def fit(
     if reason:
         return DriverModel(rows, recipe, reason=reason, least=events_per_parameter)
     if n_events >= events_per_parameter * n_terms and not recipe.separated:
-        model = _unpenalised(rows, recipe, events_per_parameter)
-        if model.fitted.params[recipe.columns].abs().max() <= LARGEST_COEFFICIENT:
+        model, coefs = _unpenalised(rows, recipe, events_per_parameter)
+        if coefs[recipe.columns].abs().max() <= LARGEST_COEFFICIENT:
             return model
     return _penalised(rows, recipe, events_per_parameter, confidence)
 
@@ -118,11 +179,12 @@ def _too_few(n_events: int, n_terms: int, least: float) -> str:
     )
 
 
-def _unpenalised(rows: pd.DataFrame, recipe: Recipe, least: float) -> DriverModel:
+def _unpenalised(rows: pd.DataFrame, recipe: Recipe, least: float) -> tuple[DriverModel, pd.Series]:
+    """The grouped-time model and its coefficients by column."""
     design, churned = encode(rows, recipe), rows["is_churn"].to_numpy(float)
     start = cloglog.scoring(churned, design.to_numpy()).params
     fitted = grouped_hazard.fit(churned, design, rows["account_id"].to_numpy(), start=start)
-    return DriverModel(rows, recipe, fitted, design, least=least)
+    return DriverModel(rows, recipe, fitted, design, least=least), fitted.params
 
 
 def _penalised(rows: pd.DataFrame, recipe: Recipe, least: float, confidence: float) -> DriverModel:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -22,6 +23,7 @@ from statsmodels.tools.sm_exceptions import (
     PerfectSeparationWarning,
 )
 
+from pipeline.analysis import fits
 from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.analysis.survival.readings import month_edges
 from pipeline.analysis.survival.terms import (
@@ -34,6 +36,7 @@ from pipeline.analysis.survival.terms import (
 from pipeline.statistics import baseline, influence, life_table
 
 COX, GROUPED = "cox", "grouped"
+TITLES = {COX: "Cox", GROUPED: "Grouped-time"}
 FEW_DISTINCT_TIMES = 0.2
 LARGE_TIE = 0.05
 """Ties rule: fewer than 0.2 distinct times per event, or an age at which over 5 % of those at risk
@@ -51,6 +54,11 @@ class Regression:
 
     `params` and `cov` hold the baseline's coefficients (none in Cox) before those of the terms;
     `baseline` has one row per month of tenure, one column per baseline coefficient.
+
+    `ratios` is the tidy frame: one row per covariate and level. `fitted` is the library's own
+    object: of `cox` lifelines' CoxPHFitter, of `grouped_time` the GLMResults of statsmodels; None
+    where nothing was fitted. Its columns are x0, x1, … in the order of `labels`. With clustered
+    errors `cov` and `ratios` are by account, what the library says of itself is not.
     """
 
     model: str
@@ -62,6 +70,38 @@ class Regression:
     cov: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     baseline: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     stratify_by: str | None = None
+    fitted: Any = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        n_terms = len(self.coefficients)
+        name = f"{TITLES[self.model]} model"
+        return fits.in_a_line(name, self.n, self.n_events, n_terms, self.converged, self.note)
+
+    def print_summary(self, **how: Any) -> None:
+        """Print what lifelines prints of a Cox model, of the other what statsmodels says.
+
+        Args:
+            how: of CoxPHFitter.print_summary (decimals, style, columns); a Cox model's only.
+        """
+        fitted = fits.found(self.fitted, self.note)
+        if self.model == COX:
+            fits.named(fitted, self.labels).print_summary(**how)
+        else:
+            print(self.summary())
+
+    def summary(self) -> Any:
+        """The library's summary, its terms in words: a frame of lifelines, or statsmodels' own."""
+        fitted = fits.found(self.fitted, self.note)
+        if self.model == COX:
+            return fits.named(fitted, self.labels).summary
+        bands = [f"baseline {band + 1}" for band in range(self.baseline.shape[1])]
+        return fitted.summary(xname=[*bands, *self.labels], yname="churn")
+
+    @property
+    def labels(self) -> list[str]:
+        """The fitted terms in words, in the order of the design's columns."""
+        terms = self.terms[~self.terms["is_reference"]]
+        return [f"{row.term}: {row.level}" for row in terms.itertuples()]
 
     @property
     def is_fitted(self) -> bool:
@@ -80,7 +120,7 @@ class Regression:
 
     @property
     def rows(self) -> pd.DataFrame:
-        """The accounts' spells that were modelled."""
+        """The accounts' spells that were modelled: one row per account at risk."""
         return self.design.rows
 
     @property
@@ -151,7 +191,7 @@ def cox(
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
-            fitter = CoxPHFitter().fit(
+            fitter = CoxPHFitter(alpha=1 - confidence).fit(
                 frame, "duration", "event", entry_col="entry",
                 strata=["stratum"] if stratify_by else None, fit_options=NEWTON,
             )  # fmt: skip
@@ -160,8 +200,9 @@ def cox(
     converged = not any("onverge" in str(warning.message) for warning in caught)
     params, cov = fitter.params_.to_numpy(), fitter.variance_matrix_.to_numpy()
     fit = Regression(
-        COX, pd.DataFrame(), design, converged, design.notes, params, cov, stratify_by=stratify_by
-    )
+        COX, pd.DataFrame(), design, converged, design.notes, params, cov, stratify_by=stratify_by,
+        fitted=fitter,
+    )  # fmt: skip
     if is_clustered:
         cov = influence.robust_covariance(score_residuals(fit), cov, rows["account_id"])
     ratios = ratios_of(COX, design, params, np.sqrt(np.diag(cov)), confidence)
@@ -215,7 +256,7 @@ def grouped_time(
     ratios = ratios_of(GROUPED, design, fit.params[n_baseline:], fit.bse[n_baseline:], confidence)
     return Regression(
         GROUPED, ratios, design, bool(fit.converged), design.notes, fit.params, fit.cov_params(),
-        months,
+        months, fitted=fit,
     )  # fmt: skip
 
 

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
+from lifelines import CoxPHFitter
 
-from pipeline.analysis import checks
+from pipeline.analysis import checks, fits
 from pipeline.analysis.checks import Check
 from pipeline.analysis.reliability import EVENTS_PER_PARAMETER
 from pipeline.analysis.time_to_value.covariates import LEVEL_COLUMNS, coded
@@ -27,7 +29,10 @@ RATIO_COLUMNS = ["hazard_ratio", "ci_low", "ci_high", "p_value"]
 
 @dataclass(frozen=True)
 class CauseModel:
-    """One cause-specific model: its ratios by level (reference rows 1), and what was checked."""
+    """One cause-specific model: its ratios by level (reference rows 1), and what was checked.
+
+    `fitted` is lifelines' CoxPHFitter, to go on working with; None where nothing was fitted.
+    """
 
     name: str
     n: int
@@ -35,6 +40,17 @@ class CauseModel:
     note: str
     ratios: pd.DataFrame
     checks: tuple[Check, ...] = field(default_factory=tuple)
+    fitted: CoxPHFitter | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        n_terms = 0 if self.fitted is None else len(self.fitted.params_)
+        return fits.in_a_line(
+            self.name, self.n, self.n_events, n_terms, not self.note, self.note, "events"
+        )
+
+    def print_summary(self, **how: Any) -> None:
+        """Print what lifelines prints of the model; `how` as of CoxPHFitter.print_summary."""
+        fits.found(self.fitted, self.note).print_summary(**how)
 
     @property
     def badge(self) -> dict[str, object]:
@@ -135,4 +151,4 @@ def _model(
     found = fit.ratios.reindex(ratios["column"])[RATIO_COLUMNS].to_numpy()
     ratios = kept.assign(**dict(zip(RATIO_COLUMNS, found.T, strict=True)))
     ratios.loc[is_reference, "hazard_ratio"] = 1.0
-    return replace(nothing, ratios=ratios, checks=fit.checks)
+    return replace(nothing, ratios=ratios, checks=fit.checks, fitted=fit.fitted)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter
 from lifelines.exceptions import ConvergenceError
 
-from pipeline.analysis import checks
+from pipeline.analysis import checks, fits
 from pipeline.analysis.checks import Check
 from pipeline.analysis.reliability import EVENTS_PER_PARAMETER, SMALLEST_N
 from pipeline.analysis.time_to_value.covariates import coded, independent
@@ -28,7 +29,11 @@ NEWTON = {"precision": 1e-10, "r_precision": 1e-13}
 
 @dataclass(frozen=True)
 class LeavingModel:
-    """A model of leaving on one exposure: its hazard ratio, and whether it may be read."""
+    """A model of leaving on one exposure: its hazard ratio, and whether it may be read.
+
+    `ratios` is the tidy frame. `fitted` is lifelines' CoxPHFitter of all `terms`, to go on working
+    with; None where nothing was fitted and in `grouped_model`, whose estimator is our own.
+    """
 
     hazard_ratio: float
     ci_low: float
@@ -39,6 +44,25 @@ class LeavingModel:
     terms: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     p_value: float = np.nan
+    fitted: CoxPHFitter | None = field(default=None, repr=False, compare=False)
+
+    def __repr__(self) -> str:
+        n_terms = len(self.terms) if self.converged else 0
+        return fits.in_a_line(
+            "Model of leaving", self.n, self.n_events, n_terms, self.converged, self.note, "losses"
+        )
+
+    def print_summary(self, **how: Any) -> None:
+        """Print what lifelines prints of the Cox model; `how` as of CoxPHFitter.print_summary."""
+        fits.found(self.fitted, self.note).print_summary(**how)
+
+    @property
+    def ratios(self) -> pd.DataFrame:
+        """One row: the exposure's term, hazard_ratio, ci_low, ci_high, p_value, n, n_events."""
+        named = {"term": self.terms[0] if self.terms else "", "hazard_ratio": self.hazard_ratio}
+        counted = {"p_value": self.p_value, "n": self.n, "n_events": self.n_events}
+        limits = {"ci_low": self.ci_low, "ci_high": self.ci_high}
+        return pd.DataFrame([named | limits | counted | {"note": self.note}])
 
     @property
     def converged(self) -> bool:
@@ -68,6 +92,7 @@ class CoxFit:
 
     ratios: pd.DataFrame
     checks: tuple[Check, ...]
+    fitted: CoxPHFitter | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_found(self) -> bool:
@@ -113,7 +138,7 @@ def leaving_model(
     note = "" if events.passed else "not adjusted: too few losses"
     return LeavingModel(
         float(ratio), float(low), float(high), n, n_events, note, tuple(design.columns),
-        fit.checks, float(p_value),
+        fit.checks, float(p_value), fit.fitted,
     )  # fmt: skip
 
 
@@ -178,7 +203,7 @@ def cox(
         }
     )
     p_value = _hold_still(rows, design, fitter.params_, tested)
-    return CoxFit(ratios, (*looked, checks.proportional_hazards(p_value, confidence)))
+    return CoxFit(ratios, (*looked, checks.proportional_hazards(p_value, confidence)), fitter)
 
 
 def _hold_still(

@@ -54,6 +54,9 @@ class Figure:
     redraw: Callable[[pd.DataFrame], Figure] | None = field(default=None, repr=False, compare=False)
     """Draws other rows in the same way, under the same words."""
 
+    def __repr__(self) -> str:
+        return f"Figure({self.name!r}: {self.title}; {len(self.rows):,} rows)"
+
     @property
     def is_empty(self) -> bool:
         """Nothing is on the picture but its axes."""
@@ -343,7 +346,7 @@ def heatmap(
             )  # fmt: skip
             axes.tick_params(rotation=0)
             if percent:
-                drawing.share_axis(axes.collections[0].colorbar.ax.yaxis)
+                drawing.share_axis(picture.axes[-1].yaxis)
         axes.set_facecolor(MASKED)
         axes.grid(False)
         axes.set(xlabel=x_label or words.label(column), ylabel="")

@@ -14,7 +14,7 @@ import re
 import warnings
 from collections.abc import Iterable, Iterator
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import matplotlib as mpl
 import seaborn as sns
@@ -123,7 +123,7 @@ def _theme() -> dict[str, Any]:
 @contextlib.contextmanager
 def canvas(height: float, width: float = WIDTH) -> Iterator[tuple[Canvas, Axes]]:
     """A canvas with one pair of axes under our theme; no window, no global state."""
-    with warnings.catch_warnings(), mpl.rc_context(_theme()):
+    with warnings.catch_warnings(), mpl.rc_context(cast(Any, _theme())):
         # A script for which this machine has no font: the reader's machine draws the text.
         warnings.filterwarnings(
             "ignore", message="Glyph .* missing from font", category=UserWarning

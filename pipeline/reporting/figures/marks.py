@@ -51,7 +51,7 @@ def survival_line(axes: Axes, curve: pd.DataFrame, colour: str, position: int) -
 
 
 def thinned(rows: pd.DataFrame, x: str) -> pd.DataFrame:
-    """Sorted rows with one kept per narrow column of the picture, the first and last among them.
+    """The same rows, sorted, one row per narrow column of the picture, first and last among them.
 
     Only the drawing is thinned, by less than a reader can see; no file is.
     """
@@ -125,7 +125,11 @@ def by_level(rows: pd.DataFrame, by: str | None) -> tuple[list[Any], dict[Any, s
 
 
 def split(rows: pd.DataFrame, by: str | None, levels: list[Any]) -> list[tuple[Any, pd.DataFrame]]:
-    """The rows of each level."""
+    """The rows of each level.
+
+    Returns:
+        Level and its rows, the same rows in the same order, one row per point of the picture.
+    """
     return [(level, rows[rows[by] == level] if by else rows) for level in levels]
 
 

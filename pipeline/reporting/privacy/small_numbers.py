@@ -72,6 +72,12 @@ SIZE_OF_THE_MONTH = "customers_start"
 FAR_ABOVE = 10
 """A headline that so many times the limit carry today is taken to have had enough a year ago."""
 NUMBERS = ("estimate", "ci_low", "ci_high", "p_value", *EARLIER, "change")
+WITHHELD = {
+    "title": "Not drawn: some cells are smaller than min_cell",
+    "alt": "No picture: some of the cells it would show are smaller than min_cell.",
+    "picture": '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>',
+}
+"""A picture, its title and its words would say what the table hides."""
 
 
 # Rows.
@@ -246,7 +252,7 @@ def _without_told(rows: pd.DataFrame, min_cell: int) -> pd.DataFrame:
 # Pictures.
 
 
-def picture(figure: Any, min_cell: int, blank: Mapping[str, str]) -> Any:
+def picture(figure: Any, min_cell: int, blank: Mapping[str, str] = WITHHELD) -> Any:
     """A figure drawn anew from what may be shown, with words that tell no more than it does.
 
     Args:
@@ -308,9 +314,11 @@ def _without_earlier(
 ) -> dict[str, Any]:
     """The headline without figures of a time whose n is small, nor the change."""
     is_of_month = _population(row["name"]) == _population(SIZE_OF_THE_MONTH)
-    sizes = {name: then.get(name) if is_of_month else None for name in EARLIER}
+    told = {name: then.get(name) if is_of_month else None for name in EARLIER}
     guess = 0.0 if words.is_missing(row.get("n")) else float(row["n"]) / FAR_ABOVE
-    sizes = {name: guess if words.is_missing(n) else float(n) for name, n in sizes.items()}
+    sizes = {
+        name: guess if n is None or words.is_missing(n) else float(n) for name, n in told.items()
+    }
     lost = [name for name, n in sizes.items() if n < min_cell]
     lost += ["change"] if "previous" in lost else []
     return {**row, **{name: None for name in lost if name in row}}

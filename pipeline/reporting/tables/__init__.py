@@ -68,6 +68,17 @@ def table(
     return _drawn(found, [], {}, slice(None), name, caption)
 
 
+def of_columns(found: Sequence[Column], *, name: str, caption: str) -> str:
+    """Columns whose words are chosen already, as an HTML table.
+
+    Args:
+        found: from `columns.formatted`, or made by hand; each has as many cells.
+        name: fixed id of the table, unique on its page.
+        caption: what the table shows, as text.
+    """
+    return _drawn(found, [], {}, slice(None), name, caption)
+
+
 def folded(
     frame: pd.DataFrame,
     *,
@@ -168,7 +179,7 @@ def _drawn(
     under = {column: head for each in spans.values() for column, head in each.items()}
     labels = {keys[column.name]: under.get(column.name, column.head) for column in found}
     made = GT(texts, id=name, rowname_col="c0", groupname_col="group" if groups else None)
-    made = made.cols_label(**labels).tab_stubhead(labels["c0"])
+    made = made.cols_label({**labels}).tab_stubhead(labels["c0"])
     for span, members in spans.items():
         if shown := [keys[column] for column in members if column in keys]:
             made = made.tab_spanner(span, columns=shown)

@@ -41,12 +41,16 @@ OUR_NAME = re.compile(r"[a-z]+(_[a-z0-9]+)*_[a-z]+")
 
 @dataclass(frozen=True)
 class Column:
-    """A column as it is read: where it comes from, its head, and the text of each cell."""
+    """A column as it is read: where it comes from, its head, and the text of each cell.
+
+    An interval comes from two: `name` holds its lower limits, `upper` the others.
+    """
 
     name: Any
     head: str
     cells: list[str]
     is_number: bool
+    upper: Any = None
 
     @property
     def is_silent(self) -> bool:
@@ -120,7 +124,7 @@ def _interval(frame: pd.DataFrame, low: Any, high: Any, kind: str, currency: str
         for ends in limits
     ]
     head = words.label(f"{stem}_interval" if stem else "interval")
-    return Column(low, head, cells, is_number=True)
+    return Column(low, head, cells, is_number=True, upper=high)
 
 
 def _upper(low: Any, frame: pd.DataFrame, kinds: Mapping[Any, str]) -> str | None:

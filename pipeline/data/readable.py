@@ -1,0 +1,56 @@
+"""Which tables of a period can be read, how large are they, and what is one row of each?
+
+Reads the heads of the Parquet files in a snapshot's folder; makes one row per table, and the error
+for a name that is none of them. The subtle point: a name that nobody knows is a slip of the pen and
+gets the nearest name; a table that is declared and not there is missing data.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+
+import pandas as pd
+
+from pipeline.data import store
+from pipeline.data.schema import SNAPSHOT
+from pipeline.settings import ParameterError
+
+COLUMNS = ["table", "rows", "columns", "one_row"]
+
+
+def readable(folder: Path) -> pd.DataFrame:
+    """The tables in a snapshot's folder.
+
+    Returns:
+        One row per table: table, rows, columns (counts), one_row (its grain in words).
+    """
+    found = [
+        (path.stem, *store.parquet_size(path), grain(path.stem))
+        for path in sorted(folder.glob("*.parquet"))
+    ]
+    return pd.DataFrame(found, columns=COLUMNS)
+
+
+def grain(table: str) -> str:
+    """What one row of a declared table is, as `one row per account`; blank for another table."""
+    return SNAPSHOT[table].grain if table in SNAPSHOT else ""
+
+
+def check_name(table: str, folder: Path) -> None:
+    """Refuse a name that is no table of a snapshot, with the nearest one and all there are.
+
+    A declared table passes, there or not: whoever reads it says that it is missing.
+
+    Raises:
+        ParameterError: nobody knows such a table.
+    """
+    there = [path.stem for path in sorted(folder.glob("*.parquet"))]
+    if table in SNAPSHOT or table in there:
+        return
+    near = difflib.get_close_matches(str(table), there, n=1)
+    guess = f" Did you mean {near[0]!r}?" if near else ""
+    raise ParameterError(
+        f"{table!r} is no table of a snapshot.{guess} "
+        f"There are: {', '.join(there) or 'none yet; run `make lab` or `make report`'}."
+    )

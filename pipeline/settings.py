@@ -40,6 +40,8 @@ MOST_ALIASES = 20
 """A merge of merges doubles a mapping with each alias: more of them fill any memory."""
 ROOT_VARIABLE = "LODESTAR_ROOT"
 """Environment variable that names the project's folder to a notebook."""
+OUTPUT_VARIABLE = "LODESTAR_OUTPUT"
+"""Environment variable in which a run names the folder that its notebook may write into."""
 KEY_VARIABLE = "LODESTAR_PSEUDONYM_KEY"
 """Environment variable that holds the secret behind pseudonyms."""
 SAMPLE = "sample"
@@ -650,6 +652,11 @@ class Paths:
     @property
     def build(self) -> Path:
         return self.root / "build"
+
+    @property
+    def scratch(self) -> Path:
+        """Where what was tried out is kept; nothing here is ever published."""
+        return self.build / "scratch"
 
 
 def find_root(start: Path | None = None) -> Path:

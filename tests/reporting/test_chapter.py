@@ -18,6 +18,7 @@ from pipeline.reporting.figures import Figure
 from pipeline.settings import ParameterError, Paths, Period
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
+OUT = "build/scratch/out"
 PICTURE = Figure(
     "by-segment", "Title <b>", "Share, percent", 'Alt "text" <b>', "Source",
     "<svg></svg>", pd.DataFrame({"level": ["=1+1"], "share": [0.123456789012345678]}),
@@ -166,7 +167,7 @@ def test_what_is_not_given_is_said_after_the_definitions_where_it_would_add_some
 
 
 def test_the_runner_finds_tables_figures_headline_and_the_end_marker(root, shown, tmp_path):
-    output = tmp_path / "out"
+    output = tmp_path / OUT
     opened = open_chapter("survival", "2026-10", str(output))
     opened.show(PICTURE)
     publish_all(opened)
@@ -190,10 +191,10 @@ def test_the_runner_finds_tables_figures_headline_and_the_end_marker(root, shown
 
 
 def test_a_headline_gets_its_label_unit_and_change_and_missing_is_null(root, shown, tmp_path):
-    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    opened = open_chapter("survival", "2026-10", str(tmp_path / OUT))
     publish_all(opened)
     opened.close()
-    content = json.loads((tmp_path / "out" / "headline.json").read_text())
+    content = json.loads((tmp_path / OUT / "headline.json").read_text())
     first = content["headline"][0]
     assert first["name"] == "retention_12_months"
     assert first["unit"] == "share"
@@ -203,10 +204,10 @@ def test_a_headline_gets_its_label_unit_and_change_and_missing_is_null(root, sho
 
 
 def test_each_headline_and_the_contrast_leave_a_claim_card(root, shown, tmp_path):
-    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    opened = open_chapter("survival", "2026-10", str(tmp_path / OUT))
     publish_all(opened)
     opened.close()
-    cards = json.loads((tmp_path / "out" / "headline.json").read_text())["claims"]
+    cards = json.loads((tmp_path / OUT / "headline.json").read_text())["claims"]
     assert [card["kind"] for card in cards] == ["contrast"] + ["headline"] * 3
     assert cards[0]["statement"] == "SMB against enterprise"
     assert cards[0]["cut_off"] == "2026-09-28"
@@ -220,13 +221,13 @@ def test_a_chapter_has_one_primary_contrast(root, shown):
 
 
 def test_a_hard_failure_prints_its_reason_in_place_of_the_headline(root, shown, tmp_path):
-    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    opened = open_chapter("survival", "2026-10", str(tmp_path / OUT))
     publish_all_but_headline(opened)
     failed = {"name": "rank", "passed": False, "is_hard": True, "note": "nobody is left"}
     opened.contrast(**CONTRAST)
     opened.headline(headline_rows("survival"), checks={"retention_12_months": [failed]})
     opened.close()
-    first, second, _ = json.loads((tmp_path / "out" / "headline.json").read_text())["headline"]
+    first, second, _ = json.loads((tmp_path / OUT / "headline.json").read_text())["headline"]
     assert (first["estimate"], first["ci_low"], first["change"]) == (None, None, None)
     assert (first["state"], first["note"]) == ("not_available", "nobody is left")
     assert second["estimate"] == 0.5
@@ -235,7 +236,7 @@ def test_a_hard_failure_prints_its_reason_in_place_of_the_headline(root, shown, 
 def test_a_picture_of_cells_that_privacy_hides_is_not_drawn(root, shown, tmp_path):
     params = (root / "params.yaml").read_text().replace("min_cell: 0", "min_cell: 10")
     (root / "params.yaml").write_text(params)
-    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    opened = open_chapter("survival", "2026-10", str(tmp_path / OUT))
     small = pd.DataFrame({"level": ["smb", "mid"], "n": [3, 40], "share": [0.1, 0.2]})
     told = replace(PICTURE, rows=small, title="3 left", alt="3 of smb left")
     opened.show(told)
@@ -243,9 +244,7 @@ def test_a_picture_of_cells_that_privacy_hides_is_not_drawn(root, shown, tmp_pat
     assert "3 left" not in shown[-2]
     assert "3 of smb" not in shown[-2]
     assert "smaller than min_cell" in shown[-2]
-    assert (
-        "<svg></svg>" not in (tmp_path / "out" / "figures" / "survival.by-segment.svg").read_text()
-    )
+    assert "<svg></svg>" not in (tmp_path / OUT / "figures" / "survival.by-segment.svg").read_text()
     assert "3 of smb left" in shown[-1]
 
 
@@ -265,10 +264,10 @@ def test_a_headline_that_nobody_promised_is_refused(root, shown, change, words):
 
 
 def test_a_chapter_that_forgot_a_table_or_headline_leaves_no_end_marker(root, shown, tmp_path):
-    opened = open_chapter("survival", "2026-10", str(tmp_path / "out"))
+    opened = open_chapter("survival", "2026-10", str(tmp_path / OUT))
     with pytest.raises(UnfinishedChapterError, match=r"survival\.curves.*12_months.*contrast"):
         opened.close()
-    assert not (tmp_path / "out" / "complete.json").exists()
+    assert not (tmp_path / OUT / "complete.json").exists()
 
 
 def test_a_name_is_used_once(root, shown):
@@ -281,15 +280,15 @@ def test_a_name_is_used_once(root, shown):
 def test_the_summary_reads_what_the_chapters_kept(root, shown, tmp_path):
     paths = Paths(root, "sample")
     for name in ("population", "revenue", "survival", "drivers", "time_to_value"):
-        opened = open_chapter(name, "2026-10", str(tmp_path / name))
+        opened = open_chapter(name, "2026-10", str(tmp_path / OUT / name))
         publish_all(opened)
         opened.model("cox", 100, 20, True)
         opened.page_one("top", pd.DataFrame({"driver": ["usage"]}))
         opened.close()
         target = paths.headline(name, Period("2026-10"))
         target.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(tmp_path / name / "headline.json", target)
-    summary = open_chapter("summary", "2026-10", str(tmp_path / "summary"))
+        shutil.copy(tmp_path / OUT / name / "headline.json", target)
+    summary = open_chapter("summary", "2026-10", str(tmp_path / OUT / "summary"))
     assert summary.headlines()["name"].tolist() == list(HEADLINES)
     assert summary.headlines()["estimate"].tolist() == [0.5] * len(HEADLINES)
     aimed = summary.headlines().set_index("name")
@@ -306,7 +305,7 @@ def test_the_summary_reads_what_the_chapters_kept(root, shown, tmp_path):
 def test_the_summary_of_a_run_needs_its_chapters_and_by_hand_it_opens_without(root, shown):
     assert open_chapter("summary").headlines().empty
     with pytest.raises(store.MissingDataError, match="comes after"):
-        open_chapter("summary", "2026-10", str(root / "out")).headlines()
+        open_chapter("summary", "2026-10", str(root / OUT)).headlines()
 
 
 def test_pseudonyms_hide_the_id_hold_still_and_follow_the_key(root, shown, monkeypatch):
@@ -345,7 +344,7 @@ def test_a_table_of_another_chapter_names_its_file_and_is_absent_while_that_one_
     root, shown, tmp_path
 ):
     rows = pd.DataFrame({"driver": ["segment"], "n": [20]})
-    page_one = open_chapter("summary", output=str(tmp_path / "out"))
+    page_one = open_chapter("summary", output=str(tmp_path / OUT))
     page_one.table(rows, "Effects", published="drivers.effects", is_folded=True)
     assert 'href="tables/drivers.effects.csv"' in shown[-1]
     assert "<details><summary>Effects</summary>" in shown[-1]

@@ -423,7 +423,7 @@ def test_the_caller_keeps_folder_and_environment(
 ) -> None:
     monkeypatch.setenv("TZ", "Asia/Tokyo")
     before = Path.cwd()
-    with kernel.steady_surroundings(paths.root):
+    with kernel.steady_surroundings(paths.root, paths.scratch):
         assert Path.cwd() == paths.root.resolve()
     assert (Path.cwd(), os.environ["TZ"]) == (before, "Asia/Tokyo")
     assert json.dumps(dict(os.environ))

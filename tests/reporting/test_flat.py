@@ -44,7 +44,7 @@ def answered(company: Company, name: str, folder) -> dict:
     cut = slices.read(company.paths.snapshot(PERIOD))
     own = getattr(company.settings, name)
     paths = Paths(company.root, company.settings.company)
-    flat.answer(Chapter(name, cut, own, company.settings, paths, str(folder)))
+    flat.answer(Chapter(name, cut, own, company.settings, paths, folder))
     return store.read_json(folder / "headline.json")
 
 

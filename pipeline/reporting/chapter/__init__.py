@@ -18,19 +18,26 @@ import pandas as pd
 from IPython.display import HTML, display
 
 from pipeline import settings as configuration
-from pipeline.data import choices, store, targets
+from pipeline.data import choices, readable, store, targets
 from pipeline.data import slice as slices
 from pipeline.data.schema import SNAPSHOT
 from pipeline.data.schema.headlines import AS_OF, CUT_OFF
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
 from pipeline.reporting import figures, tables, words
-from pipeline.reporting.chapter import absent
-from pipeline.reporting.execution import flat
+from pipeline.reporting.chapter import absent, exploring
+from pipeline.reporting.chapter.exploring import ACCOUNT_ID
 from pipeline.reporting.figures import Figure
+from pipeline.reporting.interactive import session
 from pipeline.reporting.pages import parts
 from pipeline.reporting.privacy import small_numbers, telling
 from pipeline.reporting.records import claims
-from pipeline.reporting.records.record import END_MARKER, HEADLINE_FILE, is_kept_name, plain
+from pipeline.reporting.records.record import (
+    END_MARKER,
+    HEADLINE_FILE,
+    SCENARIO,
+    is_kept_name,
+    plain,
+)
 from pipeline.settings import (
     ANNEX,
     CHAPTERS,
@@ -46,15 +53,7 @@ from pipeline.settings import (
 HEADLINE_COLUMNS = (
     "name", "estimate", "ci_low", "ci_high", "n", "state", "note", "previous", "year_ago",
 )  # fmt: skip
-WITHHELD = {
-    "title": "Not drawn: some cells are smaller than min_cell",
-    "alt": "No picture: some of the cells it would show are smaller than min_cell.",
-    "picture": '<svg xmlns="http://www.w3.org/2000/svg" width="1" height="1"/>',
-}
-"""A picture, its title and its words would say what the table hides."""
 PSEUDONYM_LENGTH = 10
-ACCOUNT_ID = "account_id"
-"""The source's own id; it leaves a chapter only when `reports.show_names` is set."""
 HIDDEN = "(hidden)"
 
 
@@ -62,19 +61,26 @@ class UnfinishedChapterError(Exception):
     """The chapter did not publish what it declares (exit code 70)."""
 
 
+@session.interactive
 def open_chapter(
-    name: str, period: str | None = None, output: str | None = None, **overrides: Any
+    name: str,
+    period: str | None = None,
+    output: str | None = None,
+    only: Mapping[str, Any] | None = None,
+    **overrides: Any,
 ) -> Chapter:
     """Open a chapter of the newest period with a snapshot, or of the period given.
 
     Args:
         name: one of settings.CHAPTERS, or the annex.
         period: YYYY-MM; None: the newest period that has a snapshot.
-        output: folder the runner passes; None: show only.
+        output: folder the runner passes, or one below build/scratch; None: show only.
+        only: column of the snapshot's accounts → the values to keep; None: all accounts.
         overrides: settings of the chapter's own block; None keeps the value of params.yaml.
 
     Raises:
-        ParameterError: no such chapter, setting or period, or no snapshot of it.
+        ParameterError: no such chapter, setting, account or period, no snapshot of it, or an
+            output folder that is not this chapter's to write.
     """
     if name not in (*CHAPTERS, ANNEX):
         known = words.listing((*CHAPTERS, ANNEX))
@@ -84,10 +90,15 @@ def open_chapter(
     company = configuration.load(root)
     choices.check(company)
     paths = Paths(root, company.company)
-    cut = slices.read(paths.snapshot(_chosen_period(period, paths)))
-    chapter = Chapter(name, cut, _own_settings(name, company, overrides), company, paths, output)
-    if output is None:
+    cut = slices.read(paths.snapshot(exploring.chosen_period(period, paths)))
+    own = exploring.own_settings(name, company, overrides)
+    subset = exploring.subset(name, only, paths.snapshot(cut.period))
+    explored = exploring.tried(name, company, own) | ({"only": subset.only} if subset else {})
+    folder = exploring.output_folder(name, output, paths, explored)
+    chapter = Chapter(name, cut, own, company, paths, folder, subset, explored)
+    if folder is None:
         chapter.display(f"<style>{parts.style()}</style>")
+    chapter.say_explored()
     return chapter
 
 
@@ -101,14 +112,18 @@ class Chapter:
         own: configuration.Block,
         company: Settings,
         paths: Paths,
-        output: str | None = None,
+        output: Path | None = None,
+        subset: exploring.Subset | None = None,
+        explored: Mapping[str, Any] | None = None,
     ) -> None:
         self.name = name
         self.slice = cut
         self.settings: Any = own
         self.company = company
         self.paths = paths
-        self.output = Path(output) if output else None
+        self.output = output
+        self.subset = subset
+        self.explored = dict(explored or {})
         self._headline: list[dict[str, Any]] = []
         self._claims: list[claims.Claim] = []
         self._models: list[dict[str, Any]] = []
@@ -117,6 +132,9 @@ class Chapter:
         self._tables: list[str] = []
         self._figures: list[str] = []
         self._table_ids: list[str] = []
+
+    def __repr__(self) -> str:
+        return f"Chapter({self.name!r}, {str(self.period)!r}, {self.slice.status})"
 
     @property
     def period(self) -> Period:
@@ -131,11 +149,18 @@ class Chapter:
         return f"{since}to {words.day(self.slice.cut_off)}"
 
     def read(self, table: str) -> pd.DataFrame:
-        """A snapshot table of the period, typed for analysis.
+        """A snapshot table of the period, typed for analysis; of chosen accounts, theirs alone.
 
+        One row per key of the table, as pipeline.data.schema declares it.
         Columns that may name a person are masked unless `reports.show_names` is set.
+
+        Raises:
+            ParameterError: no table has this name; `chapter` alone on a line shows all there are.
         """
-        rows = store.read_frame(self.paths.snapshot(self.period) / f"{table}.parquet")
+        folder = self.paths.snapshot(self.period)
+        readable.check_name(table, folder)
+        rows = store.read_frame(folder / f"{table}.parquet")
+        rows = self.subset.of(rows) if self.subset else rows
         if self.company.reports.show_names or table not in SNAPSHOT:
             return rows
         hidden = [name for name in SNAPSHOT[table].personal_columns if name in rows.columns]
@@ -150,6 +175,14 @@ class Chapter:
 
     # What the reader sees.
 
+    def displays(self, kind: str) -> None:
+        """Show frames in a notebook in our words (`lodestar`), or as pandas does (`pandas`).
+
+        In our words a frame keeps the rules of a page: pseudonyms, no cell below `min_cell`. In
+        pandas' it shows all that it holds.
+        """
+        session.show_frames(kind)
+
     def display(self, markup: str) -> None:
         """Show markup that is already escaped."""
         display(HTML(markup))
@@ -160,6 +193,15 @@ class Chapter:
             telling.without_small(each, self.company.min_cell) for each in (sentence, lead)
         )
         self.display(parts.fragment(parts.paragraph(said, led)))
+
+    def say_explored(self) -> None:
+        """Show what is not as params.yaml says, if anything; nothing of it is published."""
+        if not self.explored:
+            return
+        told = [str(self.subset)] if self.subset else []
+        given = {key: value for key, value in self.explored.items() if key != "only"}
+        told += [exploring.said(given)] if given else []
+        self.say(f"{'; '.join(told)}. Nothing of this is published.", "Scenario")
 
     def definition(self, terms: Mapping[str, str]) -> None:
         """Show what is counted, with as-of date, cut-off and grace; then what more would add."""
@@ -174,11 +216,13 @@ class Chapter:
         }
         if cut.is_flat:
             del dates["Grace"]
-            terms = {**terms, "Customer": flat.CUSTOMER} if "Customer" in terms else terms
+            terms = {**terms, "Customer": words.FLAT_CUSTOMER} if "Customer" in terms else terms
             dates["Flat file"] = (
                 "one row per account, with tenure and status and no date; each account is placed "
                 "so that its tenure ends on the cut-off"
             )
+        if self.subset:
+            terms = {**terms, "Only": str(self.subset)}
         least = self.company.min_cell
         said = {term: telling.without_small(what, least) for term, what in terms.items()}
         self.display(parts.fragment(parts.definitions({**said, **dates})))
@@ -218,7 +262,7 @@ class Chapter:
             raise UnfinishedChapterError(
                 f"Figure {figure.name} draws ids of accounts. Give it chapter.pseudonyms(…)."
             )
-        figure = small_numbers.picture(figure, self.company.min_cell, WITHHELD)
+        figure = small_numbers.picture(figure, self.company.min_cell)
         links: list[tuple[str, str]] = []
         if self.output:
             stem = f"{self.name}.{figure.name}"
@@ -440,6 +484,7 @@ class Chapter:
             "period": str(self.period),
             "tables": self._tables,
             "figures": self._figures,
+            **({SCENARIO: self.explored} if self.explored else {}),
         }
         store.write_json(content, self.output / HEADLINE_FILE)
         store.write_json(marker, self.output / END_MARKER)
@@ -473,7 +518,7 @@ class Chapter:
         return pd.DataFrame(rows, columns=columns).astype(dict.fromkeys(numbers, "float64"))
 
     def page_one_of(self, chapter: str, name: str) -> pd.DataFrame:
-        """Rows that another chapter kept for page one; empty when there are none."""
+        """The same rows that another chapter kept for page one; empty when there are none."""
         if chapter not in self.company.question_chapters:
             return pd.DataFrame()
         rows = pd.DataFrame(self._kept(chapter, "page_one").get(name, []))
@@ -592,40 +637,6 @@ def pseudonym(account_id: Any, key: str) -> str:
     """A name that is stable for one key and does not show the id: `acct-` and ten hex digits."""
     digest = hmac.new(key.encode("utf-8"), str(account_id).encode("utf-8"), hashlib.sha256)
     return f"acct-{digest.hexdigest()[:PSEUDONYM_LENGTH]}"
-
-
-def _chosen_period(period: str | None, paths: Paths) -> Period:
-    """The period asked for, or the newest one; it must have a snapshot."""
-    ready = sorted(
-        folder.parent.name for folder in paths.processed.glob(f"snapshot/*/{slices.FILE_NAME}")
-    )
-    if period is None and ready:
-        return Period(ready[-1])
-    if period is None or str(Period(period)) not in ready:
-        asked = f"of {period} " if period else ""
-        raise ParameterError(
-            f"There is no snapshot {asked}yet (there are: {words.listing(ready)}). "
-            "Run `make report` first."
-        )
-    return Period(period)
-
-
-def _own_settings(
-    name: str, company: Settings, overrides: Mapping[str, Any]
-) -> configuration.Block:
-    """The chapter's block of the settings with the given values in place; an annex has none."""
-    own = configuration.Block() if name == ANNEX else getattr(company, name)
-    given = {key: value for key, value in overrides.items() if value is not None}
-    unknown = [key for key in overrides if key not in type(own).model_fields]
-    if unknown:
-        raise ParameterError(
-            f"{name} has no setting {words.listing(unknown)}; "
-            f"it has {words.listing(list(type(own).model_fields))}."
-        )
-    try:
-        return type(own).model_validate(own.model_dump() | given)
-    except ValueError as error:
-        raise ParameterError(f"{name}: {error}") from None
 
 
 __all__ = ["SUMMARY", "Chapter", "UnfinishedChapterError", "open_chapter", "pseudonym"]

@@ -81,32 +81,74 @@ def run_chapter(name: str, period: Period, settings: Settings, paths: Paths) -> 
     facts.leave()
 
 
+def run_aside(
+    name: str,
+    period: Period,
+    folder: Path,
+    given: Mapping[str, Any],
+    settings: Settings,
+    paths: Paths,
+) -> None:
+    """Run one chapter with other parameters into a folder below build/scratch, and nowhere else.
+
+    Args:
+        name: a chapter with a notebook.
+        period: a month with a snapshot.
+        folder: where everything that the chapter keeps is put; what is there goes.
+        given: parameters of the notebook beside period and output.
+        settings: params.yaml.
+        paths: of the root.
+
+    Raises:
+        MissingDataError, ParameterError, ChapterFailedError: as of `run_chapter`.
+    """
+    notebook = _required(paths.notebook(name))
+    _required(paths.snapshot(period) / slices.FILE_NAME)
+    _run_into(folder, name, period, notebook, settings, paths, Facts(notebook.name), given)
+
+
 def _built(
     name: str, period: Period, notebook: Path, settings: Settings, paths: Paths, facts: Facts
 ) -> Path:
     """Run the notebook aside, examine what it left and put it in place; the place."""
     place = paths.chapter(name, period)
     building = place.with_name(f".{period}.building")
-    output = building.relative_to(paths.root)
-    parameters = {"period": str(period), "output": output.as_posix()}
-    shutil.rmtree(building, ignore_errors=True)
-    short = place.with_name(f".{period}.ipynb")
+    try:
+        _run_into(building, name, period, notebook, settings, paths, facts, {})
+        store.replace_folder(building, place)
+    finally:
+        shutil.rmtree(building, ignore_errors=True)
+    return place
+
+
+def _run_into(
+    folder: Path,
+    name: str,
+    period: Period,
+    notebook: Path,
+    settings: Settings,
+    paths: Paths,
+    facts: Facts,
+    given: Mapping[str, Any],
+) -> None:
+    """Run the notebook into an empty folder and examine what it left there."""
+    output = folder.relative_to(paths.root)
+    parameters = {"period": str(period), "output": output.as_posix(), **given}
+    shutil.rmtree(folder, ignore_errors=True)
+    short = folder.with_suffix(".ipynb")
     try:
         if settings.source.shape == "tenure":
             notebook = flat.write_notebook(notebook, name, short)
         elif name in silent.SILENCES and silent.is_silent(name, _quality(period, paths)):
             notebook = silent.write_notebook(notebook, name, short)
         limits, shows_names = Limits.of(settings), settings.reports.show_names
-        execute(notebook, building, parameters, paths.root, limits, facts, shows_names)
-        check(name, period, building)
-        store.replace_folder(building, place)
+        execute(notebook, folder, parameters, paths.root, limits, facts, shows_names)
+        check(name, period, folder, may_be_scenario=folder.is_relative_to(paths.scratch))
     except ChapterFailedError as error:
-        error.kept = _keep_for_inspection(building / NOTEBOOK, name, period, paths)
+        error.kept = _keep_for_inspection(folder / NOTEBOOK, name, period, paths)
         raise
     finally:
-        shutil.rmtree(building, ignore_errors=True)
         short.unlink(missing_ok=True)
-    return place
 
 
 def _quality(period: Period, paths: Paths) -> pd.DataFrame:
@@ -136,7 +178,7 @@ def execute(
     facts.source_sha256 = store.sha256(source)
     validate_parameters(source.name, nbformat.read(source, as_version=4), parameters)
     folder.mkdir(parents=True, exist_ok=True)
-    with kernel.steady_surroundings(root):
+    with kernel.steady_surroundings(root, folder):
         watch = kernel.run(source, folder / PARTIAL, parameters, limits)
     facts.take(watch)
     _settle(source.name, folder, watch, shows_names)
@@ -263,7 +305,7 @@ def _leave_note(name: str, period: Period, paths: Paths) -> None:
     store.write_json(note, building / NOT_LISTED)
     store.replace_folder(building, place)
     if name not in WITHOUT_HEADLINE:
-        empty = {"headline": [], "claims": [], "models": [], "page_one": {}}
+        empty: dict[str, Any] = {"headline": [], "claims": [], "models": [], "page_one": {}}
         store.write_json(note | empty, paths.headline(name, period))
 
 

@@ -21,7 +21,6 @@ from pipeline.reporting import words
 from pipeline.reporting.execution import silent
 from pipeline.reporting.pages.html import NOT_ON_PAGE
 
-CUSTOMER = "an account that the file calls not churned"
 NO_DATES = "a flat file has no dates"
 NO_MONEY = "the file has no MRR"
 WHY = {
@@ -70,7 +69,7 @@ def answer(chapter: Any) -> None:
     if len(known):
         shown = known.assign(value=[_said(row, chapter) for row in known.to_dict("records")])
         chapter.table(shown.drop(columns="name"), "What the file does tell")
-    chapter.definition({"Customer": CUSTOMER})
+    chapter.definition({"Customer": words.FLAT_CUSTOMER})
     estimand = "What dated subscriptions would tell; a flat file has none."
     silent.leave(chapter, NO_DATES, estimand, "dates", _told(chapter, known))
 

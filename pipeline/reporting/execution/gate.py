@@ -16,7 +16,12 @@ from nbformat import NotebookNode
 
 from pipeline.data import store
 from pipeline.data.schema.published import TABLES
-from pipeline.reporting.records.record import END_MARKER, HEADLINE_FILE, is_kept_name
+from pipeline.reporting.records.record import (
+    END_MARKER,
+    HEADLINE_FILE,
+    SCENARIO,
+    is_kept_name,
+)
 from pipeline.settings import ANNEX, Period, Settings
 
 NOTEBOOK = "notebook.ipynb"
@@ -62,8 +67,10 @@ def pages_of(period: Period, settings: Settings) -> list[str]:
     return [*settings.chapters, *([ANNEX] if settings.has_annex(period) else [])]
 
 
-def check(name: str, period: Period, folder: Path) -> None:
+def check(name: str, period: Period, folder: Path, *, may_be_scenario: bool = False) -> None:
     """The gate: notebook run to its end, end marker written, every declared file there.
+
+    What was made with settings of its own passes only where nothing is published.
 
     Raises:
         ChapterFailedError: says what is missing.
@@ -81,6 +88,12 @@ def check(name: str, period: Period, folder: Path) -> None:
     marker = store.read_json(folder / END_MARKER)
     if (marker["chapter"], marker["period"]) != (name, str(period)):
         raise ChapterFailedError(f"{name} of {period}: the end marker is of another chapter.")
+    if marker.get(SCENARIO) and not may_be_scenario:
+        raise ChapterFailedError(
+            f"{name} of {period} was made with settings of its own ({', '.join(marker[SCENARIO])}) "
+            "and is never published. Run it again as params.yaml says: make report",
+            notebook=name,
+        )
     promised = [table for table in TABLES if table.split(".")[0] == name]
     missing = [table for table in promised if table not in marker["tables"]]
     missing += [str(path) for path in declared_files(marker) if not (folder / path).is_file()]

@@ -33,7 +33,7 @@ from traitlets import default
 
 from pipeline.reporting.execution import prelude
 from pipeline.reporting.execution.gate import first_line
-from pipeline.settings import ROOT_VARIABLE, Settings
+from pipeline.settings import OUTPUT_VARIABLE, ROOT_VARIABLE, Settings
 
 KERNEL = "lodestar"
 NATIVE_KERNEL = "python3"
@@ -306,11 +306,15 @@ def peak_memory_mb() -> float:
 
 
 @contextlib.contextmanager
-def steady_surroundings(root: Path) -> Iterator[None]:
-    """The same folder and environment variables for every run, and the caller's own afterwards."""
+def steady_surroundings(root: Path, output: Path) -> Iterator[None]:
+    """The same folder and environment variables for every run, and the caller's own afterwards.
+
+    `output` is the folder that the notebook may write into.
+    """
     folder = Path.cwd()
     code = os.pathsep.join(filter(None, [str(root), os.environ.get("PYTHONPATH", "")]))
-    with _environment(STEADY_ENVIRONMENT | {ROOT_VARIABLE: str(root), "PYTHONPATH": code}):
+    own = {ROOT_VARIABLE: str(root), OUTPUT_VARIABLE: str(output.absolute()), "PYTHONPATH": code}
+    with _environment(STEADY_ENVIRONMENT | own):
         os.chdir(root)
         try:
             yield

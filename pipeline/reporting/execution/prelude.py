@@ -99,7 +99,8 @@ def note_warnings(notes: Notes, shell: Any) -> None:
 
     What is shown names no path: folders differ from machine to machine, the notebook must not.
     """
-    shown, counts, places = warnings.showwarning, collections.Counter(), set()
+    shown, places = warnings.showwarning, set()
+    counts: collections.Counter[str] = collections.Counter()
     written: dict[str, int] = {}
 
     def noted(
@@ -117,7 +118,7 @@ def note_warnings(notes: Notes, shell: Any) -> None:
             written.update(counts)
             notes.add(WARNINGS, counts=written)
 
-    warnings.showwarning = noted
+    warnings.showwarning = noted  # type: ignore[assignment] # file and line are handed on as given
     warnings.simplefilter("always", append=True)
     shell.events.register("post_run_cell", write)
 
@@ -127,7 +128,7 @@ def limit_output(notes: Notes, shell: Any) -> None:
     meter = Meter(notes)
     shell.events.register("pre_run_cell", meter.begin_cell)
     for stream in (sys.stdout, sys.stderr):
-        stream.write = meter.limited(stream.write, str.__len__)
+        stream.write = meter.limited(stream.write, str.__len__)  # type: ignore[method-assign]
     publisher, hook = shell.display_pub, shell.displayhook
     publisher.publish = meter.limited(publisher.publish, length_of)
     hook.write_format_data = meter.limited(hook.write_format_data, length_of)

@@ -17,6 +17,7 @@ class Page:
     title: str
     status: str
     revision: int
+    """0: of no publication, like a scenario."""
     as_of: str
     cut_off: str
     chapters: Sequence[tuple[str, str, str]] = ()

@@ -14,6 +14,7 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from pathlib import Path
 from types import FrameType
 from typing import Annotated
@@ -130,6 +131,34 @@ def _locked(root: Path, jobs: int | None) -> Iterator[int]:
 
 
 @app.command()
+def lab(
+    period: Annotated[str | None, typer.Option(help="YYYY-MM; else the newest month due.")] = None,
+    build: Annotated[bool, typer.Option(help="Bring its tables up to date first.")] = True,
+    browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
+    port: Annotated[int | None, typer.Option(help="Use this port; else a free one.")] = None,
+) -> None:
+    """Build what the notebooks of one month read and open JupyterLab; publish nothing."""
+    chosen = Period(period).name if period is not None else None
+    root = PLACE.folder()
+    if build:
+        _bring_up_to_date(root, chosen)
+    from pipeline.run import lab as opening
+
+    opening.open_lab(root, port, opens_browser=browser)
+
+
+def _bring_up_to_date(root: Path, period: str | None) -> None:
+    """DVC looks for what is out of date while our own code is loaded; both take their time."""
+    from pipeline.flow import Flow
+
+    with futures.ThreadPoolExecutor(1) as aside:
+        stale = aside.submit(Flow(root).stale)
+        from pipeline.run import lab as opening
+
+        opening.bring_up_to_date(root, period, stale.result)
+
+
+@app.command()
 def backfill(
     first: Annotated[str, typer.Argument(metavar="FROM", help="YYYY-MM")],
     last: Annotated[str, typer.Argument(metavar="TO", help="YYYY-MM")],
@@ -241,6 +270,45 @@ def explain(
     _, paths = PLACE.load()
     for line in explaining.explain(Period(period), headline, paths):
         typer.echo(line)
+
+
+@app.command()
+def scenario(
+    chapter: Annotated[str, typer.Argument(help=", ".join(CHAPTERS))],
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="A setting of its block in params.yaml."),
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COLUMN=VALUE,…", help="These accounts alone: segment=smb."),
+    ] = None,
+    period: Annotated[str | None, typer.Option(help="YYYY-MM; else the newest.")] = None,
+    name: Annotated[str | None, typer.Option(help="Of the folder below build/scratch.")] = None,
+) -> None:
+    """Try other settings in one chapter, aside; publish nothing."""
+    from pipeline.run import scenario as trying
+
+    place, told = trying.run(
+        PLACE.folder(), chapter, sets=sets or (), onlys=only or (), period=period, name=name
+    )
+    for line in trying.said(place, told):
+        typer.echo(line)
+
+
+@app.command("new-chapter")
+def new_chapter(
+    name: Annotated[str, typer.Argument(help="One word for its question, like health.")],
+    question: Annotated[str | None, typer.Option(help="Its title: Who is next?")] = None,
+) -> None:
+    """Make all that a new chapter needs; it passes every check."""
+    from pipeline.scaffold import chapter as scaffold
+
+    for file, what in scaffold.new_chapter(name, question, PLACE.folder()):
+        typer.echo(f"  {file:<42} {what}")
+    typer.echo("Next:")
+    for step in scaffold.next_steps(name):
+        typer.echo(f"  {step}")
 
 
 @app.command("verify-report")

@@ -16,6 +16,8 @@ LAID_OUT = (
     "dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock", "notebooks", "pipeline",
 )  # fmt: skip
 """What a root without its own flow gets from the project."""
+LEFT_OUT = {"__pycache__", ".ipynb_checkpoints"}
+"""What Python and JupyterLab leave beside our files."""
 FLOW = "dvc.yaml"
 """Copied last: by it a root counts as laid out, and a lay-out that was killed begins again."""
 MARKER = "laid-out.json"
@@ -69,7 +71,7 @@ def _needed(project: Path) -> Iterator[Path]:
     for name in LAID_OUT:
         place = project / name
         for path in [place] if place.is_file() else sorted(place.rglob("*")):
-            if path.is_file() and "__pycache__" not in path.parts:
+            if path.is_file() and not LEFT_OUT & set(path.parts):
                 yield path
 
 

@@ -58,12 +58,14 @@ class Wanted:
     """What a run was asked for.
 
     `periods` None: every period due; else these only. `chapters` None: all, and the reports.
+    `newest_only`: of the periods due only the newest.
     """
 
     periods: tuple[str, ...] | None = None
     force: bool = False
     chapters: tuple[str, ...] | None = None
     skips_not_due: bool = False
+    newest_only: bool = False
 
 
 @dataclass
@@ -91,9 +93,9 @@ class Run:
         except StageFailedError as error:
             self._mark_not_updated(error, wanted)
             raise
-        periods = self._due(wanted)
+        periods = self._due(wanted)[-1 if wanted.newest_only else 0 :]
         self._build_periods(stale, self._unsettled(periods, wanted.force), wanted)
-        return self._finish(periods)
+        return self._finish(periods, is_publishing=wanted.chapters is None)
 
     def _build_periods(self, stale: set[str], periods: Sequence[str], wanted: Wanted) -> None:
         chosen = wanted.chapters
@@ -283,8 +285,7 @@ class Run:
             self._fail(Ended(task, FAILED, str(error), 0, error_class=kind))
             return False
         state = states.PUBLISHED if result.is_new else states.IN_FORCE
-        facts = {"status": result.status, "revision": result.revision}
-        self.manifest.period(str(period), state, **facts)
+        self.manifest.period(str(period), state, status=result.status, revision=result.revision)
         what = "published" if result.is_new else "stays in force"
         self.progress.done(
             f"report {period} {what}: {result.status}, revision {result.revision}",
@@ -292,7 +293,7 @@ class Run:
         )
         return True
 
-    def _finish(self, periods: Sequence[str]) -> Path:
+    def _finish(self, periods: Sequence[str], is_publishing: bool) -> Path:
         index = self.paths.reports / publish.INDEX
         if self.failures:
             codes = {ended.code for ended in self.failures.values()}
@@ -304,6 +305,8 @@ class Run:
                 codes.pop() if len(codes) == 1 else FAILED,
                 self._error_of(first),
             )
+        if not is_publishing:
+            return index
         if not self.manifest.has_worked:
             self.progress.say("Nothing to do: every report that is due is in force.")
         standing = [report["period"] for report in publish.all_reports(self.paths)]

@@ -50,6 +50,8 @@ class Manifest:
 
     root: Path
     content: dict[str, Any]
+    is_kept: bool = True
+    """False: of a run that leaves no trace of its own."""
 
     @property
     def run_id(self) -> str:
@@ -69,6 +71,8 @@ class Manifest:
     @property
     def journal(self) -> Journal:
         """The run's log."""
+        if not self.is_kept:
+            return Journal(Path(os.devnull), self.run_id)
         return journal.of_run(self.run_id, self.paths)
 
     @property
@@ -80,7 +84,8 @@ class Manifest:
     def note(self, **fields: Any) -> None:
         """Set fields."""
         self.content |= fields
-        store.write_json(self.content, self.folder / MANIFEST)
+        if self.is_kept:
+            store.write_json(self.content, self.folder / MANIFEST)
 
     def task(self, ended: Ended) -> None:
         """Add how a stage or chapter ended."""
@@ -114,8 +119,10 @@ class Manifest:
     ) -> None:
         """Set how a period came out of this run; the last word counts."""
         others = [row for row in self.content["periods"] if row["period"] != name]
-        row = {"period": name, "state": state, "status": status, "revision": revision}
-        row["error"] = dict(error) if error else None
+        row = {
+            "period": name, "state": state, "status": status, "revision": revision,
+            "error": dict(error) if error else None,
+        }  # fmt: skip
         self.note(periods=sorted([*others, row], key=lambda each: str(each["period"])))
         (self.journal.error if state == FAILED else self.journal.info)("period", **row)
 
@@ -143,7 +150,13 @@ class Manifest:
         return text.replace(f"{self.root}{os.sep}", "")
 
 
-def begin(paths: Paths, command: Sequence[str], now: dt.datetime | None = None) -> Manifest:
+def begin(
+    paths: Paths,
+    command: Sequence[str],
+    now: dt.datetime | None = None,
+    *,
+    is_kept: bool = True,
+) -> Manifest:
     """Write the manifest of a run that begins, as `running`."""
     start = now or dt.datetime.now(dt.UTC)
     run_id = f"{_stamp(paths, start)}-{secrets.token_hex(3)}"
@@ -163,7 +176,7 @@ def begin(paths: Paths, command: Sequence[str], now: dt.datetime | None = None) 
         "log": f"build/runs/{run_id}/{LOG_NAME}",
         **_hashes(paths),
     }
-    manifest = Manifest(paths.root, content)
+    manifest = Manifest(paths.root, content, is_kept)
     manifest.note()
     manifest.journal.info("run_began", command=content["command"], pid=content["pid"])
     return manifest

@@ -7,6 +7,7 @@ refusing endpoint neither fails a run nor keeps it waiting beyond one budget for
 
 from __future__ import annotations
 
+import functools
 import logging
 import threading
 import time
@@ -60,7 +61,7 @@ class Post:
             if service is None:
                 self.journal.warning("address_unusable", what=name)
                 continue
-            self._start(name, lambda to=service: _deliver(message, to))
+            self._start(name, functools.partial(_deliver, message, service))
 
     def wait(self) -> None:
         """Wait for what is under way until the budget is spent; say what was left behind."""

@@ -19,8 +19,11 @@ ASIDE = "damaged"
 """Folder below build/ for cache objects that are not what their name says."""
 
 
-def recover(paths: Paths, own: str | None = None) -> list[str]:
-    """Put in order what runs before `own` left; one sentence for each thing done."""
+def recover(paths: Paths, own: str | None = None, *, mends_index: bool = True) -> list[str]:
+    """Put in order what runs before `own` left; one sentence for each thing done.
+
+    `mends_index` False: what readers open is left to the next run that publishes.
+    """
     said = [
         f"The run {run_id} was interrupted; this one goes on from there."
         for run_id in manifest.mark_interrupted(paths, own)
@@ -37,7 +40,7 @@ def recover(paths: Paths, own: str | None = None) -> list[str]:
     remove_half_made(paths)
     said += _move_damaged(paths)
     is_in_use = paths.reports.is_dir() and any(paths.reports.glob(f"*/{publish.FILE_NAME}"))
-    if is_in_use and publish.write_index(paths):
+    if mends_index and is_in_use and publish.write_index(paths):
         said.append("The index did not say what reports and runs say: written again.")
     return said
 

@@ -91,13 +91,15 @@ def carry_out(
     held: tuple[int, ...] = (),
     progress: Progress | None = None,
     is_offline: bool = False,
+    is_recorded: bool = True,
 ) -> Path:
     """One run with its manifest, from first look to last word; `choose` says what it builds.
 
-    The caller holds the root's lock.
+    The caller holds the root's lock. A run that is not recorded is one person's own: it leaves no
+    manifest, tells nobody and writes no page.
     """
     root, progress = root.resolve(), progress or Progress()
-    with recorded(root) as manifest:
+    with recorded(root) if is_recorded else unrecorded(root) as manifest:
         settings, paths = _made_ready(root, manifest, progress, is_offline)
         wanted = choose(settings, paths)
         check_chapters(wanted.chapters, settings)
@@ -125,7 +127,7 @@ def _made_ready(
             progress.say(f"Note: {finding.name}: {finding.message}.")
     if bad := doctor.fatal(findings):
         raise PreflightError(bad)
-    for sentence in recovery.recover(paths, manifest.run_id):
+    for sentence in recovery.recover(paths, manifest.run_id, mends_index=manifest.is_kept):
         progress.say(sentence)
     settings = complete_params(root, settings)
     choices.check(settings)
@@ -174,6 +176,17 @@ def recorded(root: Path) -> Iterator[Manifest]:
         with contextlib.suppress(configuration.ConfigurationError):
             settings = configuration.load(root)
         notify.ended(manifest.content, code, manifest.paths, manifest.journal, settings)
+
+
+@contextlib.contextmanager
+def unrecorded(root: Path) -> Iterator[Manifest]:
+    """A manifest around the block that is nowhere written and of which nobody is told."""
+    manifest = begin(Paths(root, ""), ["lodestar", *sys.argv[1:]], is_kept=False)
+    try:
+        yield manifest
+    except KeyboardInterrupt:
+        recovery.remove_half_made(manifest.paths)
+        raise
 
 
 def _end_badly(manifest: Manifest, state: str, error: dict[str, Any] | None) -> None:

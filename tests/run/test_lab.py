@@ -1,0 +1,136 @@
+"""`lodestar lab`: what it builds, whom it tells, and the JupyterLab that it starts."""
+
+import hashlib
+import io
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import nbformat
+import pytest
+from rich.console import Console
+
+from pipeline.data import store
+from pipeline.flow import Flow
+from pipeline.run import Progress, lab
+from pipeline.settings import ConfigurationError
+
+pytestmark = pytest.mark.timeout(900)
+
+PROJECT = Path(__file__).parents[2]
+SETTINGS = PROJECT / ".jupyter"
+SCHEMAS = Path(sys.prefix) / "share" / "jupyter" / "lab" / "schemas"
+
+
+def heard() -> Progress:
+    return Progress(Console(file=io.StringIO(), soft_wrap=True))
+
+
+def said(progress: Progress) -> str:
+    return progress.console.file.getvalue()
+
+
+def nothing_stale() -> set[str]:
+    return set()
+
+
+def files_of_readers(root: Path) -> dict[str, str]:
+    places = [*(root / "reports").rglob("*"), *(root / "build" / "runs").rglob("*")]
+    return {
+        str(path): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in places
+        if path.is_file()
+    }
+
+
+@pytest.fixture(scope="module")
+def company(test_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The small company, to break and build."""
+    root = tmp_path_factory.mktemp("company") / "root"
+    return Path(shutil.copytree(test_root, root, symlinks=True))
+
+
+# What is built.
+
+
+def test_tables_that_are_up_to_date_are_left_alone(test_root):
+    progress = heard()
+    lab.bring_up_to_date(test_root, None, nothing_stale, progress)
+    assert said(progress) == "The tables of October 2026 are up to date.\n"
+
+
+def test_a_chapter_that_is_missing_is_run_and_no_reader_sees_it(company):
+    before, progress = files_of_readers(company), heard()
+    kept = company / "data" / "processed" / "headline" / "2026-10" / "population.json"
+    first = kept.read_bytes()
+    kept.unlink()
+    lab.bring_up_to_date(company, None, Flow(company).stale, progress)
+    assert "population 2026-10" in said(progress)
+    assert "survival" not in said(progress).partition("Only")[0]
+    assert kept.read_bytes() == first
+    assert files_of_readers(company) == before
+
+
+def test_a_chapter_that_fails_is_said_and_jupyterlab_may_open(company):
+    before, progress = files_of_readers(company), heard()
+    notebook = company / "notebooks" / "01_population.ipynb"
+    kept = notebook.read_bytes()
+    broken = nbformat.read(notebook, as_version=4)
+    broken.cells[3].source = "raise ValueError('nobody counted')"
+    nbformat.write(broken, notebook)
+    lab.bring_up_to_date(company, None, Flow(company).stale, progress)
+    notebook.write_bytes(kept)
+    assert "NOT UP TO DATE: 01_population.ipynb" in said(progress)
+    assert "ValueError: nobody counted" in said(progress)
+    assert said(progress).endswith("JupyterLab opens all the same, on the tables that stand.\n")
+    assert files_of_readers(company) == before
+
+
+def test_without_a_snapshot_a_failure_stops_it(tmp_path):
+    shutil.copy(PROJECT / "params.yaml", tmp_path)
+    (tmp_path / "params.yaml").write_text("company: [none]\n")
+    with pytest.raises(ConfigurationError):
+        lab.bring_up_to_date(tmp_path, None, nothing_stale, heard())
+    with pytest.raises(store.MissingDataError, match="holds no snapshot"):
+        lab.open_lab(tmp_path)
+
+
+# The JupyterLab that starts.
+
+
+def test_its_folder_is_the_project_and_its_windows_are_its_own(tmp_path):
+    words = lab.command(tmp_path)
+    assert f"--ServerApp.root_dir={tmp_path}" in words
+    assert f"--LabApp.workspaces_dir={tmp_path}/build/lab/workspaces" in words
+    assert not any("token" in word or "password" in word for word in words)
+    with_port = set(lab.command(tmp_path, 8901))
+    assert {"--ServerApp.port=8901", "--ServerApp.port_retries=0"} <= with_port
+
+
+def test_a_kernel_counts_as_in_a_run_and_pictures_are_the_notebooks_own(tmp_path, monkeypatch):
+    monkeypatch.setenv("LODESTAR_ROOT", "/somewhere/else")
+    monkeypatch.delenv("MPLBACKEND", raising=False)
+    found = lab.environment(tmp_path)
+    assert found["LODESTAR_ROOT"] == str(tmp_path)
+    assert (found["PYTHONHASHSEED"], found["TZ"], found["OMP_NUM_THREADS"]) == ("0", "UTC", "1")
+    assert "MPLBACKEND" not in found
+    assert found["JUPYTER_CONFIG_PATH"].startswith(str(SETTINGS))
+
+
+def test_every_setting_is_one_that_jupyterlab_knows():
+    path = SETTINGS / "labconfig" / "default_setting_overrides.json"
+    unknown = []
+    for plugin, chosen in json.loads(path.read_text(encoding="utf-8")).items():
+        package, _, name = plugin.partition(":")
+        schema = json.loads((SCHEMAS / package / f"{name}.json").read_text(encoding="utf-8"))
+        unknown += [f"{plugin} {key}" for key in chosen if key not in schema["properties"]]
+    assert unknown == []
+
+
+def test_jupyterlab_asks_nobody_for_news_or_versions_and_offers_one_kernel():
+    chosen = json.loads((SETTINGS / "jupyter_lab_config.json").read_text(encoding="utf-8"))
+    assert chosen["LabApp"]["news_url"] is None
+    assert chosen["LabApp"]["check_for_updates_class"] == "jupyterlab.NeverCheckForUpdate"
+    assert chosen["LabApp"]["extension_manager"] == "readonly"
+    assert chosen["KernelSpecManager"]["allowed_kernelspecs"] == ["lodestar"]

@@ -17,7 +17,7 @@ STALE := $(shell sh .ci/set-up --stale)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help report test lab check fix bench verify lock clean clean-all stale
+.PHONY: help report test lab check fix hooks bench docs verify lock clean clean-all stale
 
 # Runs lodestar with the words of $(1) and says what its exit code means. make itself returns 2.
 define lodestar
@@ -35,25 +35,31 @@ test: $(READY) ## run the tests, then the checked cells of the notebooks
 	@$(BIN)/pytest --numprocesses=auto --dist=loadfile
 	@$(BIN)/python -m tests.checked_cells prepare
 	@LODESTAR_ROOT="$(CURDIR)/build/sample-root" \
-	  $(BIN)/pytest --nbval-lax --nbval-cell-timeout=300 notebooks
+	  $(BIN)/python -m pytest -p tests.notebook_gate --nbval-lax \
+	  --nbval-sanitize-with=tests/nbval-may-differ.cfg --timeout=600 \
+	  --numprocesses=auto --dist=loadfile notebooks
 
-lab: $(READY) ## bring the tables up to date and open JupyterLab on the chapters
-	@$(BIN)/lodestar run || sh .ci/exit-meaning $$?
-	@$(BIN)/jupyter lab notebooks/
+lab: $(READY) ## bring a month's tables up to date and open JupyterLab; PERIOD=2026-09 for an older one
+	@if [ -n "$$PERIOD" ]; then $(call lodestar,lab --period="$$PERIOD"); \
+	else $(call lodestar,lab); fi
 
-check: $(READY) ## look for faults of style, of imports and of set-up; change nothing
-	@$(BIN)/ruff check
-	@$(BIN)/ruff format --check
-	@$(BIN)/lint-imports
-	@$(BIN)/pytest -q tests/test_setup.py
+check: $(READY) ## look for faults of style, types, imports, notebooks, versions; change nothing
+	@sh .ci/check
 
-fix: $(READY) ## repair what can be repaired by itself: format, lint, notebook outputs
-	@$(BIN)/python .ci/clean_notebooks.py notebooks
+fix: $(READY) ## repair what can be repaired by itself: notebooks, lint, format, docs/data.md
+	@$(BIN)/python .ci/clean_notebooks.py
 	@$(BIN)/ruff check --fix
 	@$(BIN)/ruff format
+	@$(BIN)/python -m pipeline.data.dictionary
+
+hooks: $(READY) ## let git look before a commit, and compare notebooks by cell
+	@sh .ci/hooks
 
 bench: $(READY) ## measure times and memory
 	@$(BIN)/python -m tests.bench
+
+docs: $(READY) ## build the reference, the tutorial and the guides as pages in build/docs
+	@$(BIN)/python .ci/docs
 
 verify: $(READY) ## draw the simulation study, write docs/verification.md, run the slow tests
 	@$(BIN)/python -m tests.verification
@@ -73,7 +79,7 @@ clean: ## remove all that a run makes, earlier publications included; keep your 
 	done
 
 clean-all: clean ## clean, and remove .venv and the DVC cache
-	@rm -rf .venv .dvc/cache .dvc/tmp .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	@rm -rf .venv .dvc/cache .dvc/tmp .pytest_cache .ruff_cache .mypy_cache .import_linter_cache .hypothesis
 
 $(READY): requirements.lock pyproject.toml $(if $(STALE)$(PYTHON_WAS_CHOSEN),stale)
 	@sh .ci/set-up

@@ -2,7 +2,7 @@
 
 `python -m tests.checked_cells prepare` builds the newest snapshot of the shipped sample company in
 build/sample-root, where `make test` runs every notebook; `fill` stores what the checked cells say
-there, after a number has moved on purpose.
+there, after a number has moved on purpose (`fill 03_survival`: of one notebook).
 """
 
 from __future__ import annotations
@@ -11,16 +11,17 @@ import hashlib
 import os
 import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import nbformat
-from nbclient import NotebookClient
 from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
-from pipeline.settings import Paths, Settings
+from pipeline.settings import ROOT_VARIABLE, Paths, Settings
 from pipeline.stages import ingest, snapshot, usage
 from pipeline.stages.simulate import simulate
+from tests import notebook_gate
 
 PROJECT = Path(__file__).parents[1]
 ROOT = PROJECT / "build" / "sample-root"
@@ -65,13 +66,15 @@ def _hash_of_inputs() -> str:
     return digest.hexdigest()
 
 
-def fill() -> None:
-    """Run every notebook there and store what its checked cell says."""
-    os.environ["LODESTAR_ROOT"] = str(ROOT)
+def fill(names: list[str]) -> None:
+    """Run these notebooks there, or all, and store what their checked cells say."""
+    os.environ[ROOT_VARIABLE] = str(ROOT)
     for path in sorted((PROJECT / "notebooks").glob("*.ipynb")):
+        if names and path.stem not in names:
+            continue
         notebook = nbformat.read(path, as_version=4)
-        ran = nbformat.from_dict(notebook)
-        NotebookClient(ran, kernel_name="python3", timeout=600).execute()
+        with tempfile.TemporaryDirectory() as folder:
+            ran = notebook_gate.run(path, Path(folder))
         for kept, fresh in zip(notebook.cells, ran.cells, strict=True):
             if CHECKED in kept.metadata.get("tags", []):
                 kept.outputs = [o for o in fresh.outputs if o.get("name") == "stdout"]
@@ -82,5 +85,5 @@ def fill() -> None:
 
 if __name__ == "__main__":
     prepare()
-    if sys.argv[1:] == ["fill"]:
-        fill()
+    if sys.argv[1:2] == ["fill"]:
+        fill(sys.argv[2:])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import ast
-import itertools
 import re
-import statistics
 from collections.abc import Iterator
 from functools import cache
 from importlib import import_module
@@ -17,19 +15,22 @@ import pytest
 from nbformat import NotebookNode
 from ruamel.yaml import YAML
 
+import notebook_file
+import notebook_rules
+from notebook_rules import CHAPTER_RULES, TUTORIAL_RULES
+from pipeline.reporting.chapter import exploring
+from pipeline.reporting.execution.parameters import declared_parameters
 from pipeline.settings import ANNEX, ANNEX_NUMBER, CHAPTERS, SUMMARY, Settings
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = ROOT / "pipeline"
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
+TUTORIALS = sorted((ROOT / "docs").glob("*.ipynb"))
 MODULES = sorted(PIPELINE.rglob("*.py"))
 TESTS = sorted((ROOT / "tests").rglob("test_*.py"))
 FLOW = YAML(typ="safe", pure=True).load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 PARAMS = YAML(typ="safe", pure=True).load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 
-OPENING_CELLS = ("imports", "open")
-MOST_LINES = 10
-MEDIAN_STATEMENTS = 3
 VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib"}
 READS = {
     "read_csv", "read_excel", "read_feather", "read_parquet", "read_pickle", "read_table",
@@ -53,12 +54,6 @@ CLOCK_READERS = {
 }  # fmt: skip
 """They say when a build ran; no date of a report comes from there."""
 PURE_MAY_IMPORT = {"lifelines", "numpy", "pandas", "patsy", "scipy", "statsmodels"}
-NEVER_IN_A_CELL = {
-    ast.FunctionDef: "def", ast.AsyncFunctionDef: "def", ast.ClassDef: "class",
-    ast.Lambda: "lambda", ast.For: "for", ast.While: "while", ast.ListComp: "a comprehension",
-    ast.DictComp: "a comprehension", ast.SetComp: "a comprehension",
-    ast.GeneratorExp: "a comprehension", ast.With: "with", ast.Try: "try",
-}  # fmt: skip
 
 
 def name_of(path: Path) -> str:
@@ -223,28 +218,6 @@ def test_no_analysis_can_see_the_truth_of_the_sample_company(path: Path) -> None
     assert told == []
 
 
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_notebook_imports_only_its_analysis_and_reporting(path: Path) -> None:
-    allowed = (
-        f"pipeline.analysis.{chapter_of(path)}",
-        "pipeline.reporting.figures.by_stratum",
-        "pipeline.reporting.figures",
-        "pipeline.reporting.words",
-        "pipeline.reporting.chapter",
-    )
-    if chapter_of(path) == ANNEX:  # the page where the chapters meet
-        rooms = {name for name in CHAPTERS if name != SUMMARY}
-        allowed += ("pipeline.reporting.figures.specification_curve",)
-        allowed += tuple(f"pipeline.analysis.{name}" for name in rooms)
-    wrong = [
-        f"{where} line {line} imports {dotted}"
-        for where, tree in code_of(path)
-        for dotted, line in imports_of(tree)
-        if not dotted.startswith(allowed)
-    ]
-    assert wrong == []
-
-
 def modules_in(path: Path) -> dict[str, ModuleType]:
     """The modules of ours that a notebook imports, by the name they have there."""
     names = [dotted for _, tree in code_of(path) for dotted, _ in imports_of(tree)]
@@ -303,110 +276,34 @@ def test_no_date_of_a_report_comes_from_the_clock(path: Path) -> None:
     assert wrong == []
 
 
-# Law 5: a notebook chooses and narrates; it never defines.
+# Law 5: a notebook chooses and narrates; it never defines. .ci/notebook_rules.py holds the rules.
+
+
+@pytest.mark.parametrize("rule", CHAPTER_RULES)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
+def test_a_chapter_keeps_every_rule_of_a_notebook(path: Path, rule: str) -> None:
+    notebook = notebook_file.read(path, name_of(path))
+    found = notebook_rules.faults(notebook, {rule: CHAPTER_RULES[rule]})
+    assert [str(fault) for fault in found] == []
+
+
+@pytest.mark.parametrize("rule", TUTORIAL_RULES)
+@pytest.mark.parametrize("path", TUTORIALS, ids=by_name)
+def test_a_tutorial_keeps_every_rule_of_a_notebook(path: Path, rule: str) -> None:
+    notebook = notebook_file.read(path, name_of(path))
+    found = notebook_rules.faults(notebook, {rule: TUTORIAL_RULES[rule]})
+    assert [str(fault) for fault in found] == []
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_cell_defines_nothing_and_repeats_nothing(path: Path) -> None:
-    wrong = [
-        f"{where} line {node.lineno} holds {NEVER_IN_A_CELL[type(node)]}: give it a home in "
-        f"pipeline/analysis/{chapter_of(path)}"
-        for where, tree in code_of(path)
-        for node in ast.walk(tree)
-        if type(node) in NEVER_IN_A_CELL
-    ]
-    assert wrong == []
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_cell_reads_and_writes_no_path(path: Path) -> None:
-    touching = READS | WRITES | {"open", "Path", "system", "run", "eval", "exec"}
-    wrong = [
-        f"{where} line {node.lineno} calls {called}; use chapter.read"
-        for where, tree in code_of(path)
-        for _, called, node in calls_of(tree)
-        if called in touching or called.startswith("read_")
-    ]
-    assert wrong == []
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_cells_are_short(path: Path) -> None:
-    """A statement that shows a figure names its parts line by line and still says one thing."""
-    statements, too_long = [], []
-    for cell, (where, tree) in zip(cells_of(path, "code"), code_of(path), strict=True):
-        lines = [line for line in cell.source.splitlines() if line.strip()]
-        statements.append(len(tree.body))
-        if len(lines) > MOST_LINES:
-            too_long.append(f"{where}: {len(lines)} lines")
-    assert too_long == []
-    assert statistics.median(statements) <= MEDIAN_STATEMENTS
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_sentence_comes_before_every_cell(path: Path) -> None:
-    cells = nbformat.read(path, as_version=4).cells
-    bare = [
-        f"{name_of(path)} cell {cell.id!r} follows cell {before.id!r} without a sentence between"
-        for before, cell in itertools.pairwise(cells)
-        if cell.cell_type == "code" and before.cell_type == "code" and cell.id not in OPENING_CELLS
-    ]
-    assert cells[0].cell_type == "markdown"
-    assert bare == []
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_result_is_computed_and_never_typed_into_prose(path: Path) -> None:
-    typed = [
-        f"{name_of(path)} cell {cell.id!r} line {number}: {found[0]!r} is typed"
-        for cell in cells_of(path, "markdown")
-        for number, line in enumerate(cell.source.splitlines(), start=1)
-        for found in re.finditer(r"\d[\d.,]*\s*(%|percent|USD|EUR|JPY)", line)
-    ]
-    assert typed == []
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_a_notebook_opens_with_its_question_and_ends_with_its_limits(path: Path) -> None:
-    prose = [cell.source for cell in cells_of(path, "markdown")]
-    title = prose[0].splitlines()[0]
-    assert title.startswith("# ")
-    assert title.endswith("?")
-    headings = [line for text in prose for line in text.splitlines() if line.startswith("## ")]
-    wanted = ["## Limits"] if chapter_of(path) == SUMMARY else [
-        "## Answer", "## What is counted", "## Limits",
-    ]  # fmt: skip
-    assert [each for each in wanted if each not in headings] == []
-    limits = next(text for text in prose if "## Limits" in text)
-    assert sum(line.startswith(("- ", "* ")) for line in limits.splitlines()) == 3
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_the_parameters_cell_is_typed_and_names_settings_of_the_chapter(path: Path) -> None:
-    tagged = [
-        cell for cell in cells_of(path, "code") if "parameters" in cell.metadata.get("tags", [])
-    ]
-    assert len(tagged) == 1
-    lines = ast.parse(tagged[0].source).body
-    assert all(isinstance(line, ast.AnnAssign) for line in lines)
-    names = [line.target.id for line in lines]
-    assert names[:2] == ["period", "output"]
-    block = Settings.model_fields[chapter_of(path)].annotation
-    assert [name for name in names[2:] if name not in block.model_fields] == []
-    assert all(ast.literal_eval(line.value) is None for line in lines)
-
-
-@pytest.mark.parametrize("path", NOTEBOOKS, ids=by_name)
-def test_only_the_checked_cell_keeps_its_output(path: Path) -> None:
-    kept = [
-        f"{name_of(path)} cell {cell.id!r}"
-        for cell in cells_of(path, "code")
-        if (cell.outputs or cell.execution_count) and "checked" not in cell.metadata.get("tags", [])
-    ]
-    assert kept == []
-    notebook = nbformat.read(path, as_version=4)
-    assert notebook.metadata["kernelspec"]["name"] == "lodestar"
-    assert len({cell.id for cell in notebook.cells}) == len(notebook.cells)
+def test_the_parameters_cell_holds_every_setting_that_can_be_tried_out(path: Path) -> None:
+    chapter = chapter_of(path)
+    declared = [*declared_parameters(path.name, nbformat.read(path, as_version=4))]
+    is_of_accounts = chapter not in (SUMMARY, ANNEX)
+    first = ["period", "output", *(["only"] if is_of_accounts else [])]
+    block = () if chapter == ANNEX else Settings.model_fields[chapter].annotation.model_fields
+    kept = [key for key in block if f"{chapter}.{key}" not in exploring.DECIDED_ELSEWHERE]
+    assert declared == [*first, *kept]
 
 
 # The flow declares what it uses.

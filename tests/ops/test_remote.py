@@ -61,7 +61,7 @@ def said(report: dict[str, Any]) -> dict[str, Any]:
 def commands_below(heading: str) -> list[str]:
     """The lines of the first block of commands below a heading of docs/operations.md."""
     _, _, rest = OPERATIONS.partition(f"\n{heading}\n")
-    block = re.search(r"^```\n(.*?)^```", rest, re.MULTILINE | re.DOTALL)
+    block = re.search(r"^```sh\n(.*?)^```", rest, re.MULTILINE | re.DOTALL)
     assert block
     return block[1].splitlines()
 

@@ -62,7 +62,8 @@ def simulate(settings: SimulateSettings, folder: Path, currency: str = "USD") ->
     company_generator = np.random.default_rng(company_seed)
     csm_effects = drawn_csm_effects(scenario, company_generator)
     shocks = drawn_month_shocks(scenario, grid, company_generator)
-    mrr_cents, planted, n_accounts = np.zeros(grid.simulated, np.int64), [], 0
+    mrr_cents, n_accounts = np.zeros(grid.simulated, np.int64), 0
+    planted: list[dict[str, Any]] = []
     with contextlib.ExitStack() as files:
         append: dict[str, Callable[[pa.Table], None]] = {}
         for block, seed in enumerate(block_seeds):

@@ -271,7 +271,9 @@ def touches(
     )
 
 
-def _usage_days(world, grid, generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _usage_days(
+    world: World, grid: MonthGrid, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     months, window = world.months, slice(grid.first_event_month, grid.end)
     from_day, to_day = months.served_from[:, window], months.served_to[:, window]
     depth = months.usage[:, window.start + 1 : window.stop + 1]
@@ -285,7 +287,9 @@ def _usage_days(world, grid, generator) -> tuple[np.ndarray, np.ndarray, np.ndar
     return account[kept], day[kept], depth[account, month][kept]
 
 
-def _trial_days(world, grid, generator) -> tuple[np.ndarray, np.ndarray]:
+def _trial_days(
+    world: World, grid: MonthGrid, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
     length = world.accounts.trial_days
     account = np.repeat(np.arange(length.size), generator.poisson(TRIAL_EVENTS_PER_DAY * length))
     end = world.accounts.start[account]
@@ -325,7 +329,9 @@ def _weekday(days: np.ndarray) -> np.ndarray:
     return (days + 3) % 7
 
 
-def _risk_reviews(world, grid, generator) -> tuple[np.ndarray, ...]:
+def _risk_reviews(
+    world: World, grid: MonthGrid, generator: np.random.Generator
+) -> tuple[np.ndarray, ...]:
     started = world.months.play_started[:, : grid.end + 1]
     account, month = np.nonzero(started & world.months.at_risk[:, : grid.end + 1])
     begin = np.maximum(grid.first[month] - 1, world.accounts.start[account])
@@ -335,7 +341,9 @@ def _risk_reviews(world, grid, generator) -> tuple[np.ndarray, ...]:
     return account, np.zeros(account.size, int), triggered, begin, begin, finish
 
 
-def _cancelled_reviews(world, grid, generator) -> tuple[np.ndarray, ...]:
+def _cancelled_reviews(
+    world: World, grid: MonthGrid, generator: np.random.Generator
+) -> tuple[np.ndarray, ...]:
     """Return risk reviews that were triggered like the others and never held."""
     months, upto = world.months, slice(0, grid.end + 1)
     share = CANCELLED_SHARE * play_chance(months.usage[:, upto], months.tickets[:, upto])
@@ -348,14 +356,16 @@ def _cancelled_reviews(world, grid, generator) -> tuple[np.ndarray, ...]:
     return account, np.zeros(account.size, int), triggered, planned, never, never
 
 
-def _kickoffs(world) -> tuple[np.ndarray, ...]:
+def _kickoffs(world: World) -> tuple[np.ndarray, ...]:
     account = np.flatnonzero(world.accounts.kickoff & ~world.accounts.never_paid)
     start = world.accounts.start[account]
     held = start + world.accounts.kickoff_after[account]
     return account, np.ones(account.size, int), start, held, held, held
 
 
-def _reviews(world, grid, generator) -> tuple[np.ndarray, ...]:
+def _reviews(
+    world: World, grid: MonthGrid, generator: np.random.Generator
+) -> tuple[np.ndarray, ...]:
     rate = np.take(REVIEW_RATE, world.months.touch[:, : grid.end])
     on = world.months.at_risk[:, : grid.end] & ~world.months.lapsed[:, : grid.end]
     account, month = np.nonzero(on & (generator.random(rate.shape) < rate))

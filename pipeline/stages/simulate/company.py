@@ -7,6 +7,8 @@ companies do.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import pyarrow as pa
 
@@ -72,6 +74,6 @@ def _iso(day: int) -> str:
     return str(np.datetime64(int(day), "D"))
 
 
-def _table(names: tuple[str, ...], rows: list[tuple[str, ...]]) -> pa.Table:
+def _table(names: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> pa.Table:
     columns = zip(*rows, strict=True) if rows else [()] * len(names)
     return pa.table({n: pa.array(c, pa.string()) for n, c in zip(names, columns, strict=True)})

@@ -134,9 +134,9 @@ def contacts(
     drawn, count = world.accounts, world.number.size
     begin = drawn.start - drawn.trial_days
     parts = []
-    for role in range(4):
-        rows = np.arange(count) if role < 3 else np.flatnonzero(drawn.segment > 0)
-        parts.append((rows, np.full(rows.size, role), begin[rows], np.full(rows.size, role + 1)))
+    for part in range(4):
+        rows = np.arange(count) if part < 3 else np.flatnonzero(drawn.segment > 0)
+        parts.append((rows, np.full(rows.size, part), begin[rows], np.full(rows.size, part + 1)))
     account, month = np.nonzero(world.months.champion_left[:, : grid.end + 1])
     left = grid.first[month] - 1 - generator.integers(0, 20, account.size)
     left = np.maximum(left, drawn.start[account] + 1)
@@ -146,7 +146,7 @@ def contacts(
     parts.append(
         (account[on_file], np.ones(on_file.sum(), int), replaced[on_file], turn[on_file] + 5)
     )
-    who, role, since, position = (np.concatenate(part) for part in zip(*parts, strict=True))
+    who, role, since, position = (np.concatenate(own) for own in zip(*parts, strict=True))
     until = _champion_ends(who, role, since, account, left)
     order = np.lexsort((position, who))
     who, role, since, position, until = (
@@ -293,7 +293,9 @@ def _csm_ids(csm: np.ndarray) -> pa.Array:
     return text.codes(csm, ["pool", *(f"csm-{number:02d}" for number in range(1, highest + 1))])
 
 
-def _champion_ends(who, role, since, account, left) -> np.ndarray:
+def _champion_ends(
+    who: np.ndarray, role: np.ndarray, since: np.ndarray, account: np.ndarray, left: np.ndarray
+) -> np.ndarray:
     """Return for each champion the first departure after the start; NEVER for all others."""
     until = np.full(who.size, NEVER)
     code = account * 100_000 + left

@@ -80,18 +80,20 @@ def surveys(
     )
 
 
-def _requests(world, grid, generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _requests(
+    world: World, grid: MonthGrid, generator: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     window = slice(grid.first_event_month, grid.end)
     on = world.months.served_to[:, window] > world.months.served_from[:, window]
     parts = []
-    for kind, rate in enumerate(RATES):
-        if kind == 0:  # each account is asked every third month
+    for number, rate in enumerate(RATES):
+        if number == 0:  # each account is asked every third month
             turn = (world.number[:, None] + np.arange(window.start, window.stop)) % 3 == 0
             asked = on & turn
         else:
             asked = on & (generator.random(on.shape) < rate)
         account, month = np.nonzero(asked)
-        parts.append((account, month + window.start, np.full(account.size, kind)))
+        parts.append((account, month + window.start, np.full(account.size, number)))
     account, month, kind = (np.concatenate(part) for part in zip(*parts, strict=True))
     order = np.lexsort((kind, month, account))
     return account[order], month[order], kind[order]

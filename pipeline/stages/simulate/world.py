@@ -9,6 +9,7 @@ reached before the first).
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
+from typing import TypeVar
 
 import numpy as np
 
@@ -182,11 +183,15 @@ def present(world: World, grid: MonthGrid) -> World:
     )
 
 
-def _taken(record, keep: np.ndarray):
+Record = TypeVar("Record", Accounts, Months, Lapses, Terms)
+Log = TypeVar("Log", Lapses, Terms)
+
+
+def _taken(record: Record, keep: np.ndarray) -> Record:
     return replace(record, **{f.name: getattr(record, f.name)[keep] for f in fields(record)})
 
 
-def _relabelled(log, keep: np.ndarray, place: np.ndarray):
+def _relabelled(log: Log, keep: np.ndarray, place: np.ndarray) -> Log:
     kept = _taken(log, keep[log.account])
     return replace(kept, account=place[kept.account])
 
@@ -250,7 +255,10 @@ def _come_back(state: _State, first: int) -> tuple[np.ndarray, ...]:
     return _terms_of(rows, state.spell_start, state)
 
 
-def _settle_covariates(scenario, grid, accounts, state, months, month, generator) -> None:
+def _settle_covariates(
+    scenario: Scenario, grid: MonthGrid, accounts: Accounts, state: _State, months: Months,
+    month: int, generator: np.random.Generator,
+) -> None:  # fmt: skip
     """Draw what the accounts did before the month begins."""
     count = state.usage.size
     shock = generator.normal(size=(2, count))
@@ -281,14 +289,17 @@ def _settle_covariates(scenario, grid, accounts, state, months, month, generator
 
 
 def _recent(matrix: np.ndarray, month: int, width: int) -> np.ndarray:
-    return matrix[:, max(month - width + 1, 0) : month + 1].any(axis=1)
+    return np.any(matrix[:, max(month - width + 1, 0) : month + 1], axis=1)
 
 
 def _completed(grid: MonthGrid, start: np.ndarray, month: int) -> np.ndarray:
     return month - grid.position(start) - (grid.anchor(start) > 1)
 
 
-def _settle_hazard(scenario, grid, accounts, state, months, month, shared) -> None:
+def _settle_hazard(
+    scenario: Scenario, grid: MonthGrid, accounts: Accounts, state: _State, months: Months,
+    month: int, shared: np.ndarray,
+) -> None:  # fmt: skip
     effects, now = (
         scenario.effects,
         {f.name: getattr(months, f.name)[:, month] for f in fields(Months)},
@@ -329,7 +340,10 @@ def _base_hazard(
     return np.choose(billing, (monthly, quarterly, yearly))
 
 
-def _lapse(scenario, grid, accounts, state, months, month, generator) -> tuple[np.ndarray, ...]:
+def _lapse(
+    scenario: Scenario, grid: MonthGrid, accounts: Accounts, state: _State, months: Months,
+    month: int, generator: np.random.Generator,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
     """Let accounts lapse on their billing day and decide who comes back."""
     hazard, count = months.hazard[:, month], state.usage.size
     other = np.where(
@@ -364,7 +378,10 @@ def _lapse(scenario, grid, accounts, state, months, month, generator) -> tuple[n
     return rows, spell, np.full(rows.size, month), day, cause, notice
 
 
-def _notices(scenario, billing, cause, day, spell_start, generator) -> np.ndarray:
+def _notices(
+    scenario: Scenario, billing: np.ndarray, cause: np.ndarray, day: np.ndarray,
+    spell_start: np.ndarray, generator: np.random.Generator,
+) -> np.ndarray:  # fmt: skip
     lead = np.where(
         billing == 2,
         generator.integers(30, 91, day.size),
@@ -375,8 +392,9 @@ def _notices(scenario, billing, cause, day, spell_start, generator) -> np.ndarra
 
 
 def _change_terms(
-    scenario, grid, accounts, state, months, month, generator
-) -> tuple[np.ndarray, ...]:
+    scenario: Scenario, grid: MonthGrid, accounts: Accounts, state: _State, months: Months,
+    month: int, generator: np.random.Generator,
+) -> tuple[np.ndarray, ...]:  # fmt: skip
     """Expand, contract, renew and raise prices on the billing day of those who stay."""
     count = state.usage.size
     stays = months.at_risk[:, month] & ~months.lapsed[:, month]
@@ -406,7 +424,9 @@ def _change_terms(
     return _terms_of(rows, days, state)
 
 
-def _note_service(grid, accounts, state, months, month) -> None:
+def _note_service(
+    grid: MonthGrid, accounts: Accounts, state: _State, months: Months, month: int
+) -> None:
     """Record from which day to which day each account was served in the month, and its MRR."""
     first, following = grid.first[month], grid.first[month + 1]
     on, lapsed = months.at_risk[:, month], months.lapsed[:, month]

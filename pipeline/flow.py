@@ -277,9 +277,10 @@ class Flow:
         if child.returncode == 0:
             return ended
         has_said = child.returncode in (CANNOT_CREATE, CANNOT_WRITE)  # and could leave no file
+        code: int = child.returncode if has_said else FAILED
         return replace(
             ended,
-            code=failure.get("code", child.returncode if has_said else FAILED),
+            code=failure.get("code", code),
             message=failure.get("message", standard),
             error_class=failure.get("error_class", "process_died"),
             notebook=failure.get("notebook"),

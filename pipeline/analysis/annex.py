@@ -8,6 +8,7 @@ reason, and counts neither for nor against the primary one.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,7 +22,10 @@ NO_DIFFERENCE = {"ratio": 1.0}
 
 
 def specifications(parts: Iterable[pd.DataFrame], chapters: Collection[str]) -> pd.DataFrame:
-    """The specifications of all listed chapters, one below the other: SPECIFICATION_COLUMNS.
+    """The specifications of all listed chapters, one below the other.
+
+    Returns:
+        One row per specification, with SPECIFICATION_COLUMNS.
 
     Raises:
         ValueError: a part lacks a column.
@@ -30,7 +34,10 @@ def specifications(parts: Iterable[pd.DataFrame], chapters: Collection[str]) -> 
 
 
 def bias_ledger(parts: Iterable[pd.DataFrame], chapters: Collection[str]) -> pd.DataFrame:
-    """The shortcuts of all listed chapters, one below the other: LEDGER_COLUMNS.
+    """The shortcuts of all listed chapters, one below the other.
+
+    Returns:
+        One row per shortcut, with LEDGER_COLUMNS.
 
     Raises:
         ValueError: a part lacks a column.
@@ -73,7 +80,7 @@ def curves(specifications: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=columns)
 
 
-def _curve(rows: pd.DataFrame) -> dict[str, object]:
+def _curve(rows: pd.DataFrame) -> dict[str, Any]:
     is_primary = rows["is_primary"].astype(bool)
     primary, others = rows[is_primary].iloc[0], rows.loc[~is_primary, NUMBERS].astype("float64")
     made, low, high = others.dropna(subset="estimate"), primary["ci_low"], primary["ci_high"]
@@ -120,7 +127,7 @@ def worded(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     return pd.concat([table[["chapter", "contrast"]], numbers, table[counts]], axis=1)
 
 
-def _say_curve(row: dict[str, object], words: Words, currency: str) -> tuple[str, ...]:
+def _say_curve(row: dict[str, Any], words: Words, currency: str) -> tuple[str, ...]:
     limits = row["ci_low"], row["ci_high"]
     kind = words.kind_of(str(row["unit"]), row["estimate"], *limits)
     ends = (words.say(row[end], kind, currency) for end in ("least", "largest"))
@@ -147,7 +154,7 @@ def errors(ledger: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     ]
 
 
-def _say_error(row: dict[str, object], words: Words, currency: str) -> tuple[str, str, str, str]:
+def _say_error(row: dict[str, Any], words: Words, currency: str) -> tuple[str, str, str, str]:
     wrong, right = row["wrong_estimate"], row["right_estimate"]
     low, high = row["right_ci_low"], row["right_ci_high"]
     unit = words.kind_of(str(row["unit"]), wrong, right, low, high)

@@ -6,11 +6,18 @@ together there, and each number in it is said by whoever shows it.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 
 class Words(Protocol):
     """How numbers are said; the notebook passes pipeline.reporting.words."""
+
+    def label(self, name: str) -> str:
+        """A name of ours in words: `gross_account_churn_rate` as its headline's label."""
+
+    def listing(self, words: Sequence[str]) -> str:
+        """`one, two and three`."""
 
     def share(self, value: float, decimals: int = 1) -> str:
         """0.1234 as `12.3 %`."""
@@ -27,7 +34,7 @@ class Words(Protocol):
     def money(self, value: float, currency: str) -> str:
         """305000 as `USD 305,000`."""
 
-    def interval(self, low: float, high: float, kind: str, currency: str = "") -> str:
+    def interval(self, low: float, high: float, kind: str = "share", currency: str = "") -> str:
         """`12.1 % to 13.0 %`."""
 
     def with_interval(
@@ -41,7 +48,9 @@ class Words(Protocol):
     def say(self, value: float, kind: str, currency: str = "") -> str:
         """A number in the words of its unit."""
 
-    def change(self, value: float, kind: str, currency: str = "", *, arrow: bool = True) -> str:
+    def change(
+        self, value: float, kind: str = "share", currency: str = "", *, arrow: bool = True
+    ) -> str:
         """A difference in words: `up 1.2 points`."""
 
     def kind_of(self, unit: str, *values: float) -> str:

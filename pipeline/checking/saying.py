@@ -7,7 +7,7 @@ terminal and into a pipe; only the rules stand in a table where there is a termi
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
 from rich.box import SIMPLE
 from rich.console import Console
@@ -104,10 +104,11 @@ def _place(example: dict[str, Any]) -> str:
 def drawn(answer: dict[str, Any], currency: str) -> Drawn:
     """The rules as a table for a terminal; words of data are text, never markup."""
     table = Drawn(box=SIMPLE, pad_edge=False)
-    for head, side in (
+    columns: tuple[tuple[str, Literal["left", "right"]], ...] = (
         ("table", "left"), ("rule", "left"), ("rows", "right"), ("MRR", "right"),
         ("share", "right"), ("where, and what to do", "left"),
-    ):  # fmt: skip
+    )  # fmt: skip
+    for head, side in columns:
         table.add_column(head, justify=side, no_wrap=head in ("rows", "MRR", "share"))
     for row in answer["rules"]:
         share = "" if row["mrr_share"] is None else f"{row['mrr_share']:.1%}"

@@ -285,9 +285,9 @@ def _currency(matches: list[Match]) -> str:
 def _strata(matches: list[Match]) -> list[str]:
     """Columns of accounts with a handful of levels, at most two."""
     accounts = next((each for each in matches if each.table.name == "accounts"), None)
-    found = []
-    for name in STRATA if accounts else ():
-        if name in accounts.choices:
+    found: list[str] = []
+    for name in STRATA:
+        if accounts and name in accounts.choices:
             levels = len(set(looks.full(cells(accounts, name))))
             found += [name] if FEWEST_LEVELS <= levels <= MOST_LEVELS else []
     return found[:2]

@@ -119,10 +119,9 @@ def look(cells: Sequence[str], kind: str, codes: Sequence[str], words: dict[str,
 def dates(said: Sequence[str]) -> Look:
     """The date format that fits most cells, and those that fit as many."""
     counts = Counter(said)
-    fits = {ISO: _fitting(counts, lambda cell: _is_day(ISO_CELL.fullmatch(cell)))}
-    fits |= {
-        layout: _fitting(counts, lambda cell, p=pattern: _is_day(p.fullmatch(cell)))
-        for layout, pattern in FORMATS.items()
+    fits = {
+        layout: sum(n for cell, n in counts.items() if _is_day(pattern.fullmatch(cell)))
+        for layout, pattern in {ISO: ISO_CELL, **FORMATS}.items()
     }
     return _best(fits, counts, lambda cell, best: _fits_date(cell, best))
 
@@ -131,7 +130,7 @@ def months(said: Sequence[str]) -> Look:
     """The same for calendar months; a ledger may also write the first or last day of each."""
     counts = Counter(said)
     fits = {
-        layout: _fitting(counts, lambda cell, p=pattern: _is_month(p.fullmatch(cell)))
+        layout: sum(n for cell, n in counts.items() if _is_month(pattern.fullmatch(cell)))
         for layout, pattern in MONTHS.items()
     }
     return _best(fits, counts, lambda cell, best: _is_month(MONTHS[best].fullmatch(cell)))
@@ -143,10 +142,6 @@ def _best(fits: dict[str, int], counts: Counter[str], holds: Callable[[str, str]
     also = tuple(name for name, n in fits.items() if n == fits[best] and name != best and n)
     odd = tuple(cell for cell in counts if not holds(cell, best))[:3]
     return Look(fits[best] / total, best, also, odd=odd)
-
-
-def _fitting(counts: Counter[str], holds: Callable[[str], bool]) -> int:
-    return sum(n for cell, n in counts.items() if holds(cell))
 
 
 def _fits_date(cell: str, layout: str) -> bool:
@@ -196,14 +191,14 @@ def _is_month(found: re.Match[str] | None) -> bool:
 def numbers(said: Sequence[str]) -> Look:
     """Point or comma, with or without groups of thousands, whichever fits most cells."""
     counts = Counter(said)
-    ways = {
+    ways: dict[tuple[str, str | None], tuple[re.Pattern[str], ...]] = {
         (".", None): (POINT,),
         (",", None): (COMMA,),
         (".", ","): (POINT, POINT_GROUPED),
         (",", "."): (COMMA, COMMA_GROUPED),
     }
     fits = {
-        way: _fitting(counts, lambda cell, ps=patterns: any(p.fullmatch(cell) for p in ps))
+        way: sum(n for cell, n in counts.items() if any(p.fullmatch(cell) for p in patterns))
         for way, patterns in ways.items()
     }
     decimal, thousands = max(fits, key=lambda way: fits[way])

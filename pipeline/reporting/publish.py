@@ -183,8 +183,8 @@ def _fill_first_published(
     for row in rows:
         first = moved.first(row["period"], "mrr_end")
         own = row["mrr_end"] if row["period"] == str(period) else ""
-        is_known = first is not None and first.estimate is not None
-        row[FIRST_PUBLISHED] = store.number_text(first.estimate) if is_known else own
+        known = None if first is None else first.estimate
+        row[FIRST_PUBLISHED] = own if known is None else store.number_text(known)
     if rows:
         store.write_text(_csv_text(rows), folder / "tables" / f"{BRIDGE}.csv")
     return bridges

@@ -13,6 +13,7 @@ from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
+import pandera.ibis as pa
 
 from pipeline.data.reading import FIELDS, NUL_SHOWN
 from pipeline.data.schema import Table
@@ -108,9 +109,9 @@ def _of_column(rows: ir.Table, table: Table, name: str, kind: str) -> list[Rule]
     return found + [_check_rule(check, name, value, text) for check in checks]
 
 
-def _check_rule(check, name: str, value: ir.Value, text: ir.StringValue) -> Rule:
+def _check_rule(check: pa.Check, name: str, value: ir.Value, text: ir.StringValue) -> Rule:
     """A pandera check of the schema as a row rule."""
-    limits = check.statistics
+    limits = check.statistics or {}
     if "allowed_values" in limits:
         return Rule("unknown_code", name, ~value.isin(list(limits["allowed_values"])), text)
     if "min_value" in limits:
@@ -162,7 +163,7 @@ def relation_rules(rows: ir.Table, table: Table) -> list[Rule]:
         known = rows.parent_is_known
         found.append(Rule("account_set_aside", "account_id", is_gone & known, text))
         found.append(Rule("unknown_account", "account_id", is_gone, text))
-        if table.name in EVENTS:
+        if table.name in EVENTS and table.event_time:
             found += _time_rules(rows, table.event_time)
     return found + _key_rules(rows, table)
 

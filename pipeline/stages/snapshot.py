@@ -209,7 +209,7 @@ class Snapshot:
 
     def _events(self) -> dict[str, ir.Table]:
         """Raw events of the slice that were known in time, and usage by month."""
-        found = {}
+        found: dict[str, ir.Table] = {}
         for name in ("tickets", "touches", "plays", "contacts", "surveys"):
             if name in self.raw:
                 rows = versions_known(self.raw[name], RAW[name], self.cut.known_before)

@@ -20,6 +20,8 @@ def merge_thin(events: ArrayLike, least: float) -> NDArray[np.int64]:
 
     Returns:
         The number of the merged band of each band, 0, 1, …
+
+    Source: definition, of this project.
     """
     counts = np.asarray(events, dtype=float)
     merged = np.zeros(len(counts), dtype=np.int64)

@@ -70,7 +70,10 @@ def scaled_brier(
 
 
 def clustered_error(residual: NDArray[np.float64], groups: ArrayLike | None = None) -> float:
-    """Standard error of a sum of residuals, added up by group first; missing for one group."""
+    """Standard error of a sum of residuals, added up by group first; missing for one group.
+
+    Source: Liang and Zeger (1986), with the factor G/(G−1).
+    """
     owner = np.arange(len(residual)) if groups is None else pd.factorize(np.asarray(groups))[0]
     sums = np.bincount(owner, residual)
     if len(sums) < 2:

@@ -58,8 +58,12 @@ def scoring(
         ]
         params = params + step
         if np.abs(step).max() < TOLERANCE * max(1.0, np.abs(params).max()):
-            return Coefficients(params, np.linalg.pinv(information, hermitian=True), True)
-    return Coefficients(params, np.linalg.pinv(information, hermitian=True), False)
+            return Coefficients(params, _inverse(information), True)
+    return Coefficients(params, _inverse(information), False)
+
+
+def _inverse(information: NDArray) -> NDArray[np.float64]:
+    return np.linalg.pinv(information, hermitian=True).astype(np.float64, copy=False)
 
 
 def clustered(
@@ -113,6 +117,8 @@ def parts(
 
     Returns:
         One row per group, one column per coefficient; columns add up to 0 at the fit.
+
+    Source: Liang and Zeger (1986); the summands of their covariance.
     """
     y = np.asarray(events, dtype=float)
     hazard = np.exp(np.clip(design @ coefficients.params, LOWEST, HIGHEST))
@@ -125,14 +131,20 @@ def parts(
 def log_likelihood(
     events: ArrayLike, design: NDArray[np.float64], params: NDArray[np.float64]
 ) -> float:
-    """Log-likelihood of the fit."""
+    """Log-likelihood of the fit.
+
+    Source: definition, of the binomial likelihood.
+    """
     hazard = np.exp(np.clip(design @ params, LOWEST, HIGHEST))
     y = np.asarray(events, dtype=float)
     return float((y * np.log(-np.expm1(-hazard)) - (1 - y) * hazard).sum())
 
 
 def probability(design: NDArray[np.float64], params: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Probability of the event per row of the design; with several columns of params, per draw."""
+    """Probability of the event per row of the design; with several columns of params, per draw.
+
+    Source: definition, of the complementary log-log link.
+    """
     return -np.expm1(-np.exp(np.clip(design @ params, LOWEST, HIGHEST)))
 
 

@@ -79,6 +79,8 @@ def incidence_quantile(curve: pd.DataFrame, share: float) -> tuple[float, float,
 
     Returns:
         (estimate, ci_low, ci_high) in the unit of the clock; missing = not reached, or open.
+
+    Source: definition; limits as Brookmeyer & Crowley (1982) invert those of survival.
     """
     return (
         first_time(curve, curve["estimate"] >= share),

@@ -54,7 +54,7 @@ def standardised_difference(
     _, who = np.unique(np.asarray(subject), return_inverse=True)
     layer = _shared_levels(np.asarray(level).astype(str), group, base)
     if not (base[group].sum() > 0 and base[~group].sum() > 0):
-        return Difference(*[np.nan] * 7, 0.0)
+        return _without_limits(np.nan, np.nan, np.nan, 0.0)
     weight = np.bincount(layer, base) / base.sum()
     rates, influence = np.zeros(2), np.zeros(who.max() + 1)
     for side, rows in enumerate((~group, group)):
@@ -83,11 +83,14 @@ def _shared_levels(level: NDArray, group: NDArray, base: NDArray) -> NDArray[np.
     return np.unique(np.where(rest, len(names), code), return_inverse=True)[1].astype(np.int64)
 
 
+def _without_limits(first: float, second: float, estimate: float, effective: float) -> Difference:
+    return Difference(first, second, estimate, np.nan, np.nan, np.nan, np.nan, effective)
+
+
 def _with_limits(rates: NDArray, error: float, effective: float, confidence: float) -> Difference:
     estimate = float(rates[1] - rates[0])
     if effective <= 1 or not error > 0:
-        limits = [np.nan] * 4
-        return Difference(float(rates[0]), float(rates[1]), estimate, *limits, effective)
+        return _without_limits(float(rates[0]), float(rates[1]), estimate, effective)
     reach = stats.t.ppf((1 + confidence) / 2, effective - 1) * error
     p_value = 2 * stats.t.sf(abs(estimate) / error, effective - 1)
     return Difference(

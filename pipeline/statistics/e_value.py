@@ -35,6 +35,8 @@ def e_value_of_limit(ci_low: float, ci_high: float, is_common_hazard: bool = Fal
         ci_low: lower limit of the ratio.
         ci_high: upper limit of the ratio.
         is_common_hazard: see `e_value`.
+
+    Source: VanderWeele & Ding (2017).
     """
     if ci_low <= 1 <= ci_high:
         return 1.0

@@ -7,7 +7,7 @@ full information matrix, as the R package logistf does.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -153,7 +153,9 @@ def _profile(
     return low, high, float(stats.chi2.sf(max(ratio(0.0), 0.0), 1))
 
 
-def _crossing(excess, inside: float, step: float, precision: float) -> float:
+def _crossing(
+    excess: Callable[[float], float], inside: float, step: float, precision: float
+) -> float:
     """Return where a function that is negative inside crosses 0 in the direction of the step."""
     for steps in range(1, STEPS_OUT + 1):
         outside = inside + steps * step

@@ -82,7 +82,7 @@ def _count(times: NDArray[np.float64], exits: NDArray[np.float64]) -> NDArray[np
 def _score_and_variance(g: _Groups) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """The score of each group and its covariance."""
     n = np.maximum(g.at_risk, 1.0)
-    after = np.cumprod(1 - (g.own + g.other) / n, axis=1)
+    after = np.cumprod(1 - (g.own + g.other) / n, axis=1, dtype=np.float64)
     before = _just_before(after, 1.0)
     incidence = _just_before(np.cumsum(before * g.own / n, axis=1), 0.0)
     weight = np.where(g.at_risk > 0, g.at_risk / np.where(before > 0, before, 1.0), 0.0)

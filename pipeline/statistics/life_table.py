@@ -39,14 +39,22 @@ def risk_table(
         events: 1 = had the event then, 0 = censored then.
         entry: time from which each was under observation; None = from the origin.
 
+    Returns:
+        A RiskTable, one row per distinct time.
+
     Raises:
         ValueError: see `risk_intervals`; or an event is neither 0 nor 1.
+
+    Source: definition.
     """
     return count_risk(_two_state(durations, events, entry))
 
 
 def count_risk(intervals: RiskIntervals) -> RiskTable:
-    """Make the risk table of checked intervals; any code above 0 counts as the event."""
+    """Make the risk table of checked intervals; any code above 0 counts as the event.
+
+    Source: definition.
+    """
     time, where = np.unique(intervals.exit, return_inverse=True)
     left = np.bincount(where, minlength=len(time))
     events = np.bincount(where[intervals.code > 0], minlength=len(time))
@@ -91,8 +99,11 @@ def kaplan_meier(
 
 
 def surviving(table: RiskTable) -> NDArray[np.float64]:
-    """Return the Kaplan-Meier share that has not had the event just after each time of a table."""
-    return np.cumprod(1 - table.events / table.at_risk)
+    """Return the Kaplan-Meier share that has not had the event just after each time of a table.
+
+    Source: Kaplan & Meier (1958).
+    """
+    return np.cumprod(1 - table.events / table.at_risk, dtype=np.float64)
 
 
 def quantile(curve: pd.DataFrame, share: float) -> tuple[float, float, float]:
@@ -115,7 +126,10 @@ def quantile(curve: pd.DataFrame, share: float) -> tuple[float, float, float]:
 
 
 def first_time(curve: pd.DataFrame, holds: pd.Series) -> float:
-    """Return the first time of a curve at which a condition holds; missing if it never does."""
+    """Return the first time of a curve at which a condition holds; missing if it never does.
+
+    Source: definition.
+    """
     return float(curve["time"].to_numpy()[holds.to_numpy().argmax()]) if holds.any() else np.nan
 
 

@@ -63,7 +63,10 @@ def survival_by_day(
 def payment_by_day(
     lives: Lives, horizon: int, weights: ArrayLike | None = None
 ) -> NDArray[np.float64]:
-    """Mean payment per day of those still there, by day of age; the last band seen goes on."""
+    """Mean payment per day of those still there, by day of age; the last band seen goes on.
+
+    Source: definition: what was paid over the days seen.
+    """
     weight = np.ones(len(lives)) if weights is None else np.asarray(weights, dtype=float)
     paid, days = weight @ lives.paid, weight @ lives.days
     seen = np.flatnonzero(days > 0)
@@ -83,16 +86,20 @@ def cumulative_value(
         survival: on [t, t + 1), one number per day.
         payment: per day, one number or one per day.
         discount: continuous rate per day.
+
+    Source: definition; exact, for S and m are constant within a day.
     """
     days = np.arange(len(survival) + 1, dtype=float)
     lengths = -np.diff(np.exp(-discount * days)) / discount if discount else np.ones(len(survival))
-    return np.concatenate([[0.0], np.cumsum(survival * payment * lengths)])
+    return np.concatenate([[0.0], np.cumsum(survival * np.asarray(payment, float) * lengths)])
 
 
 def days_to_repay(cumulative: NDArray[np.float64], cost: float, discount: float = 0.0) -> float:
     """The first time, in days, at which the cumulative value reaches a cost; inf = not by the end.
 
     Within a day the value grows as the discounted payment does.
+
+    Source: definition.
     """
     reached = cumulative >= cost
     if not reached.any():

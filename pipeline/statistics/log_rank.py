@@ -56,7 +56,8 @@ def log_rank(
     if not intervals.code.any():
         return _no_test("no events")
     layer = np.zeros(len(group)) if strata is None else np.asarray(strata).astype(str)
-    excess, expected, variance = np.zeros(len(labels)), np.zeros(len(labels)), 0.0
+    excess, expected = np.zeros(len(labels)), np.zeros(len(labels))
+    variance = np.zeros((len(labels), len(labels)))
     for name in np.unique(layer):
         rows = layer == name
         parts = _stratum(intervals.subset(rows), group[rows], len(labels))

@@ -46,6 +46,8 @@ def quantile(chances: NDArray[np.float64], levels: ArrayLike) -> NDArray[np.int6
     Args:
         chances: from `distribution`.
         levels: between 0 and 1.
+
+    Source: definition.
     """
     reached = np.cumsum(chances)
     return np.searchsorted(reached, np.asarray(levels, dtype=float) - 1e-12).clip(

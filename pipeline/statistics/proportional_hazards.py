@@ -68,7 +68,7 @@ def proportional_hazards_test(
             sums = sums + _stratum_sums(intervals.subset(rows), X[rows], risk[rows], drift[rows])
     score, information = _efficient(sums)
     of_term = np.arange(X.shape[1]) if terms is None else np.asarray(terms)
-    tests = [
+    tests: list[tuple[int | str, float, int, float]] = [
         (int(term), *_chi_squared(score, information, np.flatnonzero(of_term == term)))
         for term in np.unique(of_term)
     ]
@@ -97,8 +97,9 @@ def breslow_baseline(
     """
     intervals = risk_intervals(durations, events, entry)
     times, counts = np.unique(intervals.exit[intervals.code > 0], return_counts=True)
-    centre = float(np.mean(linear_predictor)) if len(intervals) else 0.0
-    risk = np.exp(np.asarray(linear_predictor, dtype=float) - centre)
+    predictor = np.asarray(linear_predictor, dtype=float)
+    centre = float(predictor.mean()) if len(intervals) else 0.0
+    risk = np.exp(predictor - centre)
     steps = counts / total_at_risk(intervals, risk, times)
     return times, np.cumsum(steps) * np.exp(-centre)
 
@@ -121,6 +122,8 @@ def survival_at(
 
     Returns:
         One row per profile, one column per time of `at`.
+
+    Source: Cox (1972): exp(−H(t)·exp(η)).
     """
     moments = np.atleast_1d(np.asarray(at, dtype=float))
     steps = np.concatenate([[0.0], cumulative_hazard])

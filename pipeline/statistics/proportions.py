@@ -6,22 +6,33 @@ missing, not 0 %. The Wald interval is not offered: at 2 % of 50 it covers the t
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Sequence
+from typing import Generic, NamedTuple, TypeVar, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from statsmodels.stats.proportion import confint_proportions_2indep, proportion_confint
 
+Shape = TypeVar("Shape", np.float64, NDArray[np.float64])
 
-class Proportion(NamedTuple):
+
+class Proportion(NamedTuple, Generic[Shape]):
     """A share or a difference of shares with its limits: numbers, or arrays of one length."""
 
-    estimate: NDArray[np.float64]
-    ci_low: NDArray[np.float64]
-    ci_high: NDArray[np.float64]
+    estimate: Shape
+    ci_low: Shape
+    ci_high: Shape
 
 
-def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Proportion:
+@overload
+def wilson(successes: float, n: float, confidence: float = ...) -> Proportion[np.float64]: ...
+@overload
+def wilson(
+    successes: NDArray | Sequence[float], n: NDArray | Sequence[float], confidence: float = ...
+) -> Proportion[NDArray[np.float64]]: ...
+def wilson(
+    successes: ArrayLike, n: ArrayLike, confidence: float = 0.95
+) -> Proportion[np.float64] | Proportion[NDArray[np.float64]]:
     """Estimate a share with its Wilson score interval.
 
     Args:
@@ -53,7 +64,7 @@ def wilson(successes: ArrayLike, n: ArrayLike, confidence: float = 0.95) -> Prop
     return Proportion(*values)
 
 
-def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Proportion:
+def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Proportion[np.float64]:
     """Estimate a share with its exact binomial interval, which covers at least as often as it says.
 
     Returns:
@@ -69,7 +80,7 @@ def clopper_pearson(successes: int, n: int, confidence: float = 0.95) -> Proport
 
 def newcombe(
     successes_1: int, n_1: int, successes_2: int, n_2: int, confidence: float = 0.95
-) -> Proportion:
+) -> Proportion[np.float64]:
     """Estimate the first share minus the second with Newcombe's hybrid score interval.
 
     Returns:

@@ -62,6 +62,8 @@ def leave_one_out_range(numerator: ArrayLike, denominator: ArrayLike) -> tuple[f
     """Return the lowest and highest ratio that leaving out one account would give.
 
     Missing when fewer than two accounts carry the denominator.
+
+    Source: definition.
     """
     c, o = _pairs(numerator, denominator)
     if (o > 0).sum() < 2:
@@ -71,7 +73,10 @@ def leave_one_out_range(numerator: ArrayLike, denominator: ArrayLike) -> tuple[f
 
 
 def top_share(values: ArrayLike, k: int) -> float:
-    """Return the share of the total that the k largest values hold; missing when the total is 0."""
+    """Return the share of the total that the k largest values hold; missing when the total is 0.
+
+    Source: definition.
+    """
     sizes = np.sort(np.asarray(values, dtype=float))[::-1]
     return float(sizes[:k].sum() / sizes.sum()) if sizes.sum() > 0 else np.nan
 

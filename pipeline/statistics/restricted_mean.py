@@ -77,6 +77,8 @@ def restricted_mean_difference(
 
     Returns:
         An Estimate; missing when either group was not followed to the horizon.
+
+    Source: Klein & Moeschberger (2003), section 4.5; variances of independent groups add up.
     """
     parts = [
         restricted_mean(*group, horizon, confidence, margin, discount) for group in (first, second)
@@ -86,7 +88,10 @@ def restricted_mean_difference(
 
 
 def normal_limits(value: float, std_err: float, confidence: float) -> Estimate:
-    """Return an Estimate with normal limits around a value."""
+    """Return an Estimate with normal limits around a value.
+
+    Source: definition.
+    """
     reach = stats.norm.ppf((1 + confidence) / 2) * std_err
     return Estimate(float(value), float(std_err), float(value - reach), float(value + reach))
 

@@ -45,6 +45,8 @@ def risk_intervals(
     Raises:
         ValueError: a length differs, a value is missing or negative, a code is not a whole number,
             or a subject leaves before or when it enters.
+
+    Source: definition.
     """
     exits = np.asarray(durations, dtype=float)
     given = np.asarray(codes, dtype=float)
@@ -65,14 +67,20 @@ def risk_intervals(
 
 
 def number_at_risk(intervals: RiskIntervals, times: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Count the subjects with entry < time <= exit, one number per time."""
+    """Count the subjects with entry < time <= exit, one number per time.
+
+    Source: definition.
+    """
     return total_at_risk(intervals, np.ones(len(intervals), dtype=np.int64), times)
 
 
 def total_at_risk(
     intervals: RiskIntervals, weights: NDArray, times: NDArray[np.float64]
 ) -> NDArray:
-    """Add up the weights (one row per subject) of those at risk at each time, one row per time."""
+    """Add up the weights (one row per subject) of those at risk at each time, one row per time.
+
+    Source: definition.
+    """
     return _total_from(intervals.exit, weights, times) - _total_from(
         intervals.entry, weights, times
     )

@@ -22,7 +22,8 @@ from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.reporting import chapter, publish
+from pipeline.reporting import publish
+from pipeline.reporting.privacy import small_numbers
 from pipeline.reporting.records import record
 from pipeline.settings import ANNEX, CHAPTERS, Paths, Period
 from tests.faults.running import (
@@ -456,8 +457,8 @@ def test_f152_a_month_whose_every_group_is_suppressed_has_words_in_place_of_pict
     assert done.returncode == 0, said_by(done)
     place = company.root / "data" / "processed" / "population" / OCTOBER
     pictures = [path.read_text(encoding="utf-8") for path in place.rglob("*.svg")]
-    assert set(pictures) == {chapter.WITHHELD["picture"]}
-    assert chapter.WITHHELD["title"] in (place / "notebook.ipynb").read_text(encoding="utf-8")
+    assert set(pictures) == {small_numbers.WITHHELD["picture"]}
+    assert small_numbers.WITHHELD["title"] in (place / "notebook.ipynb").read_text(encoding="utf-8")
 
 
 @pytest.mark.slow

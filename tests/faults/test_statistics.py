@@ -37,6 +37,7 @@ from pipeline.statistics import grouped_hazard, life_table
 from pipeline.statistics.proportional_hazards import survival_at
 
 COMPANY = {"company": "acme", "company_name": "Acme", "periods": ["2026-08"]}
+OUT = "build/scratch/out"
 CUT_OFF = dt.date(2026, 10, 31)
 NO_SIGNS = pd.Series(dtype=float)
 
@@ -734,14 +735,14 @@ def test_f092_a_small_cell_is_hidden_in_the_page_the_file_the_picture_and_its_wo
     monkeypatch.setenv("LODESTAR_ROOT", str(tmp_path))
     markup: list[str] = []
     monkeypatch.setattr(chapter, "display", lambda output: markup.append(output.data))
-    opened = chapter.open_chapter("survival", "2026-08", str(tmp_path / "out"))
+    opened = chapter.open_chapter("survival", "2026-08", str(tmp_path / OUT))
     small = CELLS.assign(n=CELLS["n"].replace(3, 7))
     picture = Figure("cells", "7 of ENT", "Accounts", "ENT has 7 accounts", "Source",
                      "<svg>7</svg>", small)  # fmt: skip
     opened.show(picture)
     opened.table(small, caption="Accounts by level")
     opened.publish("cells", small)
-    files = [path for path in (tmp_path / "out").rglob("*") if path.suffix in (".csv", ".svg")]
+    files = [path for path in (tmp_path / OUT).rglob("*") if path.suffix in (".csv", ".svg")]
     assert len(files) == 4
     assert len(markup) == 2
     for text in [*markup, *(path.read_text(encoding="utf-8") for path in files)]:

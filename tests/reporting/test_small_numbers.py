@@ -16,12 +16,14 @@ from typer.testing import CliRunner
 
 from pipeline.cli import app
 from pipeline.reporting import chapter, figures
-from pipeline.reporting.chapter import WITHHELD, pseudonym
+from pipeline.reporting.chapter import pseudonym
 from pipeline.reporting.privacy import small_numbers, telling
+from pipeline.reporting.privacy.small_numbers import WITHHELD
 from pipeline.settings import ROOT_VARIABLE
 from tests.reporting import outside
 from tests.reporting.outside import MIN_CELL, PERIOD
 
+OUT = "build/scratch/out"
 REASONS = pd.DataFrame(
     {
         "reason": ["price", "low_use", "support", "unknown"],
@@ -126,7 +128,7 @@ def test_rows_for_page_one_say_there_when_something_was_hidden_and_only_then(
     monkeypatch.setenv(ROOT_VARIABLE, str(company.root))
     shown: list[str] = []
     monkeypatch.setattr(chapter, "display", lambda output: shown.append(output.data))
-    opened = chapter.open_chapter("revenue", str(PERIOD), str(tmp_path / "out"))
+    opened = chapter.open_chapter("revenue", str(PERIOD), str(tmp_path / OUT))
     unknown = REASONS.assign(n=[40.0, 12.0, np.nan, 30.0])
     opened.page_one("unknown", unknown)
     opened.page_one("reasons", REASONS)
@@ -146,7 +148,7 @@ def test_a_caption_and_a_lead_tell_no_small_count(tmp_path, monkeypatch) -> None
     monkeypatch.setenv(ROOT_VARIABLE, str(company.root))
     shown: list[str] = []
     monkeypatch.setattr(chapter, "display", lambda output: shown.append(output.data))
-    opened = chapter.open_chapter("revenue", str(PERIOD), str(tmp_path / "out"))
+    opened = chapter.open_chapter("revenue", str(PERIOD), str(tmp_path / OUT))
     opened.say("They left.", "3 customers")
     opened.table(pd.DataFrame({"account": ["acct-1"]}), "The 3 accounts lost")
     assert "They left." in shown[-2]
@@ -533,11 +535,11 @@ def test_an_id_of_an_account_leaves_a_chapter_under_a_pseudonym(tmp_path, monkey
     monkeypatch.setenv(ROOT_VARIABLE, str(company.root))
     shown: list[str] = []
     monkeypatch.setattr(chapter, "display", lambda output: shown.append(output.data))
-    opened = chapter.open_chapter("revenue", str(PERIOD), str(tmp_path / "out"))
+    opened = chapter.open_chapter("revenue", str(PERIOD), str(tmp_path / OUT))
     listed = pd.DataFrame({"account_id": ["client-001"], "mrr": [5.0]})
     opened.table(listed, "Named by mistake")
     opened.publish("by_mistake", listed)
-    kept = (tmp_path / "out" / "tables" / "revenue.by_mistake.csv").read_text("utf-8")
+    kept = (tmp_path / OUT / "tables" / "revenue.by_mistake.csv").read_text("utf-8")
     for text in (shown[-1], kept):
         assert "client-001" not in text
         assert pseudonym("client-001", "acme") in text

@@ -84,7 +84,8 @@ def back_test(
         benchmarks, shift (of the log hazard), shock (standard deviation), n_forerunners, crps by
         layer, pit, is_next, note. Completed and administrative exits are not forecast.
     """
-    history, said, tables = _history(rows), [], []
+    history, tables = _history(rows), []
+    said: list[_Said] = []
     for origin in origins:
         known = [one for one in said if one.month <= origin.month - behind]
         table, own = _forecast(origin, known, history, seed, behind, confidence)

@@ -11,7 +11,7 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.analysis.choices import LEDGER_COLUMNS
-from pipeline.analysis.drivers.design import encode, learn
+from pipeline.analysis.drivers.design import Recipe, encode, learn
 from pipeline.analysis.drivers.rows import blackout_months, lagged, settled
 from pipeline.analysis.drivers.specifications import Choice, ratio
 from pipeline.statistics import cloglog, grouped_hazard
@@ -55,7 +55,7 @@ def bias_ledger(
     return pd.DataFrame(table).assign(chapter="drivers")[LEDGER_COLUMNS]
 
 
-def _errors(rows: pd.DataFrame, recipe, confidence: float) -> dict[str, object]:
+def _errors(rows: pd.DataFrame, recipe: Recipe, confidence: float) -> dict[str, object]:
     """Half the width of an interval, where clustering by account matters most."""
     design, churned = encode(rows, recipe), rows["is_churn"].to_numpy(float)
     plain = cloglog.scoring(churned, design.to_numpy())

@@ -64,10 +64,10 @@ def contrast(
         own = [*own, _lag(row)]
     elif model.fitted is not None:
         own = [*own, Check(IN_MODEL, False, f"{driver} is not in the model", is_hard=True)]
-    is_blank = row is None or bool(standard.stopped_by(own))
     names = {"estimate": "hazard_ratio", "ci_low": "ci_low", "ci_high": "ci_high",
              "p_value": "p_value"}  # fmt: skip
-    numbers = {key: np.nan if is_blank else float(row[name]) for key, name in names.items()}
+    known = None if standard.stopped_by(own) else row
+    numbers = {key: float(known[name]) if known else np.nan for key, name in names.items()}
     return {**told, **numbers, "checks": own}
 
 

@@ -147,7 +147,8 @@ def _category(rows: pd.DataFrame, name: str, folds: bool) -> tuple[Feature | Non
         return None, [(name, "", "about as many levels as accounts: it names them")]
     text = text_levels(rows[name])
     sizes = text.value_counts().sort_index().sort_values(ascending=False, kind="stable")
-    levels, reasons = {}, []
+    levels: dict[str, str] = {}
+    reasons: list[tuple[str, str, str]] = []
     for position, level in enumerate(sizes.index):
         mask = (text == level).to_numpy(bool)
         is_enough = _carries(rows, mask) if folds else _is_seen(rows, mask)

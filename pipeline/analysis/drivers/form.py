@@ -104,9 +104,17 @@ def check(form: pd.DataFrame) -> Check:
 def added(
     model: DriverModel, columns: np.ndarray, own: np.ndarray | None = None
 ) -> tuple[float, float]:
-    """Clustered Wald test of columns added to the model, or to the columns `own` in its place."""
-    base = model.design.to_numpy() if own is None else own
-    start = model.fitted.params.to_numpy() if own is None else np.array([0.0, 1.0])
+    """Clustered Wald test of columns added to the model, or to the columns `own` in its place.
+
+    Raises:
+        ValueError: the model was not fitted.
+    """
+    if own is not None:
+        base, start = own, np.array([0.0, 1.0])
+    elif model.fitted is not None:
+        base, start = model.design.to_numpy(), model.fitted.params.to_numpy()
+    else:
+        raise ValueError(f"There is no fit to add columns to: {model.reason}.")
     design = np.column_stack([base, columns])
     churned, k = model.rows["is_churn"].to_numpy(float), columns.shape[1]
     fitted = cloglog.scoring(churned, design, np.r_[start, np.zeros(k)])

@@ -200,10 +200,8 @@ def _spread(origins: pd.DataFrame, confidence: float) -> list[tuple]:
         for level in LEVELS:
             name = f"{layer}_{round(100 * level)}"
             inside = origins["observed"].between(origins[f"{name}_low"], origins[f"{name}_high"])
-            share = clopper_pearson(int(inside.sum()), n, confidence)
-            rows.append(
-                (MODEL, layer, "coverage", level, *map(float, share), n, TOO_FEW_TO_CERTIFY)
-            )
+            share, low, high = map(float, clopper_pearson(int(inside.sum()), n, confidence))
+            rows.append((MODEL, layer, "coverage", level, share, low, high, n, TOO_FEW_TO_CERTIFY))
     counts, edges = np.histogram(origins["pit"], bins=PIT_BINS, range=(0, 1))
     rows += [
         (

@@ -9,6 +9,7 @@ far less than their own intervals say, so the difference has an interval of its 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -42,7 +43,7 @@ def moved(model: DriverModel, confidence: float, false_discovery_rate: float) ->
         months, or when the earlier fit does not settle.
     """
     empty = pd.DataFrame(columns=MOVED_COLUMNS)
-    months = np.unique(model.rows["period"].to_numpy(str)) if len(model.rows) else []
+    months = np.unique(model.rows["period"].to_numpy(str)) if len(model.rows) else np.array([], str)
     if model.fitted is None or model.is_penalised or len(months) < LEAST_MONTHS:
         return empty
     is_new = model.rows["period"].eq(months[-1]).to_numpy()
@@ -106,7 +107,7 @@ def say_moved(table: pd.DataFrame, words: Words, label: Callable[[str], str]) ->
     return f"With {month}, {words.counted(n_moved, 'effect')} moved: {told}."
 
 
-def _say(row: Mapping[str, object], words: Words, label: Callable[[str], str]) -> str:
+def _say(row: Mapping[str, Any], words: Words, label: Callable[[str], str]) -> str:
     level = "" if row["level"] in ("", "yes") else f" {row['level']}"
     name = f"{label(str(row['driver']))}{level}"
     span = words.interval(row["ci_low"], row["ci_high"], "ratio")

@@ -92,7 +92,8 @@ def rolling_origins(
     Returns:
         The origins, oldest first.
     """
-    number, origins = month_number(rows["period"]), []
+    number = month_number(rows["period"])
+    origins: list[Origin] = []
     for month in np.unique(number)[1:][-most:]:
         earlier = rows[number <= month - behind].reset_index(drop=True)
         own = rows[number == month].reset_index(drop=True)

@@ -26,7 +26,14 @@ SHOWN_COLUMNS = [
 
 
 def shown(effects: pd.DataFrame) -> pd.DataFrame:
-    """The effects without the columns that only a machine reads."""
+    """The effects without the columns that only a machine reads.
+
+    Args:
+        effects: from `effects`.
+
+    Returns:
+        The same rows, with SHOWN_COLUMNS.
+    """
     return effects[SHOWN_COLUMNS]
 
 
@@ -75,7 +82,7 @@ def answer(model: DriverModel, effects: pd.DataFrame) -> dict[str, Any]:
 
 
 def no_model(model: DriverModel) -> pd.DataFrame:
-    """Why nothing is claimed: one row (reason, n_events, n_accounts), none with a model."""
+    """Why nothing is claimed: one row for all (reason, n_events, n_accounts), none with a model."""
     row = {"reason": model.reason, "n_events": model.n_events, "n_accounts": model.n_accounts}
     return pd.DataFrame([row] if model.reason else [], columns=list(row))
 
@@ -116,8 +123,8 @@ def say_findings(effects: pd.DataFrame, words: Words) -> str:
     found = page_one(effects, most=len(effects) or 1)[["driver", "level"]]
     rows = found.merge(effects, on=["driver", "level"], how="left")
     said = [
-        f"{name} {words.with_interval(*ratio, 'number')}"
-        for name, *ratio in zip(
+        f"{name} {words.with_interval(ratio, low, high, 'number')}"
+        for name, ratio, low, high in zip(
             _names(rows), rows["hazard_ratio"], rows["ci_low"], rows["ci_high"], strict=True
         )
     ]

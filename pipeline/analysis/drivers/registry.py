@@ -36,11 +36,13 @@ class RegisteredFeature:
     expected_sign: str
 
 
-def _monthly(name: str, source: str, lookback: int | None, sign: str, missing: str = NOT_GIVEN):
+def _monthly(
+    name: str, source: str, lookback: int | None, sign: str, missing: str = NOT_GIVEN
+) -> RegisteredFeature:
     return RegisteredFeature(name, source, "account and month", BEFORE, lookback, missing, sign)
 
 
-def _signed(name: str, sign: str = EITHER):
+def _signed(name: str, sign: str = EITHER) -> RegisteredFeature:
     return RegisteredFeature(name, "accounts", "account", AT_SIGNING, None, "not measured", sign)
 
 

@@ -51,6 +51,9 @@ def driver_rows(
 def settled(rows: pd.DataFrame) -> pd.DataFrame:
     """Rows the model may learn from: outcome settled, age known.
 
+    Returns:
+        One row per account and settled month, with the columns given.
+
     Raises:
         ValueError: an outcome is neither 0 nor 1.
     """

@@ -79,8 +79,8 @@ def _held_out(validation: pd.DataFrame) -> list[Check]:
     seen = f"{low:.2%} to {high:.2%}".replace("%", " %") if low == low else "no interval"
     note = f"gain in the scaled Brier score on months kept out {seen}; above 0 is asked for"
     return [
-        *(standard.calibration(*limits.loc[measure], what=what)
-          for measure, what in ON_HELD_OUT.items()),
+        *(standard.calibration(span["ci_low"], span["ci_high"], what=ON_HELD_OUT[measure])
+          for measure, span in limits.loc[[*ON_HELD_OUT]].iterrows()),
         Check(GAIN, bool(low > 0), note if len(validation) else "no months kept out"),
     ]  # fmt: skip
 

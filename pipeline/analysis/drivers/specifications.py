@@ -166,10 +166,10 @@ def _estimated(
 ) -> tuple[float, float, float]:
     """Coefficient, its error, degrees of freedom."""
     design, churned = encode(one.rows, recipe), one.rows["is_churn"].to_numpy(float)
-    groups = one.rows[one.cluster] if one.cluster else None
-    if one.cluster == MANAGER:
+    groups, degrees = one.rows[one.cluster] if one.cluster else None, np.inf
+    if groups is not None and one.cluster == MANAGER:
         groups = groups.where(groups.notna(), one.rows["account_id"]).astype(str)
-    degrees = np.inf if one.cluster != MANAGER else max(groups.nunique() - 2, 1)
+        degrees = max(groups.nunique() - 2, 1)
     if one.model == COX:
         return *_cox(one.rows, design[[*_calendar(design), *recipe.columns]], column), degrees
     if one.model == LOGIT:

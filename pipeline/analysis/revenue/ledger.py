@@ -19,6 +19,13 @@ def observed(mrr_ledger: pd.DataFrame, observation_start: dt.date | None) -> pd.
     """The ledger from the first month that was seen whole.
 
     Before it only those who stayed long enough to be seen are on file, and nobody seems to leave.
+
+    Args:
+        mrr_ledger: one row per account and month, with `period`.
+        observation_start: first day of the first month seen whole; None: all were.
+
+    Returns:
+        The same rows, from that month on.
     """
     if observation_start is None:
         return mrr_ledger
@@ -128,7 +135,7 @@ def net_steps(waterfall: pd.DataFrame) -> pd.DataFrame:
         waterfall: the rows of `steps`.
 
     Returns:
-        the rows of kind up and down, then `net_change` of kind total (negative when MRR fell).
+        The same rows of kind up and down, then `net_change` of kind total (negative when MRR fell).
     """
     moved = waterfall[waterfall["kind"] != "total"]
     signed = moved["mrr"].where(moved["kind"] == "up", -moved["mrr"]).sum()

@@ -68,8 +68,8 @@ def stay_lost(
     to the error of the curve, taken as common to all.
 
     Returns:
-        one row: n_lost, mrr_lost, n_pending, expected, ci_low, ci_high, mrr_expected, method
-        (curve, bounds, settled), meaning (in words). Under SMALLEST_RETURNS returns on file
+        One row for the month: n_lost, mrr_lost, n_pending, expected, ci_low, ci_high, mrr_expected,
+        method (curve, bounds, settled), meaning (in words). Under SMALLEST_RETURNS returns on file
         `expected` is missing and the limits are the two bounds.
     """
     lost = _lost_now(mrr_ledger, returns, period)

@@ -8,6 +8,7 @@ not be made is not counted as looked at.
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -51,7 +52,7 @@ def claims(cards: pd.DataFrame, family: Collection[str]) -> pd.DataFrame:
 
 
 def contrasts(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
-    """The primary contrasts as a reader sees them: one row each, the reason where no number is."""
+    """The primary contrasts as a reader sees them: one row per contrast; why where no number is."""
     rows = table[table["kind"] == CONTRAST]
     return _worded(rows, words, currency).assign(
         no_difference=rows["null"].map(words.number, na_action="ignore").to_numpy(),
@@ -63,6 +64,9 @@ def in_short(rows: pd.DataFrame) -> pd.DataFrame:
     """The rows of `contrasts` or `doubtful` for a narrow page.
 
     What failed stands with the verdict, and the interval with the estimate.
+
+    Returns:
+        The same rows with the same columns.
     """
     said = rows.astype({"estimate": object, "verdict": object})
     pairs = {"verdict": ("failed", ": {}"), "estimate": ("interval", " ({})")}
@@ -75,7 +79,11 @@ def in_short(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def questions(table: pd.DataFrame) -> pd.DataFrame:
-    """What each primary contrast asks, and of whom: chapter, estimand, population."""
+    """What each primary contrast asks, and of whom.
+
+    Returns:
+        One row per primary contrast: chapter, estimand, population.
+    """
     return table.loc[table["kind"] == CONTRAST, ["chapter", "estimand", "population"]]
 
 
@@ -83,6 +91,9 @@ def doubtful(table: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     """The headlines that are not supported, as a reader sees them.
 
     Those of a month that is only not settled yet are left to the sentence.
+
+    Returns:
+        One row per headline.
     """
     is_doubtful = (table["verdict"] != SUPPORTED) & (table["failed"] != NOT_SETTLED)
     is_shown = (table["kind"] != CONTRAST) & is_doubtful
@@ -112,7 +123,7 @@ def _worded(rows: pd.DataFrame, words: Words, currency: str) -> pd.DataFrame:
     return shown[columns].reset_index(drop=True)
 
 
-def _say(row: dict[str, object], words: Words, currency: str) -> tuple[str, str]:
+def _say(row: dict[str, Any], words: Words, currency: str) -> tuple[str, str]:
     unit, limits = str(row["unit"]), (row["ci_low"], row["ci_high"])
     if pd.isna(row["estimate"]):
         is_answer = row["verdict"] != NOT_IDENTIFIED  # not reached, and how far it came

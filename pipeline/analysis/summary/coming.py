@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -28,7 +29,7 @@ def movements(bridge: pd.DataFrame) -> pd.DataFrame:
 
 
 def in_one_row(moves: pd.DataFrame, month: str) -> pd.DataFrame:
-    """The month's movements side by side: one row, a column per step, the month first."""
+    """The month's movements side by side: one row for the month, a column per step."""
     if moves.empty:
         return pd.DataFrame(columns=["month"])
     row = moves.set_index("step")["mrr"]
@@ -45,7 +46,7 @@ def still_pending(stay_lost: pd.DataFrame, words: Words, currency: str) -> pd.Se
     )
 
 
-def _say_pending(row: Mapping[str, object], words: Words, currency: str) -> str:
+def _say_pending(row: Mapping[str, Any], words: Words, currency: str) -> str:
     if pd.isna(row["n_pending"]):
         return "Too few customers were lost to say how many may still come back."
     if not row["n_pending"]:
@@ -67,8 +68,8 @@ def coming(
 
     Takes accounts (is_customer, is_in_notice, term_ends_on, mrr at P1). Nobody is counted twice; a
     customer without a stated term is in notice or in no row.
-    Gives three rows: what, n, mrr, mrr_share (of all MRR). What the source does not tell is blank
-    and not 0; there is no row when it tells neither.
+    Gives one row per reason and one for either: what, n, mrr, mrr_share (of all MRR). What
+    the source does not tell is blank and not 0; there is no row when it tells neither.
     """
     if not (knows_notice or knows_terms):
         return pd.DataFrame(columns=["what", "n", "mrr", "mrr_share"])
@@ -135,7 +136,7 @@ def say_forecast(forecast: pd.DataFrame, words: Words, currency: str) -> pd.Seri
     )
 
 
-def _say_forecast(row: Mapping[str, object], words: Words, currency: str) -> str:
+def _say_forecast(row: Mapping[str, Any], words: Words, currency: str) -> str:
     low, high = row["customers_low"], row["customers_high"]
     expected = words.counted(row["customers_expected"], "customer")
     said = f"{expected} expected to leave ({words.interval(low, high, 'accounts')})"
@@ -154,7 +155,11 @@ def _say_forecast(row: Mapping[str, object], words: Words, currency: str) -> str
 def at_risk(
     accounts: pd.DataFrame, as_of: dt.date, horizon_days: int, n_shown: int = 10
 ) -> pd.DataFrame:
-    """The largest of them: account_id, why, date (of the notice or the end of term), mrr."""
+    """The largest of them: account_id, why, date (of the notice or the end of term), mrr.
+
+    One row per customer in notice or at the end of its term within `horizon_days`, the largest
+    `n_shown` by mrr (at P1) first.
+    """
     customers = accounts[accounts["is_customer"].astype(bool)]
     listed = customers.assign(why=_reason(customers, as_of, horizon_days))
     listed = listed[listed["why"] != ""]

@@ -7,6 +7,7 @@ judges a change that its interval explains.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -78,7 +79,7 @@ def sentences(facts: pd.DataFrame, words: Words) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["owner", "sentence"])
 
 
-def _money_kept(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[str, object]:
+def _money_kept(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[str, Any]:
     yearly, monthly = "net_revenue_retention_12_months", "net_revenue_retention"
     name = yearly if _is_known(lines, yearly) else monthly
     fact = _fact(lines, name, "revenue", owner, "money_kept")
@@ -96,7 +97,7 @@ def _money_kept(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[s
     return fact | {"direction": direction, "extra": lost, "since": since} | _range(ranges)
 
 
-def _range(ranges: pd.DataFrame) -> dict[str, object]:
+def _range(ranges: pd.DataFrame) -> dict[str, Any]:
     """What the chart of customers lost says, and the names of the others that signal."""
     rows = {row["chart"]: row for row in ranges.to_dict("records")}
     absent = {"verdict": "absent", "period": ""}
@@ -111,19 +112,19 @@ def _range(ranges: pd.DataFrame) -> dict[str, object]:
     return {"range": side, "range_period": own["period"], "signals": signals} | counts
 
 
-def _side(row: Mapping[str, object]) -> str:
+def _side(row: Mapping[str, Any]) -> str:
     """The verdict of a chart; of a long run, the side on which it is where that is known."""
     if row["verdict"] != "run" or "centre" not in row or pd.isna(row["centre"]):
         return str(row["verdict"])
     return "run_above" if row["value"] > row["centre"] else "run_below"
 
 
-def _customers_stay(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[str, object]:
+def _customers_stay(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[str, Any]:
     fact = _fact(lines, "retention_12_months_recent", "survival", owner, "customers_stay")
     return fact | {"direction": _direction(fact)}
 
 
-def _value_comes(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[str, object]:
+def _value_comes(lines: pd.DataFrame, ranges: pd.DataFrame, owner: str) -> dict[str, Any]:
     fact = _fact(lines, "value_by_day_90_share_recent", "time_to_value", owner, "value_comes")
     median = lines["estimate"].get("median_time_to_value_days_recent", np.nan)
     return fact | {"direction": _direction(fact), "extra": median}
@@ -133,8 +134,8 @@ def _is_known(lines: pd.DataFrame, name: str) -> bool:
     return name in lines.index and lines.loc[name, "state"] in KNOWN
 
 
-def _fact(lines: pd.DataFrame, name: str, chapter: str, owner: str, kind: str) -> dict[str, object]:
-    fact: dict[str, object] = dict.fromkeys(VERDICT_COLUMNS, np.nan)
+def _fact(lines: pd.DataFrame, name: str, chapter: str, owner: str, kind: str) -> dict[str, Any]:
+    fact: dict[str, Any] = dict.fromkeys(VERDICT_COLUMNS, np.nan)
     fact.update(chapter=chapter, owner=owner, kind=kind, note="")
     fact.update(range="", range_period="", signals=[])
     if name not in lines.index:
@@ -148,7 +149,7 @@ def _fact(lines: pd.DataFrame, name: str, chapter: str, owner: str, kind: str) -
     return fact
 
 
-def _direction(fact: Mapping[str, object]) -> str:
+def _direction(fact: Mapping[str, Any]) -> str:
     """Against a year ago; the year before is taken to be as uncertain as this one."""
     value, before = fact["value"], fact["before"]
     if np.isnan(value):
@@ -161,7 +162,7 @@ def _direction(fact: Mapping[str, object]) -> str:
     return "better" if value > before else "worse"
 
 
-def _say_money(row: Mapping[str, object], words: Words) -> str:
+def _say_money(row: Mapping[str, Any], words: Words) -> str:
     paid = f"{_moved(row)}{words.share(row['value'])} of what they did"
     kept = f"The customers of {row['since']} pay {paid}"
     if row["direction"] == "not_available":
@@ -174,7 +175,7 @@ def _say_money(row: Mapping[str, object], words: Words) -> str:
     return lost + _usual(row, words) + _others(row) + "."
 
 
-def _moved(row: Mapping[str, object]) -> str:
+def _moved(row: Mapping[str, Any]) -> str:
     """More, less or about as much; nothing where no interval says how far chance reaches."""
     moved = {"grew": "more: ", "shrank": "less: ", "held": "about as much: "}
     return moved.get(str(row["direction"]), "")
@@ -190,7 +191,7 @@ USUAL = {
 }
 
 
-def _usual(row: Mapping[str, object], words: Words) -> str:
+def _usual(row: Mapping[str, Any], words: Words) -> str:
     """Whether the losses are usual; a month that is not settled leaves the word to the last one."""
     if row["range"] == "too_few_months":
         return ", too few settled months to say whether that is usual"
@@ -203,7 +204,7 @@ def _usual(row: Mapping[str, object], words: Words) -> str:
     return f"; {settled}, the newest settled month, was {usual}"
 
 
-def _of_the_last_months(row: Mapping[str, object], words: Words) -> str:
+def _of_the_last_months(row: Mapping[str, Any], words: Words) -> str:
     """How many of the last months were as usual; nothing where that is not known."""
     n_months, n_signals = row["recent_months"], row["recent_signals"]
     if pd.isna(n_months) or not n_months:
@@ -215,12 +216,12 @@ def _of_the_last_months(row: Mapping[str, object], words: Words) -> str:
     return f" ({words.count(n_signals)} of {last} {were} not as usual)"
 
 
-def _others(row: Mapping[str, object]) -> str:
+def _others(row: Mapping[str, Any]) -> str:
     """The other charts that signal, by name."""
     return "".join(f"; {what} {USUAL[side]}" for what, side in row["signals"])
 
 
-def _say_stay(row: Mapping[str, object], words: Words) -> str:
+def _say_stay(row: Mapping[str, Any], words: Words) -> str:
     if row["direction"] == "not_available":
         return f"How many stay a year cannot be said yet{_because(row)}."
     span = words.interval(row["ci_low"], row["ci_high"], "share")
@@ -228,7 +229,7 @@ def _say_stay(row: Mapping[str, object], words: Words) -> str:
     return f"{kept}{_compared(row, words)}."
 
 
-def _say_value(row: Mapping[str, object], words: Words) -> str:
+def _say_value(row: Mapping[str, Any], words: Words) -> str:
     if row["direction"] == "not_available":
         return f"How soon customers get value cannot be said yet{_because(row)}."
     span = words.interval(row["ci_low"], row["ci_high"], "share")
@@ -237,11 +238,11 @@ def _say_value(row: Mapping[str, object], words: Words) -> str:
     return f"{reached}, {half}{_compared(row, words)}."
 
 
-def _day(row: Mapping[str, object], words: Words) -> str:
+def _day(row: Mapping[str, Any], words: Words) -> str:
     return f"day {words.count(row['extra'])}"
 
 
-def _compared(row: Mapping[str, object], words: Words) -> str:
+def _compared(row: Mapping[str, Any], words: Words) -> str:
     before = words.share(row["before"])
     return {
         "better": f"; better than a year ago ({before})",
@@ -251,5 +252,5 @@ def _compared(row: Mapping[str, object], words: Words) -> str:
     }[str(row["direction"])]
 
 
-def _because(row: Mapping[str, object]) -> str:
+def _because(row: Mapping[str, Any]) -> str:
     return f": {row['note']}" if row["note"] else ""

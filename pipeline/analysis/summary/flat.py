@@ -7,6 +7,7 @@ be missing once, in one sentence, and never shown as a row of empty tiles or as 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -63,7 +64,7 @@ def of_flat_file(
     return pd.DataFrame(rows, columns=["owner", "sentence"])
 
 
-def _say_median(row: Mapping[str, object], words: Words) -> str:
+def _say_median(row: Mapping[str, Any], words: Words) -> str:
     of_whom = f"of {words.counted(row['n'], 'account')}"
     if row["state"] not in KNOWN:
         return f"How long half {of_whom} stay cannot be said: {row['note'] or row['state']}."

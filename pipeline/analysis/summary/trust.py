@@ -7,6 +7,7 @@ point: a chapter may be absent, and then its rows are absent too; nothing here f
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import pandas as pd
 
@@ -20,8 +21,8 @@ PROBLEMS = ("quarantined", "excluded", "warning", "late", "merged")
 def top_reasons(reasons: pd.DataFrame, n_shown: int = 3) -> pd.DataFrame:
     """The most frequent reasons for leaving; the rest in one row, the unknown in plain sight.
 
-    Takes revenue's reasons (reason, n, share, mrr_lost, mrr_share). Gives the same columns, shares
-    of all losses, "unknown" included.
+    Takes revenue's reasons (reason, n, share, mrr_lost, mrr_share). Gives one row per reason with
+    the same columns, shares of all losses, "unknown" included.
     """
     columns = ["reason", "n", "share", "mrr_lost", "mrr_share"]
     if reasons.empty:
@@ -50,7 +51,11 @@ def findings(drivers: pd.DataFrame) -> pd.DataFrame:
 
 
 def shown(rows: pd.DataFrame, columns: list[str], n_shown: int | None = None) -> pd.DataFrame:
-    """The first rows that another chapter kept, with just these columns; they may be none."""
+    """The first rows that another chapter kept, with just these columns; they may be none.
+
+    Returns:
+        The same rows, at most `n_shown` of them; a column that is not there is blank.
+    """
     if rows.empty:
         return pd.DataFrame(columns=columns)
     return rows.reindex(columns=columns).head(n_shown or len(rows)).reset_index(drop=True)
@@ -66,7 +71,7 @@ def trusted(trust: pd.DataFrame, words: Words, currency: str) -> pd.Series:
     )
 
 
-def _say_trusted(row: Mapping[str, object], words: Words, currency: str) -> str:
+def _say_trusted(row: Mapping[str, Any], words: Words, currency: str) -> str:
     held = f"The quarantine holds {words.share(row['rows_share'], 3)} of the rows received"
     if pd.isna(row["mrr_affected"]):
         return f"{held}; the source has no money to weigh them with."

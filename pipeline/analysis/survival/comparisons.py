@@ -7,6 +7,8 @@ no interval, for it would claim to be certain.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 from scipy import stats
@@ -54,7 +56,7 @@ def tests(at_risk: pd.DataFrame, strata: list[str], stratify_by: str | None) -> 
 
 
 def all_tests(log_ranks: pd.DataFrame, ph_tests: pd.DataFrame) -> pd.DataFrame:
-    """The rows of survival.tests: log-rank tests, then the proportional-hazards tests."""
+    """The rows of `survival.tests`: one row per test, log-rank, then proportional hazards."""
     blocks = [block for block in (log_ranks, ph_tests) if len(block)]
     return pd.concat(blocks, ignore_index=True) if blocks else log_ranks
 
@@ -124,7 +126,7 @@ def too_few_followed(groups: list[pd.DataFrame], day: int) -> str:
 
 def _log_rank(
     test: str, at_risk: pd.DataFrame, stratum: str, stratify_by: str | None
-) -> dict[str, object]:
+) -> dict[str, Any]:
     result = log_rank.log_rank(
         at_risk["duration_days"].to_numpy(float),
         at_risk["is_event"].to_numpy(bool),
@@ -178,7 +180,7 @@ def mean_within(groups: list[pd.DataFrame], horizon: int, confidence: float) -> 
         mean = restricted_mean.restricted_mean(*arrays[0], horizon, confidence)
         p_value = np.nan
     else:
-        mean = restricted_mean.restricted_mean_difference(*arrays, horizon, confidence)
+        mean = restricted_mean.restricted_mean_difference(arrays[0], arrays[1], horizon, confidence)
         is_known = mean.std_err > 0
         p_value = 2 * stats.norm.sf(abs(mean.estimate / mean.std_err)) if is_known else np.nan
     values = [value / DAYS_PER_MONTH for value in (mean.estimate, mean.ci_low, mean.ci_high)]

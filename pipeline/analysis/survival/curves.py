@@ -118,13 +118,20 @@ def supported(rows: pd.DataFrame) -> pd.DataFrame:
 
     Args:
         rows: with n_at_risk, such as `hazard_by_tenure_month` or one stratum of incidence.
+
+    Returns:
+        The same rows without those of a thin risk set.
     """
     least = fewest_at_risk(rows["n_at_risk"].max() if len(rows) else 0)
     return rows[rows["n_at_risk"] >= least].reset_index(drop=True)
 
 
 def stacked(blocks: list[pd.DataFrame], columns: list[str]) -> pd.DataFrame:
-    """Frames below each other, cut to the columns; none gives an empty frame with them."""
+    """Frames below each other, cut to the columns; none gives an empty frame with them.
+
+    Returns:
+        The same rows, block after block.
+    """
     filled = [block[columns] for block in blocks if len(block)]
     if not filled:
         return pd.DataFrame({column: pd.Series(dtype=float) for column in columns})

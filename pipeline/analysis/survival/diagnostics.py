@@ -121,7 +121,7 @@ def cox_snell_slope(fit: Regression) -> float:
     table = life_table.risk_table(
         spent[1][seen], rows["is_event"].to_numpy(bool)[seen], spent[0][seen]
     )
-    kept = table.at_risk >= fewest_at_risk(table.at_risk.max(initial=0))
+    kept = table.at_risk >= fewest_at_risk(float(table.at_risk.max(initial=0)))
     x, weight = table.time[kept], table.at_risk[kept]
     y = np.cumsum(table.events / table.at_risk)[kept]
     return float((weight * x * y).sum() / (weight * x * x).sum()) if kept.any() else np.nan

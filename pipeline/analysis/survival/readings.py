@@ -84,8 +84,9 @@ def median_lifetime(at_risk: pd.DataFrame, confidence: float) -> Reading:
         low = low if low <= last["time"] else np.nan
         return Reading(np.nan, low / DAYS_PER_MONTH, n=n, state="not_reached", note=note)
     note = "upper limit not reached" if np.isnan(high) else ""
-    values = [value / DAYS_PER_MONTH for value in (median, low, high)]
-    return _thin(curve[curve["time"] <= median], Reading(*values, n=n, note=note))
+    low, high = low / DAYS_PER_MONTH, high / DAYS_PER_MONTH
+    found = Reading(median / DAYS_PER_MONTH, low, high, n=n, note=note)
+    return _thin(curve[curve["time"] <= median], found)
 
 
 def recut(at_risk: pd.DataFrame, cut_off: dt.date) -> pd.DataFrame:
@@ -160,7 +161,7 @@ def needed(spells: pd.DataFrame) -> int:
         spells["is_event"].to_numpy(bool),
         spells["entry_days"].to_numpy(float),
     )
-    return fewest_at_risk(table.at_risk.max(initial=0))
+    return fewest_at_risk(float(table.at_risk.max(initial=0)))
 
 
 def earlier_cut_off(cut_off: dt.date, months: int) -> dt.date:

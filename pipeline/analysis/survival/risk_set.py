@@ -80,8 +80,8 @@ def at_risk_in(
     at_risk = counted[columns].assign(
         is_event=is_event, is_administrative=has_ended & ~is_event, cause=cause
     )
-    names = [name for name in dict.fromkeys(strata) if name in accounts]
-    levels = accounts[["account_id"]].assign(**{name: levels_of(accounts[name]) for name in names})
+    own = {str(name): levels_of(accounts[name]) for name in strata if name in accounts}
+    levels = accounts[["account_id"]].assign(**own)
     return at_risk.merge(levels, on="account_id", how="left", validate="many_to_one").reset_index(
         drop=True
     )
@@ -112,7 +112,10 @@ def left_out(spells: pd.DataFrame) -> pd.DataFrame:
 
 
 def by_level(at_risk: pd.DataFrame, strata: list[str]) -> list[tuple[str, str, pd.DataFrame]]:
-    """Stratum, level and rows of everybody, then of each level of each stratum."""
+    """Stratum, level and rows of everybody, then of each level of each stratum.
+
+    The rows are the same rows, of `spells_at_risk`: one row per account at risk.
+    """
     blocks = [(EVERYBODY, EVERYBODY, at_risk)]
     for stratum in strata:
         if stratum == EVERYBODY:

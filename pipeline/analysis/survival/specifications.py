@@ -177,8 +177,9 @@ def at_notice(at_risk: pd.DataFrame, account_months: pd.DataFrame) -> pd.DataFra
         account_months: period, account_id, is_in_notice (at the start of the month).
 
     Returns:
-        Spells whose exit is the notice, when the account was in notice until it left or still is;
-        or why there are none. Notice and exit within one month leave the exit as it is.
+        One row per account at risk: its exit is the notice, when the account was in notice until it
+        left or still is; or why there are none. Notice and exit within one month leave the exit as
+        it is.
     """
     if "is_in_notice" not in account_months or not is_true(account_months["is_in_notice"]).any():
         return "no notice is recorded"

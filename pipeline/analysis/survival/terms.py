@@ -83,12 +83,20 @@ def design_of(at_risk: pd.DataFrame, covariates: list[str]) -> Design:
 
 
 def fitted(terms: pd.DataFrame) -> pd.DataFrame:
-    """The terms that have a coefficient."""
+    """The terms that have a coefficient.
+
+    Returns:
+        The same rows without those of reference levels: one row per coefficient.
+    """
     return terms[~terms["is_reference"]].reset_index(drop=True)
 
 
 def columns_of(rows: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
-    """One 0/1 column per fitted term, named by position: data never name a column."""
+    """One 0/1 column per fitted term, named by position: data never name a column.
+
+    Returns:
+        One row per row of `rows`, with its index.
+    """
     return pd.DataFrame(
         {
             f"x{position}": (rows[term.term] == term.level).astype(float)
@@ -101,7 +109,11 @@ def columns_of(rows: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
 def ratios_of(
     model: str, design: Design, coefficients: np.ndarray, errors: np.ndarray, confidence: float
 ) -> pd.DataFrame:
-    """Hazard ratios with Wald limits, reference rows and left-out levels in their place."""
+    """Hazard ratios with Wald limits, reference rows and left-out levels in their place.
+
+    Returns:
+        One row per term and level of the design, in its order.
+    """
     terms = design.terms
     is_separated = np.abs(coefficients) > LARGEST_COEFFICIENT
     b = np.where(is_separated, np.nan, coefficients)

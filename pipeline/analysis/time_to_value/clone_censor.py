@@ -157,7 +157,7 @@ def _within_weights(trial: _Trial, times: NDArray[np.float64]) -> NDArray[np.flo
     reached = np.bincount(
         trial.cell, times * (there & (trial.value <= GRACE_DAYS)), minlength=trial.n_cells
     )
-    share = _shares(_with_constant(trial.covariates), reached, total)
+    share = _shares(_with_constant(trial.covariates), reached.astype(float), total.astype(float))
     weights = np.ones((trial.n_cells, YEAR_DAYS + 1))
     weights[:, GRACE_DAYS + 1 :] = 1 / share[:, None]
     return weights

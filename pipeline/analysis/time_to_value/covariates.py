@@ -61,8 +61,8 @@ def independent(columns: pd.DataFrame, first: pd.DataFrame | None = None) -> lis
         values = columns[name].to_numpy(float)
         rest = values - basis @ (basis.T @ values)
         rest = rest - basis @ (basis.T @ rest)
-        size = np.linalg.norm(rest)
-        if size > 1e-8 * max(np.linalg.norm(values), 1e-300):
+        size = float(np.linalg.norm(rest))
+        if size > 1e-8 * max(float(np.linalg.norm(values)), 1e-300):
             basis = np.column_stack([basis, rest / size])
             kept.append(name)
     return kept

@@ -111,7 +111,11 @@ def effect_by_age(
 
 
 def in_unit(effects: pd.DataFrame, unit: str) -> pd.DataFrame:
-    """The rows of `effect` in one unit (ratio, share, days), so that a column can be read down."""
+    """The rows of `effect` in one unit (ratio, share, days), so that a column can be read down.
+
+    Returns:
+        The same rows without `unit`, and without landmark_day where no row has one.
+    """
     rows = effects[effects["unit"] == unit].drop(columns="unit").reset_index(drop=True)
     return rows if rows["landmark_day"].notna().any() else rows.drop(columns="landmark_day")
 

@@ -22,8 +22,9 @@ LANDMARK_DAY = 60
 def start_stop(starters: pd.DataFrame) -> pd.DataFrame:
     """Split each account at the day of value, so that nobody has value before it came.
 
-    Gives one or two rows per account: start, stop (days, at risk after start and up to stop),
-    event (lost at stop), has_value (0, then 1), and the starters' other columns.
+    Gives one row per account and state of value, one or two in all: start, stop (days, at risk
+    after start and up to stop), event (lost at stop), has_value (0, then 1), and the starters'
+    other columns.
     """
     value = starters["value_day"].fillna(np.inf)
     has_later_part = value < starters["end_day"]

@@ -32,7 +32,7 @@ COLUMNS = [
 
 
 def at_start(starters: pd.DataFrame, confidence: float) -> pd.DataFrame:
-    """Share with value on or before the first paid day: one row of share, limits, k and n."""
+    """Share with value on or before the first paid day: one row for all, with limits, k and n."""
     n = len(starters)
     k = int((starters["value_day"] == 0).sum())
     return pd.DataFrame([proportion_of("value on or before day 0", k, n, confidence)])
@@ -57,7 +57,11 @@ def incidence(starters: pd.DataFrame, groups: Iterable[str], confidence: float) 
 
 
 def curve_of(members: pd.DataFrame, group: str, level: str, confidence: float) -> pd.DataFrame:
-    """The rows of `incidence` for one level; no row for no member."""
+    """The rows of `incidence` for one level; no row for no member.
+
+    Returns:
+        One row per day on which something happened; one for a level of fewer than ten members.
+    """
     n = len(members)
     if n == 0:
         return pd.DataFrame(columns=COLUMNS)
@@ -179,8 +183,8 @@ def by_start_quarter(
 ) -> pd.DataFrame:
     """Is it getting shorter? Share with value by a day, and the median, by quarter of the start.
 
-    A quarter counts only when its last starter has been followed for `day` days. Gives one row
-    per such quarter: start_quarter, value_share, ci_low, ci_high, median_days, n.
+    A quarter counts only when its last starter has been followed for `day` days. Gives
+    one row per such quarter: start_quarter, value_share, ci_low, ci_high, median_days, n.
     """
     curves = incidence[incidence["group"] == START_QUARTER]
     shares = shares_by_day(starters, curves, [day]).rename(columns={"level": START_QUARTER})
@@ -196,8 +200,8 @@ def by_start_quarter(
 def trend(quarters: pd.DataFrame) -> pd.DataFrame:
     """Newest against oldest quarter: difference of the shares with its interval.
 
-    Gives one row: oldest, newest, share_oldest, share_newest, difference, ci_low, ci_high,
-    direction (sooner, later, no clear change, too few quarters).
+    Gives one row for the two: oldest, newest, share_oldest, share_newest, difference, ci_low,
+    ci_high, direction (sooner, later, no clear change, too few quarters).
     """
     columns = [
         "oldest", "newest", "share_oldest", "share_newest", "difference", "ci_low", "ci_high",

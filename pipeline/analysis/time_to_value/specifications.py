@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -139,7 +140,7 @@ def _models(base: _Slice, rows: pd.DataFrame, landmark_days: list[int]) -> Itera
         yield "model", "time-varying", lambda: time_varying_model(rows, adjust, confidence)
     for day in landmark_days:
         if (base.primary_contrast, day) != (LANDMARK, LANDMARK_DAY):
-            yield "model", _words(LANDMARK, day), lambda day=day: _at(base, rows, day, adjust)
+            yield "model", _words(LANDMARK, day), partial(_at, base, rows, day, adjust)
     yield (
         "model",
         "time-varying, cloglog on months",
@@ -170,7 +171,7 @@ def _covariates(base: _Slice, rows: pd.DataFrame) -> Iterator[Spec]:
 def _graces(base: _Slice) -> Iterator[Spec]:
     for days in choices.GRACES_DAYS:
         if days != base.grace_days:
-            yield "grace", choices.days(days), lambda days=days: _under_grace(base, days)
+            yield "grace", choices.days(days), partial(_under_grace, base, days)
 
 
 def _under_grace(base: _Slice, days: int) -> LeavingModel:
@@ -198,7 +199,7 @@ def _samples(base: _Slice, rows: pd.DataFrame) -> Iterator[Spec]:
     for year in sorted(years.unique()):
         kept = rows[years != year]
         words = choices.without_starters_of(year)
-        yield "sample", words, lambda kept=kept: base.primary(kept)
+        yield "sample", words, partial(base.primary, kept)
 
 
 def _after(parts: pd.DataFrame, day: int, base: _Slice) -> LeavingModel:
@@ -210,8 +211,8 @@ def _after(parts: pd.DataFrame, day: int, base: _Slice) -> LeavingModel:
 def use_before(rows: pd.DataFrame, account_months: pd.DataFrame, day: int) -> pd.DataFrame:
     """Starters with the use known at a day of age, in quarters of days with use a month.
 
-    Gives the rows with `use_before`: usage_days of the last calendar month that had begun by then,
-    "not measured" where there is none.
+    Gives the same rows with `use_before`: usage_days of the last calendar month that had begun by
+    then, "not measured" where there is none.
     """
     months = account_months[["account_id", "period", "usage_days"]]
     began = months.assign(began=_began(months["period"]))[["account_id", "began", "usage_days"]]
@@ -231,6 +232,9 @@ def dated_on_notice(rows: pd.DataFrame, account_months: pd.DataFrame) -> pd.Data
     """Starters whose loss is dated on the first month begun in notice, where notice was given.
 
     What happens between notice and lapse cannot change the decision; value reached then is late.
+
+    Returns:
+        The same rows, end_day and value_day as they were by then.
     """
     noticed = account_months[account_months["is_in_notice"].eq(True)]
     first = _began(noticed["period"]).groupby(noticed["account_id"]).min()

@@ -171,6 +171,10 @@ def months_before(day: dt.date, months: int) -> dt.date:
 
 
 def recent(starters: pd.DataFrame, cut_off: dt.date) -> pd.DataFrame:
-    """Keep those first paid in the 12 months to the cut-off."""
+    """Keep those first paid in the 12 months to the cut-off.
+
+    Returns:
+        The same rows, of those accounts alone: one row per account.
+    """
     since = pd.Timestamp(months_before(cut_off, 12))
     return starters[starters["first_paid_date"] > since]

@@ -44,7 +44,7 @@ def overdue(
 
 
 def stakes(overdue: pd.DataFrame, accounts: pd.DataFrame, *, is_known: bool = True) -> pd.DataFrame:
-    """How many wait and how much they pay: one row of n, mrr and mrr_share (of all MRR).
+    """How many wait and how much they pay: one row for all: n, mrr, mrr_share (of all MRR).
 
     Blank, and not 0, where the company records no milestones.
     """
@@ -58,8 +58,8 @@ def stakes(overdue: pd.DataFrame, accounts: pd.DataFrame, *, is_known: bool = Tr
 def lost_without_value(starters: pd.DataFrame, cut_off: dt.date, confidence: float) -> pd.DataFrame:
     """Share of the last 12 months' losses that never had value, beside the share of exposure.
 
-    Gives three rows, lost customers, lost MRR and customer days: what, without_value, total,
-    share, ci_low, ci_high (customers only; the others are sums), n (accounts).
+    Gives one row per measure, of lost customers, lost MRR and customer days: what, without_value,
+    total, share, ci_low, ci_high (customers only; the others are sums), n (accounts).
     """
     window = pd.Timestamp(months_before(cut_off, 12))
     lost = starters[starters["is_lost"] & (starters["lapse_date"] > window)]

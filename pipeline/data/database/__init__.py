@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 from pipeline.data.database.connection import (
@@ -37,11 +38,18 @@ def connect(declared: Database, folder: Path) -> Iterator[Connection]:
         MissingDataError: the file of the database is not there.
         UnreachableError: the server does not answer, or another program holds the file.
     """
+    look: AbstractContextManager[Connection]
     if declared.backend == "postgres":
-        from pipeline.data.database.postgres import opened
+        from pipeline.data.database import postgres
+
+        look = postgres.opened(declared, folder)
     elif declared.backend == "duckdb":
-        from pipeline.data.database.duckdb_file import opened
+        from pipeline.data.database import duckdb_file
+
+        look = duckdb_file.opened(declared, folder)
     else:
-        from pipeline.data.database.sqlite_file import opened
-    with opened(declared, folder) as connection:
+        from pipeline.data.database import sqlite_file
+
+        look = sqlite_file.opened(declared, folder)
+    with look as connection:
         yield connection

@@ -80,9 +80,9 @@ def _connected(declared: Database) -> psycopg.Connection[Any]:
             f"{variable} is no address of PostgreSQL. It looks like "
             "postgresql://user:password@host:5432/database, special characters as %40."
         ) from None
-    asked = {"connect_timeout": CONNECT_SECONDS, "application_name": "lodestar"} | parts
+    asked: dict[str, Any] = {"connect_timeout": CONNECT_SECONDS, "application_name": "lodestar"}
     try:
-        return psycopg.connect(**(asked | {"client_encoding": "utf8"}))
+        return psycopg.connect(**(asked | parts | {"client_encoding": "utf8"}))
     except psycopg.Error as error:
         said = repeated(_without_address(str(error), parts))
     if any(word in said for word in REFUSED_ACCESS):

@@ -116,7 +116,7 @@ def _as_digits(text: pa.ChunkedArray, decimal: str) -> pa.ChunkedArray:
 
 
 def _has_exponent(cell: str | None) -> bool:
-    return bool(cell) and re.search("[0-9][eE]", cell) is not None
+    return re.search("[0-9][eE]", cell or "") is not None
 
 
 def digits(number: Decimal) -> str:

@@ -28,7 +28,15 @@ NOT_DECODED = "\udcff"
 JAPANESE_LEADS = frozenset(range(0x81, 0xA0)) - {0x85, *range(0x91, 0x98), 0x99}
 """First bytes of kanji and kana in cp932 that no Western text in cp1252 is likely to hold."""
 
-codecs.register_error("lodestar-not-decoded", lambda error: (NOT_DECODED, error.end))
+
+def _stand_in(error: UnicodeError) -> tuple[str, int]:
+    """The sign in the place of what could not be decoded, and where to go on."""
+    if not isinstance(error, UnicodeDecodeError):
+        raise error
+    return NOT_DECODED, error.end
+
+
+codecs.register_error("lodestar-not-decoded", _stand_in)
 
 
 def encoding_of(file: RawFile, source: SourceTable, largest_mb: int) -> tuple[str, bool]:

@@ -15,9 +15,12 @@ import struct
 import zipfile
 import zlib
 from collections.abc import Iterator
-from typing import BinaryIO
+from typing import IO, TYPE_CHECKING, BinaryIO
 
 from pipeline.data.reading.files import EXAMPLES, MEGABYTE, DataError, RawFile, too_large
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 NOT_DATA = ("__MACOSX/", ".DS_Store")
 """What macOS adds to an archive."""
@@ -33,14 +36,15 @@ OF_CONTENT = (None, errno.EINVAL)
 class _Bounded(io.RawIOBase):
     """Bytes of a stream, up to a limit."""
 
-    def __init__(self, inner: BinaryIO, file: RawFile, largest_mb: int) -> None:
+    def __init__(self, inner: IO[bytes] | gzip.GzipFile, file: RawFile, largest_mb: int) -> None:
         self.inner, self.file, self.largest_mb = inner, file, largest_mb
         self.count = 0
 
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: bytearray) -> int:
+    def readinto(self, target: WriteableBuffer) -> int:
+        buffer = memoryview(target)
         block = self.inner.read(len(buffer))
         self.count += len(block)
         if self.count > self.largest_mb * MEGABYTE:
@@ -61,7 +65,7 @@ def opened(file: RawFile, largest_mb: int) -> Iterator[BinaryIO]:
     try:
         with contextlib.ExitStack() as stack:
             if file.form == ".csv.gz":
-                inner = stack.enter_context(gzip.open(file.path))
+                inner: IO[bytes] | gzip.GzipFile = stack.enter_context(gzip.open(file.path))
             elif file.form == ".csv.zip":
                 archive = stack.enter_context(zipfile.ZipFile(file.path))
                 inner = stack.enter_context(archive.open(_only_member(archive, file)))

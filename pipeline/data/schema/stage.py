@@ -6,6 +6,8 @@ by its close and nothing later. Booleans and counts are exact; nothing here is a
 
 from __future__ import annotations
 
+import pandera.ibis as pa
+
 from pipeline.data.schema.raw import END_TYPES, TOUCH_MODELS
 from pipeline.data.schema.table import Table, column, table
 
@@ -17,11 +19,11 @@ MOVEMENTS = (
 BY_MONTH = "currency per month"
 
 
-def _account():
+def _account() -> pa.Column:
     return column("id", "The customer.", must=True, sensitivity="pseudonym")
 
 
-def _period(what: str):
+def _period(what: str) -> pa.Column:
     return column("text", f"{what}, YYYY-MM.", must=True)
 
 

@@ -63,7 +63,6 @@ def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page
         template_file="index.html.j2",
         extra_template_basedirs=[str(resources.files("pipeline.reporting.pages") / "templates")],
     )
-    exporter.display_data_priority = ["text/html", "text/plain"]
     inside = slots.slots(
         page.definition_changes,
         page.data_changes,
@@ -217,7 +216,7 @@ def _facts(page: Page) -> str:
     facts = {
         "As of": words.day(page.as_of),
         "Analysis cut-off": words.day(page.cut_off),
-        "Revision": str(page.revision),
+        **({"Revision": str(page.revision)} if page.revision else {}),
     }
     rows = "".join(f"<div><dt>{name}</dt><dd>{what}</dd></div>" for name, what in facts.items())
     status = f"<div><dt>Status</dt><dd>{status_mark(page.status)}</dd></div>"

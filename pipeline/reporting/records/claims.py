@@ -80,7 +80,7 @@ def checks_of(checks: Iterable[Any]) -> list[dict[str, Any]]:
 
     Takes dataclasses or mappings; a check that does not say whether it is hard is not.
     """
-    rows = [dataclasses.asdict(one) if dataclasses.is_dataclass(one) else one for one in checks]
+    rows = [one if isinstance(one, Mapping) else dataclasses.asdict(one) for one in checks]
     return [
         {
             "name": str(row["name"]),
@@ -159,7 +159,8 @@ def _judged(given: Mapping[str, Any]) -> Claim:
     numbers = {
         key: None if is_stopped and key not in COUNTS else plain(given.get(key)) for key in NUMBERS
     }
-    numbers |= {key: None if numbers[key] is None else round(numbers[key]) for key in COUNTS}
+    counts = {key: numbers[key] for key in COUNTS}
+    numbers |= {key: None if n is None else round(n) for key, n in counts.items()}
     texts = {key: str(given[key]) for key in TEXTS}
     note = "" if words.is_missing(given["note"]) else str(given["note"])
     card = texts | numbers | {"null": plain(given["null"]), "checks": checks}

@@ -32,6 +32,8 @@ HEADLINE_FILE = "headline.json"
 """What a chapter keeps for the report and the summary."""
 END_MARKER = "complete.json"
 """The last file that a chapter writes; it names all others."""
+SCENARIO = "scenario"
+"""In an end marker: what was not as params.yaml says; such a chapter is never published."""
 KEPT_NAME = re.compile(r"[a-z][a-z0-9_]*\.[a-z0-9][a-z0-9_-]{0,80}", re.ASCII)
 """`<chapter>.<name>`, as a table or figure is kept."""
 HISTORY = "history"

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
@@ -57,7 +58,7 @@ def _write_months(used: ir.Table, table: Table, paths: Paths) -> None:
             path.unlink()
 
 
-def facts(tables: Mapping[str, Sorted], last: dt.date) -> dict[str, object]:
+def facts(tables: Mapping[str, Sorted], last: dt.date) -> dict[str, Any]:
     """How far the extract reaches, where billing begins, and how many rows came in."""
     starts = tables["subscriptions"].used.start_date.min().execute()
     return {

@@ -36,7 +36,7 @@ def check_names(name: str, source: SourceTable, settings: Settings) -> None:
     by = {lookup.by for lookup in source.lookup.values()}
     known = sorted({*table.columns, *source.attributes, *by})
     formats = source.date_format if isinstance(source.date_format, dict) else {}
-    blocks = {
+    blocks: dict[str, Iterable[str]] = {
         "columns": source.columns, "date_format": formats, "units": source.units,
         "values": source.values, "lookup": source.lookup, "exclude": source.exclude,
     }  # fmt: skip

@@ -72,12 +72,12 @@ def as_received(table: Table, settings: Settings) -> Table:
 
 def is_numbered(source: SourceTable | None) -> bool:
     """True when the number of a row is its account's id."""
-    return bool(source) and source.columns.get("account_id") == ROW
+    return source is not None and source.columns.get("account_id") == ROW
 
 
 def without_numbers(source: SourceTable | None) -> SourceTable | None:
     """A mapping as the reader can follow it: the number of a row is no column."""
-    if not is_numbered(source):
+    if source is None or not is_numbered(source):
         return source
     columns = {ours: theirs for ours, theirs in source.columns.items() if ours != "account_id"}
     return source.model_copy(update={"columns": columns})

@@ -428,3 +428,9 @@ def test_no_chapter_leaves_no_claim():
     table = summary.claims(CARDS.iloc[:0], ["survival"])
     assert summary.contrasts(table, words, "EUR").empty
     assert summary.doubtful(table, words, "EUR").empty
+
+
+def test_a_month_that_is_not_settled_says_which_tiles_end_before_it() -> None:
+    cut_off, as_of = dt.date(2026, 9, 28), dt.date(2026, 10, 31)
+    assert "end on 28 September 2026" in summary.ends_earlier(cut_off, as_of, words)[0]
+    assert summary.ends_earlier(as_of, as_of, words) == []

@@ -24,6 +24,7 @@ from pipeline.analysis.summary.claims import (
 from pipeline.analysis.summary.coming import (
     at_risk,
     coming,
+    ends_earlier,
     in_one_row,
     movements,
     say_at_risk,
@@ -53,6 +54,7 @@ __all__ = [
     "contrasts",
     "data_quality",
     "doubtful",
+    "ends_earlier",
     "findings",
     "in_one_row",
     "in_short",

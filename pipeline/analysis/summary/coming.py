@@ -36,6 +36,16 @@ def in_one_row(moves: pd.DataFrame, month: str) -> pd.DataFrame:
     return pd.DataFrame([{"month": month, **row}])
 
 
+def ends_earlier(cut_off: dt.date, as_of: dt.date, words: Words) -> list[str]:
+    """Which tiles end before the month does: one sentence, none once the month is settled."""
+    if cut_off >= as_of:
+        return []
+    return [
+        f"Tiles that show a change end on {words.day(cut_off)}, the analysis cut-off: what "
+        "happened since is not settled. The others reach the end of the month and may still move."
+    ]
+
+
 def still_pending(stay_lost: pd.DataFrame, words: Words, currency: str) -> pd.Series:
     """Whether losses of the month may still come back: one sentence, none without revenue.
 

@@ -257,6 +257,14 @@ def test_who_finds_the_account_behind_a_pseudonym(
     assert lodestar(test_root, "who", "acct-0000000000") == 64
 
 
+def test_a_dry_run_in_a_folder_without_a_flow_says_that_everything_is_to_do(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert not (root / "dvc.yaml").exists()
+    assert lodestar(root, "run", "--dry-run") == 0
+    assert "no flow yet" in capsys.readouterr().out
+
+
 def test_status_lists_each_period(test_root: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert lodestar(test_root, "status") == 0
     said = capsys.readouterr().out

@@ -13,6 +13,7 @@ from pipeline import lock, states
 from pipeline.data.slice import NotDueError
 from pipeline.flow import Flow, chapter_tasks
 from pipeline.reporting import publish
+from pipeline.root import FLOW
 from pipeline.run import manifest
 from pipeline.run.backfill import last_failures
 from pipeline.run.build import SNAPSHOT, Wanted, base_stages, is_report_stale
@@ -93,6 +94,9 @@ def preview_lines(settings: Settings, paths: Paths, wanted: Wanted) -> Iterator[
     Raises:
         NotDueError: the data do not reach the period asked for.
     """
+    if not (paths.root / FLOW).is_file():
+        yield "Everything: this folder has no flow yet. The first run lays it out, then builds."
+        return
     stale = Flow(paths.root).stale()
     stages = [*base_stages(settings.company), SNAPSHOT]
     if first := [stage for stage in stages if stage in stale]:

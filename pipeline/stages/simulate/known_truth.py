@@ -37,9 +37,10 @@ class KnownTruth:
         return _written("mark in months", str(months), marks)
 
     def hazard_ratio(self, driver: str) -> float:
-        """Leaving rate with a driver over the rate without it, all else equal.
+        """Rate of leaving by choice with a driver over the rate without it, all else equal.
 
-        For a driver that is measured, such as usage, by one standard deviation of it.
+        For a driver that is measured, such as usage, by one standard deviation of it. Leaving for
+        want of payment, or because a programme is over, does not know the driver.
 
         Raises:
             ParameterError: no such driver; says which there are.

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -118,6 +119,26 @@ def _as_date(value: Any) -> Any:
     return value
 
 
+def _no_twins(marks: list[Any]) -> list[Any]:
+    twice = sorted({mark for mark in marks if marks.count(mark) > 1})
+    if twice:
+        raise ValueError(f"{', '.join(map(str, twice))} stands there more than once")
+    return marks
+
+
+MOST_MONTHS, MOST_DAYS = 600, 36_500
+"""Longer than any company's history; beyond a hundred years a date has no place in a column."""
+Months = Annotated[int, Field(ge=1, le=MOST_MONTHS)]
+Days = Annotated[int, Field(ge=0, le=MOST_DAYS)]
+Marks = Annotated[
+    list[Annotated[Days, Field(ge=1)]], Field(min_length=1), AfterValidator(_no_twins)
+]
+"""Days at which something is counted: one or more, each once."""
+Horizons = Annotated[list[Months], Field(min_length=1), AfterValidator(_no_twins)]
+Charts = Annotated[
+    list[Literal["gross_account_churn_rate", "gross_mrr_churn_rate", "customers_new"]],
+    AfterValidator(_no_twins),
+]
 Day = Annotated[dt.date, Field(strict=False)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Mark = Annotated[str, Field(pattern=r"^[^0-9A-Za-z+()-]$")]
@@ -135,7 +156,7 @@ def _known_zone(name: str) -> str:
 class Block(BaseModel):
     """A part of params.yaml: unknown names are refused and nothing changes after reading."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Attribute(Block):
@@ -383,7 +404,7 @@ class Simulate(Block):
     scenario: str = "sample"
     accounts: Annotated[int, Field(ge=10)] = 3000
     start: Day = dt.date(2023, 11, 1)
-    months: Annotated[int, Field(ge=1)] = 36
+    months: Months = 36
 
     _date = field_validator("start", mode="before")(_as_date)
 
@@ -391,23 +412,23 @@ class Simulate(Block):
 class Usage(Block):
     """Usage month by month."""
 
-    late_after_days: Annotated[int, Field(ge=0)] = 31
+    late_after_days: Days = 31
 
 
 class Population(Block):
     """Who is counted."""
 
-    return_days: list[int] = [7, 14, 30, 60]
+    return_days: Marks = [7, 14, 30, 60]
     churn_marks: list[str] = []
 
 
 class Revenue(Block):
     """How many customers and how much revenue were kept."""
 
-    usual_range_months: Annotated[int, Field(ge=3)] = 12
-    charts: list[str] = ["gross_account_churn_rate", "gross_mrr_churn_rate", "customers_new"]
+    usual_range_months: Annotated[Months, Field(ge=3)] = 12
+    charts: Charts = ["gross_account_churn_rate", "gross_mrr_churn_rate", "customers_new"]
     mix_by: str = "segment"
-    cohort_months: Annotated[int, Field(ge=1)] = 36
+    cohort_months: Months = 36
     primary_contrast: Literal["gross_account_churn_rate", "gross_mrr_churn_rate"] = (
         "gross_account_churn_rate"
     )
@@ -419,7 +440,7 @@ class Survival(Block):
     strata: list[str] = ["segment", "touch_model"]
     covariates: list[str] = ["segment", "touch_model"]
     stratify_by: str | None = None
-    horizons_months: list[int] = [12, 24]
+    horizons_months: Horizons = [12, 24]
     primary_contrast: str = "segment"
 
 
@@ -427,11 +448,11 @@ class Drivers(Block):
     """What goes with staying."""
 
     candidates: list[str] = []
-    hold_out_months: Annotated[int, Field(ge=1)] = 3
+    hold_out_months: Months = 3
     events_per_parameter: Annotated[float, Field(gt=0)] = 10.0
     false_discovery_rate: Share = 0.10
     vif_limit: Annotated[float, Field(gt=1)] = 5.0
-    back_test_months: Annotated[int, Field(ge=1)] = 18
+    back_test_months: Months = 18
     primary_contrast: str = "has_value"
 
 
@@ -440,8 +461,8 @@ class TimeToValue(Block):
 
     first_value: list[str] = ["first_value"]
     groups: list[str] = ["segment", "touch_model"]
-    landmark_days: list[int] = [30, 60, 90]
-    overdue_after_days: Annotated[int, Field(ge=1)] = 60
+    landmark_days: Marks = [30, 60, 90]
+    overdue_after_days: Annotated[Days, Field(ge=1)] = 60
     adjust_for: list[str] = ["segment", "touch_model"]
     primary_contrast: Literal["time_varying", "landmark"] = "time_varying"
 
@@ -470,7 +491,7 @@ class Families(Block):
 class Summary(Block):
     """Page one."""
 
-    renewal_horizon_days: Annotated[int, Field(ge=1)] = 90
+    renewal_horizon_days: Annotated[Days, Field(ge=1)] = 90
     targets: dict[str, Target] = {}
     verdict_owners: dict[str, str] = {}
 
@@ -484,12 +505,12 @@ class Settings(Block):
     chapters: list[str] = list(CHAPTERS)
     timezone: str = "UTC"
     currency: Annotated[str, Field(pattern=r"^[A-Z]{3}$")] = "USD"
-    fx: dict[str, dict[str, float]] = {}
+    fx: dict[str, dict[str, Annotated[float, Field(allow_inf_nan=True)]]] = {}
     extract_date: Day | None = None
     observation_start: Day | None = None
-    grace_days: Annotated[int, Field(ge=0)] = 30
-    grace_months: Annotated[int, Field(ge=0)] = 0
-    close_lag_days: Annotated[int, Field(ge=0)] = 3
+    grace_days: Days = 30
+    grace_months: Annotated[int, Field(ge=0, le=MOST_MONTHS)] = 0
+    close_lag_days: Days = 3
     min_cell: Annotated[int, Field(ge=0)] = 0
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     seed: Annotated[int, Field(ge=0)] = 20260115

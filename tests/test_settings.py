@@ -1,10 +1,12 @@
-"""Which months come with an annex, and where its notebook is."""
+"""Which choices are refused, which months come with an annex, and where its notebook is."""
 
+import typing
 from pathlib import Path
 
 import pytest
 
 from pipeline import settings as configuration
+from pipeline.analysis.revenue.change import CHARTS
 from pipeline.settings import ANNEX, CHAPTERS, Paths, Period, Settings
 
 
@@ -43,3 +45,33 @@ def test_the_notebook_of_the_annex_comes_last():
     notebook = Paths(root, "acme").notebook(ANNEX)
     assert notebook.is_file()
     assert sorted(notebook.parent.glob("*.ipynb"))[-1] == notebook
+
+
+@pytest.mark.parametrize(
+    ("block", "key", "value", "why"),
+    [
+        ("survival", "horizons_months", [-6], "horizons_months.0: .*greater than or equal to 1"),
+        ("survival", "horizons_months", [], "horizons_months: .*at least 1 item"),
+        ("survival", "horizons_months", [12, 12], "horizons_months: 12 stands there more than"),
+        ("population", "return_days", [-5], "return_days.0: .*greater than or equal to 1"),
+        ("population", "return_days", [], "return_days: .*at least 1 item"),
+        ("time_to_value", "landmark_days", [-30], "landmark_days.0: .*greater than"),
+        ("time_to_value", "landmark_days", [12, 12], "landmark_days: 12 stands there more than"),
+        ("time_to_value", "landmark_days", [10**20], "landmark_days.0: .*less than or equal"),
+        ("revenue", "cohort_months", 999_999_999, "cohort_months: .*less than or equal to 600"),
+        ("revenue", "charts", ["nope"], "charts.0: Input should be 'gross_account_churn_rate'"),
+        ("revenue", "charts", ["customers_new"] * 2, "charts: customers_new stands there more"),
+        ("drivers", "vif_limit", float("inf"), "vif_limit: .*finite number"),
+        ("drivers", "vif_limit", float("nan"), "vif_limit: .*finite number"),
+    ],
+)
+def test_a_value_that_means_nothing_is_refused_on_one_line(block, key, value, why):
+    with pytest.raises(configuration.ConfigurationError, match=f"{block}.{why}") as caught:
+        configuration.parse(
+            {"company": "acme", "company_name": "Acme", "periods": [], block: {key: value}}
+        )
+    assert len(str(caught.value).splitlines()) == 2, "the head, and one line"
+
+
+def test_the_charts_that_may_be_chosen_are_those_that_the_chapter_draws():
+    assert typing.get_args(typing.get_args(typing.get_args(configuration.Charts)[0])[0]) == CHARTS

@@ -1,7 +1,8 @@
 """Does params.yaml speak of columns that exist? Names of strata, covariates and drivers.
 
 A name that the schema knows and the data lack is a sentence in the chapter; a name that nobody
-knows is a mistake, and stops the run before anything is computed.
+knows is a mistake, and stops the run before anything is computed. So does a column that says who
+an account is: as a group it would put each account, by name, into every table.
 """
 
 from __future__ import annotations
@@ -10,6 +11,11 @@ import difflib
 
 from pipeline.data.schema import RAW, SNAPSHOT
 from pipeline.settings import ConfigurationError, Settings
+
+NAMING = {
+    "account_id", *RAW["accounts"].personal_columns, *SNAPSHOT["accounts"].personal_columns,
+}  # fmt: skip
+"""Columns that say who an account is."""
 
 
 def check(settings: Settings) -> None:
@@ -33,6 +39,12 @@ def check(settings: Settings) -> None:
         for key, (names, known) in asked.items()
         for name in names
         if name not in known
+    ]
+    wrong += [
+        f"  {key}: {name!r} says who an account is, and forms no groups"
+        for key, (names, _) in asked.items()
+        for name in names
+        if name in NAMING
     ]
     if wrong:
         raise ConfigurationError("params.yaml cannot be used:\n" + "\n".join(wrong))

@@ -26,6 +26,22 @@ def test_a_column_that_nobody_knows_is_a_configuration_error(block, message):
         choices.check(settings.parse(COMPANY | block))
 
 
+@pytest.mark.parametrize("name", ["account_id", "name"])
+@pytest.mark.parametrize(
+    ("block", "key", "is_list"),
+    [
+        ("survival", "strata", True), ("survival", "covariates", True),
+        ("survival", "stratify_by", False), ("survival", "primary_contrast", False),
+        ("drivers", "candidates", True), ("time_to_value", "groups", True),
+        ("time_to_value", "adjust_for", True), ("revenue", "mix_by", False),
+    ],
+)  # fmt: skip
+def test_a_column_that_says_who_an_account_is_forms_no_groups(block, key, is_list, name):
+    chosen = {block: {key: [name] if is_list else name}}
+    with pytest.raises(ConfigurationError, match=f"{block}.{key}: '{name}' says who an account is"):
+        choices.check(settings.parse(COMPANY | chosen))
+
+
 def test_the_company_s_own_attributes_and_columns_the_data_may_lack_are_known():
     source = {"tables": {"accounts": {"attributes": ATTRIBUTES}}}
     strata = {"strata": ["plan", "industry"]}

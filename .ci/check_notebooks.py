@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from clean_notebooks import ROOT, notebooks_in
+from clean_notebooks import ROOT, UNREADABLE, notebooks_in, why_unreadable
 from notebook_file import read
 from notebook_rules import CHAPTER_RULES, TUTORIAL_RULES, faults
 
@@ -18,12 +18,12 @@ def faults_of(path: Path) -> list[str]:
     """What is wrong with one notebook, in words."""
     place = path.resolve()
     name = place.relative_to(ROOT).as_posix() if place.is_relative_to(ROOT) else path.name
-    rules = TUTORIAL_RULES if place.parent.name == "docs" else CHAPTER_RULES
+    is_tutorial = place.is_relative_to(ROOT / "docs")
     try:
-        notebook = read(path, name)
-    except (ValueError, AttributeError, KeyError, TypeError) as error:
-        return [f"{name}: no notebook that can be read: {error}"]
-    return [str(fault) for fault in faults(notebook, rules)]
+        found = faults(read(path, name), TUTORIAL_RULES if is_tutorial else CHAPTER_RULES)
+    except UNREADABLE as error:
+        return [f"{name}: {why_unreadable(error)}"]
+    return [str(fault) for fault in found]
 
 
 def main(places: list[str]) -> int:

@@ -146,6 +146,18 @@ PLANTED: list[tuple[str, Callable[[NotebookNode], None], str]] = [
     ("defines-nothing", says("publish", "while headline:\n    headline"), "publish"),
     ("defines-nothing", says("publish", "[x for x in headline]"), "publish"),
     ("defines-nothing", says("publish", "try:\n    headline\nexcept KeyError:\n    1"), "publish"),
+    *(
+        ("defines-nothing", says("publish", source), "publish")
+        for source in (
+            "if headline:\n    headline",
+            "match headline:\n    case _:\n        headline",
+            "assert headline",
+            "raise SystemExit",
+            "global headline",
+            "del headline",
+        )
+    ),
+    ("short-cells", says("publish", "headline; headline"), "publish"),
     ("short-cells", with_a_long_cell, "headline"),
     ("short-cells", with_many_statements, ""),
     ("parameters-cell", tagged("parameters"), ""),
@@ -172,6 +184,47 @@ PLANTED: list[tuple[str, Callable[[NotebookNode], None], str]] = [
     ("no-paths", says("publish", 'survival.read_csv("x")'), "publish"),
     ("no-paths", says("publish", 'chapter.show("../figure")'), "publish"),
     ("no-paths", says("publish", 'chapter.show("figure.png")'), "publish"),
+    *(
+        ("no-paths", says("publish", source), "publish")
+        for source in (
+            'compile("1", "", "eval")',
+            "input()",
+            "breakpoint()",
+            '__import__("os")',
+            'getattr(chapter, "slice")',
+            'setattr(headline, "a", 1)',
+            "headline.to_html()",
+            "headline.to_markdown()",
+            "headline.to_latex()",
+            "headline.to_hdf(headline)",
+            "headline.to_sql(headline)",
+            "headline.to_clipboard()",
+            "headline.tofile(headline)",
+            "headline.unlink()",
+            "headline.rename(chapter.slice)",
+            "headline.mkdir()",
+            "rmtree(headline)",
+            "replace_folder(headline)",
+            "subprocess.run(headline)",
+            'chapter.show("/etc/hosts")',
+            'chapter.show("~/x")',
+            "chapter.show('build/x.txt')",
+        )
+    ),
+    *(
+        ("only-asks-the-chapter", says("publish", source), "publish")
+        for source in (
+            "chapter.paths",
+            "chapter._shown",
+            "headline.__class__",
+            "chapter.period = headline",
+            "chapter.company.seed = 1",
+            "chapter.settings.charts[0] = headline",
+            "chapter.slice.year += 1",
+            "chapter.settings.charts.append(headline)",
+            "chapter.company.targets.update(headline)",
+        )
+    ),
     ("sentence-first", with_a_bare_cell, "more"),
     ("sentence-first", without_a_sentence, "more"),
     ("sections-in-order", says("title", "# How long customers stay\n\nLong."), ""),
@@ -184,6 +237,21 @@ PLANTED: list[tuple[str, Callable[[NotebookNode], None], str]] = [
     ("computed-numbers", says("counted", "## What is counted\n\nIt cost $1200."), "counted"),
     ("computed-numbers", says("counted", "## What is counted\n\nA ratio of 1.84."), "counted"),
     ("computed-numbers", says("counted", "## What is counted\n\nUp since 2026-08."), "counted"),
+    *(
+        ("computed-numbers", says("counted", f"## What is counted\n\n{sentence}"), "counted")
+        for sentence in (
+            "We lost 1432 customers.",
+            "We lost 2000 customers.",
+            "We kept 83 pct.",
+            "We kept 83pct.",
+            "We kept 83 per cent.",
+            "We kept \uff18\uff13\uff05.",
+            "We kept 95% of them.",
+            "It cost USD 12.",
+            "A p of 0.05 and a ratio of 1.84.",
+            "A hazard ratio of 1.1.",
+        )
+    ),
     ("computed-numbers", says("publish", 'chapter.say("We kept 83 %.")'), "publish"),
     ("checked-cell", without_a_checked_cell, ""),
     ("checked-cell", with_nothing_to_compare, "checked"),
@@ -233,11 +301,38 @@ def test_a_notebook_that_an_editor_wrote_in_its_own_way_is_named(tmp_path: Path)
         'chapter.say("12 months are 366 days")',
         'shown = headline.set_index("Observed / expected")',
         "kept = headline[headline > 0.25]",
+        "survival.read_curves()",
+        "chapter.run()",
+        "x = headline if headline is not None else None",
+        'headline.rename(columns={"a": "b"})',
+        'headline.rename("share")',
+        "list(map(headline.__getitem__, headline))",
+        'chapter.read("accounts")["share"] = headline',
+        'chapter.say("Money is per /month")',
+        'shown = headline.set_index("/month")',
+        'chapter.say("Rows come from accounts.csv")',
+        'chapter.say("accounts.csv holds them.")',
     ],
 )
 def test_what_is_no_result_and_no_path_may_stand_in_code(tmp_path: Path, source: str) -> None:
     notebook = chapter()
     cell(notebook, "publish").source = source
+    assert found_in(notebook, tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "The 95% interval is wide.", "The 95 % confidence interval.", "Look for p below 0.05.",
+        "q < 0.1 counts.", "HR 1.0 is no difference.", "It takes Python 3.11.",
+        "See section 3.2.", "Since 2019 they are counted.", "12 months are 366 days.",
+    ],
+)  # fmt: skip
+def test_a_number_that_stands_for_itself_may_stand_in_a_sentence(
+    tmp_path: Path, sentence: str
+) -> None:
+    notebook = chapter()
+    cell(notebook, "counted").source = f"## What is counted\n\n{sentence}"
     assert found_in(notebook, tmp_path) == []
 
 
@@ -258,6 +353,7 @@ def test_a_file_that_is_no_notebook_is_a_fault_and_no_crash(tmp_path: Path) -> N
     found = [line for path in sorted(tmp_path.iterdir()) for line in faults_of(path)]
     assert [line.partition(":")[0] for line in found] == ["00_x.ipynb", "01_old.ipynb"]
     assert all("no notebook that can be read" in line for line in found)
+    assert faults_of(tmp_path / "gone.ipynb") == ["gone.ipynb: is not there"]
 
 
 def test_the_command_names_notebook_cell_and_remedy_and_fails(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -10,8 +11,9 @@ import nbformat
 import pytest
 from nbformat import NotebookNode, v4
 
+import clean_notebooks
 from cell_names import is_random, name_cells
-from clean_notebooks import clean, clean_file
+from clean_notebooks import clean, clean_file, notebooks_in
 from notebook_file import read
 from notebook_rules import CHAPTER_RULES, faults
 from tests.ci.notebooks import chapter, code, prose, text_of
@@ -127,3 +129,63 @@ def test_the_command_says_what_it_cleaned(tmp_path: Path) -> None:
     command = [sys.executable, ".ci/clean_notebooks.py", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout == f"cleaned {path}\n"
+
+
+def without_outputs() -> str:
+    content = json.loads(text_of(chapter()))
+    for cell in content["cells"]:
+        cell.pop("outputs", None)
+    return json.dumps(content)
+
+
+UNREADABLE = {
+    "empty": "",
+    "conflict": "<<<<<<< HEAD\n{}\n=======\n{}\n>>>>>>> other\n",
+    "list": "[]",
+    "old": json.dumps({"nbformat": 3, "nbformat_minor": 0, "worksheets": []}),
+    "marked": "\ufeff" + text_of(chapter()),
+    "outputs": without_outputs(),
+}
+
+
+def test_a_notebook_that_cannot_be_read_is_named_and_the_others_are_cleaned(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, text in UNREADABLE.items():
+        (tmp_path / f"{name}.ipynb").write_text(text, encoding="utf-8")
+    good = tmp_path / "zz_survival.ipynb"
+    good.write_text(text_of(as_jupyterlab_saves_it()), encoding="utf-8")
+    assert clean_notebooks.main([str(tmp_path), str(tmp_path / "gone.ipynb")]) == 1
+    said = capsys.readouterr()
+    assert said.out == f"cleaned {good}\n"
+    named = [line.partition(": ")[0] for line in said.err.splitlines()[:-1]]
+    wanted = [str(tmp_path / f"{name}.ipynb") for name in sorted(UNREADABLE)]
+    assert named == [*wanted, str(tmp_path / "gone.ipynb")]
+    assert "gone.ipynb: is not there" in said.err
+    left = {path.stem: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    assert {name: left[name] for name in UNREADABLE} == UNREADABLE
+    assert len(left) == len(UNREADABLE) + 1, "nothing lies beside them"
+
+
+def test_an_error_while_writing_leaves_the_notebook_whole(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "03_survival.ipynb"
+    path.write_text(text_of(as_jupyterlab_saves_it()), encoding="utf-8")
+    before = path.read_bytes()
+
+    def fail(*_: object) -> None:
+        raise OSError("disk full")
+
+    monkeypatch.setattr(clean_notebooks.os, "replace", fail)
+    with pytest.raises(OSError, match="disk full"):
+        clean_file(path)
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [before]
+
+
+def test_notebooks_in_folders_below_are_found_and_checkpoints_are_not(tmp_path: Path) -> None:
+    for folder in ("", "mine", ".ipynb_checkpoints", "mine/.ipynb_checkpoints"):
+        (tmp_path / folder).mkdir(parents=True, exist_ok=True)
+        (tmp_path / folder / "x.ipynb").touch()
+    wanted = [tmp_path / "mine" / "x.ipynb", tmp_path / "x.ipynb"]
+    assert notebooks_in([str(tmp_path)]) == wanted

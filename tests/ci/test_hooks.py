@@ -7,6 +7,7 @@ nowhere.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -169,3 +170,18 @@ def test_a_push_is_looked_at_by_make_check() -> None:
 
 def test_the_hooks_write_only_into_git_itself(checkout: Path) -> None:
     assert git(checkout, "status", "--porcelain").stdout == ""
+
+
+def test_a_folder_outside_git_is_told_so_and_nothing_is_written(tmp_path: Path) -> None:
+    shutil.copytree(ROOT / ".ci", tmp_path / ".ci")
+    done = run(tmp_path, "sh", ".ci/hooks")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("hooks: this folder is no git checkout")
+    assert [each.name for each in tmp_path.iterdir()] == [".ci"]
+
+
+@pytest.mark.parametrize("hook", ["clean-notebooks", "notebook-rules"])
+def test_a_notebook_in_a_folder_below_is_looked_at_too(hook: str) -> None:
+    pattern = next(each["files"] for each in HOOKS["repos"][0]["hooks"] if each["id"] == hook)
+    names = ["notebooks/x.ipynb", "notebooks/mine/x.ipynb", "docs/x.ipynb", "examples/x.ipynb"]
+    assert [bool(re.search(pattern, name)) for name in names] == [True, True, True, False]

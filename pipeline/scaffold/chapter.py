@@ -7,16 +7,21 @@ written, and whatever goes wrong afterwards puts each file back as it was.
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from importlib import resources
+from importlib import metadata, resources
 from pathlib import Path
 
+from ruamel.yaml import YAML
+
+from pipeline import settings as configuration
 from pipeline.data import store
+from pipeline.data.schema import RAW, SNAPSHOT
 from pipeline.scaffold import notebook
 from pipeline.scaffold.entries import EDITS, Asked, filled
 from pipeline.settings import (
@@ -29,12 +34,26 @@ from pipeline.settings import (
     Settings,
 )
 
-VAGUE = {"utils", "util", "helpers", "helper", "common", "misc", "tools", "lib", "chapter", "data"}
+VAGUE = {
+    "utils",
+    "util",
+    "helpers",
+    "helper",
+    "common",
+    "misc",
+    "tools",
+    "lib",
+    "chapter",
+    "data",
+    "test",
+}
 LONGEST = 24
 OF_THE_HOUSE = {
     SUMMARY, ANNEX, "ingest", "snapshot", "report", "headline", "compare", "find", "index",
 }  # fmt: skip
 """Names of stages, folders and pages."""
+OF_THE_DATA = {"group", *RAW, *SNAPSHOT, *(name for t in SNAPSHOT.values() for name in t.columns)}
+"""Names of tables, and of columns that stand in cells beside the chapter's module."""
 DICTIONARY = "docs/data.md"
 PATTERNS = {
     "module": "pipeline/analysis/@name@.py",
@@ -43,6 +62,14 @@ PATTERNS = {
 }
 POPULATION = "notebooks/01_population.ipynb"
 DICTIONARY_SECONDS = 120
+READ_AFRESH = """\
+import pathlib, runpy
+from pipeline import settings
+from pipeline.data import choices
+choices.check(settings.load(pathlib.Path.cwd()))
+runpy.run_module("pipeline.data.dictionary", run_name="__main__")
+"""
+"""The changed settings are read before anything that is made from the declarations is kept."""
 
 
 def new_chapter(name: str, question: str | None, project: Path) -> list[tuple[str, str]]:
@@ -98,19 +125,36 @@ def _why_not(name: str, project: Path) -> str:
         return "it becomes the name of files, of a module and of settings"
     if len(name) > LONGEST:
         return f"it is longer than {LONGEST} letters"
-    if keyword.iskeyword(name) or keyword.issoftkeyword(name):
+    class_name = Asked(name, "", "", 0).class_name
+    if any(_is_of_python(word) for word in (name, class_name)):
         return "it is a word of Python"
+    if YAML(typ="safe", pure=True).load(name) != name:
+        return "params.yaml would read a value in its place, and no name"
     if name in VAGUE:
         return "it says nothing about what the chapter asks"
     if name in CHAPTERS or (project / "pipeline" / "analysis" / name).exists():
         return "there is one already"
     if name in Settings.model_fields:
         return "it is a key of params.yaml"
+    if class_name in vars(configuration) or hasattr(Settings, name):
+        return "pipeline/settings.py has something of that name"
     if (project / "pipeline" / "analysis" / f"{name}.py").exists():
         return "pipeline/analysis has a module of that name"
-    if name in OF_THE_HOUSE or name in notebook.TAKEN:
+    if name in OF_THE_HOUSE | OF_THE_DATA | {*notebook.TAKEN} | _modules(project):
         return "the name has a meaning of its own in every notebook, page or stage"
+    if name in sys.stdlib_module_names or name in metadata.packages_distributions():
+        return "a library has that name, and a notebook would mean either"
     return ""
+
+
+def _is_of_python(word: str) -> bool:
+    is_reserved = keyword.iskeyword(word) or keyword.issoftkeyword(word)
+    return is_reserved or hasattr(builtins, word)
+
+
+def _modules(project: Path) -> set[str]:
+    """What the modules and packages of the project are called."""
+    return {path.stem for path in (project / "pipeline").rglob("*") if path.suffix in {"", ".py"}}
 
 
 def _checked_question(question: str | None, name: str) -> str:
@@ -183,10 +227,10 @@ def _all_or_nothing(files: list[str], project: Path) -> Iterator[None]:
 
 
 def _write_dictionary(project: Path) -> None:
-    """docs/data.md from the new declarations, in a process of its own that reads them afresh."""
+    """docs/data.md from the new declarations, in a process that reads them and the settings."""
     code = os.pathsep.join(filter(None, [str(project), os.environ.get("PYTHONPATH", "")]))
     done = subprocess.run(
-        [sys.executable, "-m", "pipeline.data.dictionary"],
+        [sys.executable, "-c", READ_AFRESH],
         cwd=project,
         env=os.environ | {"PYTHONPATH": code},
         capture_output=True,
@@ -197,6 +241,6 @@ def _write_dictionary(project: Path) -> None:
     if done.returncode:
         last = done.stderr.strip().splitlines()[-1:] or ["no word why"]
         raise ConfigurationError(
-            f"{DICTIONARY} could not be written ({last[0]}); every file is as it was. "
-            "Run `make check`: the project is not sound as it stands."
+            f"The changed project cannot be read, nor {DICTIONARY} written ({last[0]}); "
+            "every file is as it was. Run `make check`: the project is not sound as it stands."
         )

@@ -123,17 +123,29 @@ def test_a_second_chapter_of_that_name_is_refused_and_another_finds_its_place(
         ("summary", "one already"), ("annex", "key of params.yaml"), ("fit", "key of params.yaml"),
         ("checks", "module of that name"), ("snapshot", "meaning of its own"),
         ("words", "meaning of its own"), ("h" * 25, "longer than"),
+        ("true", "word of Python"), ("none", "word of Python"), ("list", "word of Python"),
+        ("null", "no name"), ("field", "settings.py has something"),
+        ("attributes", "settings.py has something"), ("extract", "meaning of its own"),
+        ("targets", "meaning of its own"), ("group", "meaning of its own"),
+        ("segment", "meaning of its own"), ("quality", "meaning of its own"),
+        ("store", "meaning of its own"), ("account_months", "meaning of its own"),
+        ("pandas", "a library"), ("numpy", "a library"), ("csv", "a library"),
+        ("test", "says nothing"),
     ],
 )  # fmt: skip
-def test_a_name_that_cannot_be_a_chapter_says_why(name: str, why: str) -> None:
+def test_a_name_that_cannot_be_a_chapter_says_why(small: Path, name: str, why: str) -> None:
+    for place in ("analysis", "stages", "reporting", "data"):
+        for module in (PROJECT / "pipeline" / place).glob("*.py"):
+            (small / "pipeline" / place).mkdir(parents=True, exist_ok=True)
+            (small / module.relative_to(PROJECT)).touch()
     with pytest.raises(ParameterError, match=why):
-        chapter.new_chapter(name, None, PROJECT)
+        chapter.new_chapter(name, None, small)
 
 
 @pytest.mark.parametrize("question", ["Who pays", "who pays?", 'Who "pays"?', "Who | what?", "?"])
-def test_a_title_that_is_no_plain_question_is_refused(question: str) -> None:
+def test_a_title_that_is_no_plain_question_is_refused(small: Path, question: str) -> None:
     with pytest.raises(ParameterError, match="ends with a question mark"):
-        chapter.new_chapter(NAME, question, PROJECT)
+        chapter.new_chapter(NAME, question, small)
 
 
 @pytest.fixture
@@ -174,6 +186,18 @@ def test_an_error_half_way_leaves_every_file_as_it_was(
     monkeypatch.setattr(chapter, "_write_dictionary", fail)
     with pytest.raises(KeyboardInterrupt):
         chapter.new_chapter(NAME, None, small)
+    assert contents(small) == before
+
+
+@pytest.mark.timeout(2 * SECONDS)
+def test_settings_that_cannot_be_read_afterwards_leave_every_file_as_it_was(
+    small: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(PROJECT / "pipeline", small / "pipeline", dirs_exist_ok=True)
+    monkeypatch.setattr(chapter, "_why_not", lambda name, project: "")
+    before = contents(small)
+    with pytest.raises(ConfigurationError, match=r"cannot be read.*SyntaxError"):
+        chapter.new_chapter("true", None, small)
     assert contents(small) == before
 
 

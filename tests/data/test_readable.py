@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import readable, store
+from pipeline.data.schema import SNAPSHOT
 from pipeline.settings import ParameterError
 
 
@@ -39,6 +40,25 @@ def test_a_name_that_nobody_knows_is_refused_with_the_nearest_and_all(folder: Pa
 def test_a_name_that_is_like_nothing_gets_no_guess_and_no_folder_a_way_out(tmp_path: Path):
     with pytest.raises(ParameterError, match=r"snapshot\. There are: none yet; run `make lab`"):
         readable.check_name("weather", tmp_path)
+
+
+def test_columns_are_told_with_their_unit_and_meaning(tmp_path: Path):
+    store.write_parquet(pd.DataFrame({"mrr_lost": [1.0], "own": [1]}), tmp_path / "spells.parquet")
+    rows = readable.columns("spells", tmp_path)
+    assert list(rows.columns) == readable.WORDS
+    assert rows.to_numpy().tolist() == [
+        ["mrr_lost", "currency per month", "MRR the day before the lapse."],
+        ["own", "", ""],
+    ]
+
+
+def test_columns_of_a_table_that_is_not_there_are_the_declared_ones(tmp_path: Path):
+    assert list(readable.columns("spells", tmp_path)["name"]) == list(SNAPSHOT["spells"].columns)
+
+
+def test_columns_of_a_misspelt_table_are_refused_with_the_nearest(folder: Path):
+    with pytest.raises(ParameterError, match="Did you mean 'spells'"):
+        readable.columns("spels", folder)
 
 
 def test_declared_tables_and_own_ones_pass(folder: Path):

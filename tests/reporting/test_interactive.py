@@ -3,6 +3,7 @@
 import datetime as dt
 import shutil
 import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 from pipeline.data import slice as slices
 from pipeline.data import store
@@ -18,6 +20,8 @@ from pipeline.reporting import words
 from pipeline.reporting.chapter import Chapter, open_chapter, pseudonym
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.interactive import errors, frames, hints, objects, session
+from pipeline.reporting.interactive.displays import Displays
+from pipeline.reporting.interactive.lines import WIDEST
 from pipeline.settings import ParameterError, Paths, Period
 
 PARAMS = Path(__file__).parents[2] / "params.yaml"
@@ -172,6 +176,89 @@ def test_headlines_are_shown_in_their_units_with_their_intervals(chapter: Chapte
         assert said in markup.replace("\u00a0", " ")
 
 
+# What is shown in a notebook, whoever draws it.
+
+
+@pytest.fixture
+def bundle(chapter: Chapter) -> Iterator[Callable[[Any], dict[str, str]]]:
+    """What a notebook gets of an object as the last line of a cell: form → text."""
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    displays = Displays(shell)
+    displays.speak_of(chapter)
+    yield lambda shown: shell.display_formatter.format(shown)[0]
+    displays.use("pandas")
+
+
+WITH_IDS = {
+    "series": lambda rows: rows["account_id"],
+    "level of a series": lambda rows: rows.set_index(["segment", "account_id"])["mrr"],
+    "row": lambda rows: rows.iloc[0],
+    "counts": lambda rows: rows["account_id"].value_counts(),
+    "turned": lambda rows: rows.set_index("account_id").T,
+    "rows turned": lambda rows: rows.T,
+    "level": lambda rows: rows.set_index(["segment", "account_id"]),
+    "two levels of columns": lambda rows: rows.groupby("segment").agg({"account_id": ["first"]}),
+    "levels turned": lambda rows: rows.set_index(["segment", "account_id"]).T,
+    "dates": lambda rows: rows.set_index("signed_up_date"),
+    "twice": lambda rows: pd.concat([rows, rows], axis=1),
+    "categories": lambda rows: rows.astype({"account_id": "category"}).set_index(
+        ["mrr", "segment"]
+    ),
+}
+
+
+@pytest.mark.parametrize("made", WITH_IDS.values(), ids=WITH_IDS.keys())
+def test_no_frame_and_no_series_shows_an_id(chapter: Chapter, bundle: Any, made: Any):
+    shown = made(ACCOUNTS)
+    before = shown.copy()
+    said = bundle(shown)
+    assert pseudonym("a-1", "sample") in said["text/html"]
+    assert pseudonym("a-1", "sample") in said["text/plain"]
+    assert "a-1" not in said["text/html"] + said["text/plain"]
+    assert shown.equals(before)
+
+
+def test_a_count_of_ids_is_no_id(bundle: Any):
+    counted = ACCOUNTS.groupby("mrr").agg({"account_id": ["nunique"]})
+    assert bundle(counted)["text/html"].count("<td>1</td>") == 2
+    assert "acct-" not in "".join(bundle(ACCOUNTS.count()).values())
+
+
+def test_names_are_shown_of_any_shape_where_the_company_wants_it(chapter: Chapter, bundle: Any):
+    chapter.company = chapter.company.model_copy(
+        update={"reports": SimpleNamespace(show_names=True)}
+    )
+    said = bundle(ACCOUNTS.set_index(["segment", "account_id"]))
+    assert "<th>a-1</th>" in said["text/html"]
+    assert "pseudonyms" not in said["text/html"]
+
+
+def test_small_cells_are_hidden_whoever_draws_the_frame(chapter: Chapter, bundle: Any):
+    chapter.company = chapter.company.model_copy(update={"min_cell": 10})
+    levels = pd.DataFrame({"stratum": "s", "level": list("abc"), "n": [7, 500, 800]})
+    for frame in (levels.set_index(["stratum", "level"]), levels.set_index("level")["n"]):
+        said = bundle(frame)
+        assert "800" in said["text/html"]
+        assert ">7<" not in said["text/html"].replace("7.0", "7")
+        assert "Hidden" in said["text/html"]
+        assert " 7" not in said["text/plain"]
+    for frame in (ACCOUNTS.set_index(["segment", "account_id"]), ACCOUNTS.iloc[0]):
+        said = bundle(frame)
+        assert "Not shown" in said["text/html"]
+        assert "Not shown" in said["text/plain"]
+        assert "2500" not in said["text/html"] + said["text/plain"]
+
+
+def test_pandas_own_display_of_a_series_is_as_ever(chapter: Chapter, bundle: Any):
+    assert "text/html" in bundle(ACCOUNTS["mrr"])
+    shell = SimpleNamespace(display_formatter=DisplayFormatter())
+    plain = Displays(shell)
+    plain.chapter = chapter
+    plain.register()
+    said = shell.display_formatter.format(ACCOUNTS["mrr"])[0]
+    assert said == {"text/plain": repr(ACCOUNTS["mrr"])}
+
+
 # Objects.
 
 
@@ -182,7 +269,7 @@ def test_a_chapter_says_its_month_its_tables_and_its_settings(chapter: Chapter):
         assert said in markup
     assert "3 rows × 4 columns" in text
     assert "strata = ['segment']  (params.yaml: ['segment', 'touch_model'])" in text
-    assert max(map(len, text.splitlines())) <= objects.WIDEST
+    assert max(map(len, text.splitlines())) <= WIDEST
     assert repr(chapter) == "Chapter('survival', '2026-10', provisional)"
 
 
@@ -198,6 +285,14 @@ def test_a_misspelt_table_is_named_with_its_neighbour_and_all_there_are(chapter:
         chapter.read("acounts")
     with pytest.raises(MissingDataError):
         chapter.read("spells")
+
+
+def test_a_chapter_says_what_the_columns_of_a_table_hold(chapter: Chapter):
+    rows = chapter.columns("accounts").set_index("name")
+    assert list(rows.index) == list(ACCOUNTS.columns)
+    assert rows.loc["signed_up_date", "description"] != ""
+    with pytest.raises(ParameterError, match=r"Did you mean 'accounts'\?"):
+        chapter.columns("acounts")
 
 
 def test_displays_belong_to_notebooks_run_by_hand(chapter: Chapter):
@@ -238,7 +333,7 @@ def test_an_error_is_one_screen_long(text: str):
     lines = shown(fails)
     assert len(lines) <= errors.MOST_LINES
     assert "…" in lines
-    assert max(map(len, lines)) <= errors.WIDEST + 9  # a line may bear a colour
+    assert max(map(len, lines)) <= WIDEST + 9  # a line may bear a colour
     assert lines[-1] == errors.WHOLE
 
 
@@ -254,11 +349,34 @@ def test_an_error_is_one_screen_long(text: str):
         (lambda: pd.DataFrame()["other"], "The frame has no columns."),
         (lambda: __import__("not_there"), "not_there is not in this environment"),
         (lambda: __import__("pipeline.not_there"), "No such module of ours"),
+        (lambda: frmaes, "Did you mean 'frames'?"),  # noqa: F821
+        (lambda: (lambda farme: fareme)(1), "Did you mean 'farme'?"),  # noqa: F821
         (lambda: missing_name, "No cell has made 'missing_name' yet"),  # noqa: F821
     ],
 )
 def test_a_common_slip_gets_a_hint(made: Any, said: str):
     assert said in " ".join(shown(made))
+
+
+def test_an_error_names_what_led_to_it():
+    def chained() -> None:
+        try:
+            int("abc")
+        except ValueError as first:
+            raise RuntimeError("outer") from first
+
+    assert any(line.startswith("because ValueError: invalid literal") for line in shown(chained))
+
+
+def test_the_insides_of_ipython_are_no_place_of_an_error():
+    frame = compile("open('nowhere')", "x/IPython/core/interactiveshell.py", "exec")
+    assert not [
+        line for line in shown(lambda: exec(frame)) if line.startswith("interactiveshell.py")
+    ]
+
+
+def test_a_frame_that_no_format_knows_is_still_shown(bundle: Any):
+    assert "1" in bundle(pd.DataFrame({"n": [1j, 2]}))["text/html"]
 
 
 def test_a_hint_that_fails_hides_no_error(monkeypatch: pytest.MonkeyPatch):

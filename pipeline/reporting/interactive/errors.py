@@ -21,11 +21,12 @@ from IPython.core.error import UsageError
 import pipeline
 from pipeline.exits import is_foreseen
 from pipeline.reporting.interactive import hints
+from pipeline.reporting.interactive.lines import WIDEST, cut
 
-MOST_LINES, WIDEST = 25, 110
+MOST_LINES = 25
 """Of one error; what is more of its message is in `%tb`."""
-MOST_SAID = 12
-OURS = Path(pipeline.__file__).parent
+MOST_SAID, MOST_CAUSES = 12, 3
+OUR_CODE = Path(pipeline.__file__).parent
 WHOLE = "`%tb` shows the whole traceback."
 BOLD, PLAIN = "\x1b[1m", "\x1b[0m"
 """For a terminal and JupyterLab alike; a colour would fight with the box of an error."""
@@ -69,7 +70,7 @@ def in_short(error: BaseException, trace: TracebackType | None, cell_of: Any = N
         return said
     told = [line for hint in _hints(error) for line in _wrapped(hint)]
     head, *rest = said
-    lines = [*_places(trace, cell_of), f"{BOLD}{head}{PLAIN}", *rest, *told]
+    lines = [*_places(trace, cell_of), f"{BOLD}{head}{PLAIN}", *rest, *_causes(error), *told]
     return [*lines[: MOST_LINES - 1], WHOLE]
 
 
@@ -91,12 +92,25 @@ def _said(error: BaseException) -> list[str]:
     return lines if len(lines) <= MOST_SAID else [*lines[:MOST_SAID], "…"]
 
 
+def _causes(error: BaseException) -> list[str]:
+    """What led to the error, one line each, the nearest first."""
+    lines: list[str] = []
+    while len(lines) < MOST_CAUSES:
+        before = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+        if before is None:
+            break
+        error = before
+        lines.append(cut(f"because {type(error).__name__}: {error}".splitlines()[0]))
+    return lines
+
+
 def _places(trace: TracebackType | None, cell_of: Any) -> list[str]:
     """The line of the cell, our deepest line, and the deepest of all when that is another's."""
     steps = [(frame.f_code.co_filename, line, frame.f_code.co_name)
-             for frame, line in traceback.walk_tb(trace)]  # fmt: skip
+             for frame, line in traceback.walk_tb(trace)
+             if "IPython" not in Path(frame.f_code.co_filename).parts]  # fmt: skip
     cells = [step for step in steps if cell_of and cell_of(step[0])]
-    ours = [step for step in steps if Path(step[0]).is_relative_to(OURS)]
+    ours = [step for step in steps if Path(step[0]).is_relative_to(OUR_CODE)]
     wanted = dict.fromkeys([*cells[-1:], *ours[-1:], *steps[-1:]])
     return [line for step in wanted for line in _place(*step, cell_of)]
 
@@ -105,14 +119,14 @@ def _place(file: str, line: int, function: str, cell_of: Any) -> list[str]:
     cell = cell_of(file) if cell_of else None
     where = " ".join(cell) if cell else f"{_short(file)}, in {function}"
     source = linecache.getline(file, line).strip()
-    return [f"{where}, line {line}:", *([f"    {_cut(source)}"] if source else [])]
+    return [f"{where}, line {line}:", *([f"    {cut(source)}"] if source else [])]
 
 
 def _short(file: str) -> str:
     """A file's place below the folder that holds its package."""
     path = Path(file)
-    if path.is_relative_to(OURS.parent) and "site-packages" not in path.parts:
-        return path.relative_to(OURS.parent).as_posix()
+    if path.is_relative_to(OUR_CODE.parent) and "site-packages" not in path.parts:
+        return path.relative_to(OUR_CODE.parent).as_posix()
     roots = [part for part in ("site-packages", f"python{sys.version_info[0]}."
              f"{sys.version_info[1]}") if part in path.parts]  # fmt: skip
     if not roots:
@@ -122,7 +136,3 @@ def _short(file: str) -> str:
 
 def _wrapped(line: str) -> list[str]:
     return textwrap.wrap(line, WIDEST, drop_whitespace=True) or [""]
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"

@@ -3,7 +3,7 @@
 Reads a frame and the chapter that was opened last; makes HTML and short plain text. Heads are said
 in our words with the column's name below, which is what one types; text stands as it is in the
 frame. The subtle point: a frame that is not tidy, or has no column of ours, is nothing that we
-could say better, so pandas shows it as ever.
+could say better, so pandas shows what may be seen of it.
 """
 
 from __future__ import annotations
@@ -25,11 +25,12 @@ from pipeline.reporting import escaping, tables, words
 from pipeline.reporting.interactive import audience
 from pipeline.reporting.pages import parts
 from pipeline.reporting.privacy import small_numbers
+from pipeline.reporting.privacy.small_numbers import ACCOUNT_ID
 from pipeline.reporting.tables import columns
 from pipeline.reporting.tables.columns import NOTHING, Column
 
 MOST_ROWS, MOST_COLUMNS = 10, 12
-OURS = {
+KNOWN_COLUMNS = {
     "estimate", "ci_low", "ci_high", "n", "n_events", "term", "level", "stratum", "hazard_ratio",
     *(name for table in SNAPSHOT.values() for name in table.columns),
     *(name for _, promised in TABLES.values() for name in promised),
@@ -55,7 +56,7 @@ def is_ours(frame: Any) -> bool:
     is_numbered = index.name is None and pd.api.types.is_integer_dtype(index)
     are_texts = all(isinstance(name, str) for name in [*names, index.name or ""])
     is_tidy = are_texts and len(set(names)) == len(names) and (is_named or is_numbered)
-    return is_tidy and bool(OURS & {*names, index.name})
+    return is_tidy and bool(KNOWN_COLUMNS & {*names, index.name})
 
 
 def markup(frame: pd.DataFrame, chapter: Any) -> str:
@@ -90,10 +91,12 @@ def of_rows(rows: pd.DataFrame, caption: str, chapter: Any, most_rows: int = 60)
 
 
 def plain(frame: pd.DataFrame, chapter: Any) -> str:
-    """A frame as text: what pandas prints of what may be shown, after one line of its size."""
-    rows = _with_index(frame) if is_ours(frame) else frame
-    names = [str(name) for name in rows.columns] if rows.columns.nlevels == 1 else []
-    if audience.ACCOUNT_ID not in names and chapter.company.min_cell <= 0:
+    """A frame as text: what pandas prints of what may be shown, or else why nothing may."""
+    if not is_ours(frame):
+        left, said = audience.guarded(frame, chapter)
+        return repr(left) if len(left) or frame.empty else " ".join(said)
+    rows = _with_index(frame)
+    if ACCOUNT_ID not in rows.columns and chapter.company.min_cell <= 0:
         return repr(frame)
     left = audience.seen(rows, chapter, len(rows))
     return repr(left) if len(left) or frame.empty else " ".join(audience.remarks(rows, chapter))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import re
+import traceback
 from collections.abc import Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Any
@@ -56,7 +57,19 @@ def _package(error: ModuleNotFoundError) -> str:
 
 
 def _name(error: NameError) -> str:
-    return f"No cell has made {error.name!r} yet: Run → Run All Above Selected Cell."
+    if not error.name:  # a local one without a value yet; the error names it
+        return ""
+    near = nearest(error.name, _names_there(error.__traceback__)).strip()
+    return near or f"No cell has made {error.name!r} yet: Run → Run All Above Selected Cell."
+
+
+def _names_there(trace: TracebackType | None) -> list[str]:
+    """The names that the line of an error could have used, the nearest room first."""
+    if trace is None:
+        return []
+    *_, (deepest, _) = traceback.walk_tb(trace)
+    rooms = (deepest.f_locals, deepest.f_globals, deepest.f_builtins)
+    return [name for room in rooms for name in room if not name.startswith("_")]
 
 
 def _attribute(error: AttributeError) -> str:

@@ -13,11 +13,11 @@ import pandas as pd
 
 from pipeline.data import readable
 from pipeline.reporting import words
-from pipeline.reporting.interactive import frames
+from pipeline.reporting.interactive import audience, frames
+from pipeline.reporting.interactive.lines import cut
 from pipeline.reporting.pages import parts
 from pipeline.reporting.privacy import small_numbers
 
-WIDEST = 100
 FITS = {
     "Regression": "pipeline.analysis.survival.models",
     "DriverModel": "pipeline.analysis.drivers.model",
@@ -49,19 +49,19 @@ def chapter_text(chapter: Any) -> str:
         + (f"  (params.yaml: {row.params_yaml})" if row.params_yaml else "")
         for row in _settings(chapter).itertuples()
     ]
-    return "\n".join(_cut(line) for line in lines)
+    return "\n".join(cut(line) for line in lines)
 
 
 def settings_text(block: Any) -> str:
     """A block of params.yaml, one setting a line."""
     lines = [f"{name} = {_said(value)}" for name, value in block]
-    return "\n".join([f"{type(block).__name__} of params.yaml", *(_cut(f"  {x}") for x in lines)])
+    return "\n".join([f"{type(block).__name__} of params.yaml", *(cut(f"  {x}") for x in lines)])
 
 
 def figure_markup(figure: Any, chapter: Any) -> str:
     """A figure as the chapter would show it, nothing kept."""
     figure = small_numbers.picture(figure, chapter.company.min_cell)
-    rows = frames.audience.seen(figure.rows, chapter, len(figure.rows))
+    rows = audience.seen(figure.rows, chapter, len(figure.rows))
     box = parts.figure(figure, rows, (), chapter.name, chapter.company.currency)
     return parts.fragment(box)
 
@@ -94,7 +94,3 @@ def _settings(chapter: Any) -> pd.DataFrame:
 
 def _said(value: Any) -> str:
     return str(value) if hasattr(value, "strftime") else repr(value)
-
-
-def _cut(line: str) -> str:
-    return line if len(line) <= WIDEST else f"{line[: WIDEST - 1]}…"

@@ -135,7 +135,9 @@ def lab(
     period: Annotated[str | None, typer.Option(help="YYYY-MM; else the newest month due.")] = None,
     build: Annotated[bool, typer.Option(help="Bring its tables up to date first.")] = True,
     browser: Annotated[bool, typer.Option(help="Open a browser window.")] = True,
-    port: Annotated[int | None, typer.Option(help="Use this port; else a free one.")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="Use this port; else a free one.")
+    ] = None,
 ) -> None:
     """Build what the notebooks of one month read and open JupyterLab; publish nothing."""
     chosen = Period(period).name if period is not None else None

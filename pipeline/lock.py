@@ -168,6 +168,21 @@ def _take(handle: int, path: Path) -> None:
     )
 
 
+@contextlib.contextmanager
+def held_alone(path: Path, what: str) -> Iterator[None]:
+    """Hold a lock file of one thing that only one process may make; BusyError says which."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+    try:
+        if not _is_taken(handle, fcntl.LOCK_EX):
+            raise BusyError(
+                f"{what} is being made by another process. Wait for it, or choose another name."
+            )
+        yield
+    finally:
+        os.close(handle)
+
+
 # What writes for a stage.
 
 

@@ -105,6 +105,8 @@ def test_every_error_has_its_exit_code(error: Exception, code: int) -> None:
         (["init", "--database"], 78, "params.yaml declares no database"),
         (["no-such-command"], 64, "No such command"),
         (["run", "--no-such-option"], 64, "No such option"),
+        (["lab", "--port", "99999"], 64, "65535"),
+        (["lab", "--port", "0"], 64, "--port"),
     ],
 )
 def test_a_wrong_word_or_missing_input_is_one_message_and_an_exit_code(

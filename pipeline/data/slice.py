@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pipeline.data import store
-from pipeline.settings import Period, Settings
+from pipeline.settings import Paths, Period, Settings
 
 ONE_DAY = dt.timedelta(days=1)
 FILE_NAME = "slice.json"
@@ -98,6 +98,13 @@ def slice_of(period: Period, extract_date: dt.date, settings: Settings) -> Slice
         settings.grace_days,
         settings.close_lag_days,
         settings.source.tenure_unit,
+    )
+
+
+def periods(paths: Paths) -> list[str]:
+    """The periods that have a snapshot, from the oldest on."""
+    return sorted(
+        place.parent.name for place in paths.processed.glob(f"snapshot/*/{FILE_NAME}")
     )
 
 

@@ -13,6 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
+from jupyter_core import paths as jupyter
+
 from pipeline import lock
 from pipeline import settings as configuration
 from pipeline.data import slice as slices
@@ -115,7 +117,7 @@ def has_snapshot(root: Path) -> bool:
         paths = Paths(root, configuration.load(root).company)
     except configuration.ConfigurationError:
         return False
-    return any((paths.processed / SNAPSHOT).glob(f"*/{slices.FILE_NAME}"))
+    return bool(slices.periods(paths))
 
 
 # JupyterLab.
@@ -171,12 +173,36 @@ def environment(root: Path) -> dict[str, str]:
     return {
         **os.environ,
         **steady,
+        **_folders(root),
         ROOT_VARIABLE: str(root),
         "JUPYTER_PREFER_ENV_PATH": "1",
         "JUPYTER_CONFIG_PATH": _first(str(PROJECT / CONFIGURATION), "JUPYTER_CONFIG_PATH"),
         "PYTHONPATH": _first(str(root), "PYTHONPATH"),
         "PATH": _first(own, "PATH"),
     }
+
+
+def _folders(root: Path) -> dict[str, str]:
+    """Folders that Jupyter writes into: its own, or below build/lab where the home has no room."""
+    usual = {
+        "JUPYTER_CONFIG_DIR": jupyter.jupyter_config_dir(),
+        "JUPYTER_DATA_DIR": jupyter.jupyter_data_dir(),
+        "JUPYTER_RUNTIME_DIR": jupyter.jupyter_runtime_dir(),
+    }
+    instead = root / "build" / "lab" / "jupyter"
+    return {
+        variable: str(instead / variable.split("_")[1].lower())
+        for variable, place in usual.items()
+        if not _is_writable(Path(place))
+    }
+
+
+def _is_writable(folder: Path) -> bool:
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError:
+        return False
+    return os.access(folder, os.W_OK)
 
 
 def _first(place: str, variable: str) -> str:

@@ -19,7 +19,7 @@ import pytest
 from pipeline.data import slice as slices
 from pipeline.reporting import chapter
 from pipeline.reporting.execution import flat
-from pipeline.settings import ROOT_VARIABLE, Period
+from pipeline.settings import OUTPUT_VARIABLE, ROOT_VARIABLE, Period
 from tests.stages.company import Company, write_company
 
 PROJECT = Path(__file__).parents[2]
@@ -139,6 +139,7 @@ def artefacts(company: Company, names: tuple[str, ...] = CHAPTERS) -> dict[str, 
             shown: list[str] = []
             patch.setattr(chapter, "display", lambda output, page=shown: page.append(output.data))
             folder = company.paths.chapter(name, PERIOD)
+            patch.setenv(OUTPUT_VARIABLE, str(folder))
             _run(name, company)
             found[f"{name}.html"] = "\n".join(shown)
             for path in sorted(path for path in folder.rglob("*") if path.is_file()):

@@ -103,7 +103,6 @@ def test_a_snapshot_table_is_read_for_the_period(root, shown):
     [
         ({"name": "weather"}, "no chapter"),
         ({"name": "survival", "period": "2026-13"}, "calendar month"),
-        ({"name": "survival", "period": "2020-01"}, "no snapshot of 2020-01"),
         ({"name": "survival", "colour": "red"}, "no setting colour"),
         ({"name": "survival", "strata": "segment"}, "strata"),
     ],
@@ -111,6 +110,11 @@ def test_a_snapshot_table_is_read_for_the_period(root, shown):
 def test_what_cannot_be_opened_is_refused_by_name(root, shown, arguments, words):
     with pytest.raises(ParameterError, match=words):
         open_chapter(**arguments)
+
+
+def test_a_month_without_a_snapshot_is_missing_input(root, shown):
+    with pytest.raises(store.MissingDataError, match="no snapshot of 2020-01"):
+        open_chapter("survival", "2020-01")
 
 
 def test_a_setting_can_be_overridden_and_none_keeps_the_one_of_params(root, shown):

@@ -116,6 +116,54 @@ def test_a_link_below_scratch_leads_to_no_other_folder(paths) -> None:
         open_chapter("survival", output=str(paths.scratch / "way" / "processed"))
 
 
+@pytest.mark.parametrize("place", [1, "x\0"])
+def test_an_output_that_names_no_folder_is_refused(paths, place) -> None:
+    with pytest.raises(ParameterError, match="names no folder"):
+        open_chapter("survival", output=place)
+
+
+def test_a_folder_of_the_output_that_is_a_link_is_never_written_through(paths) -> None:
+    mine = paths.scratch / "mine"
+    mine.mkdir(parents=True)
+    paths.reports.mkdir()
+    (mine / "tables").symlink_to(paths.reports)
+    opened = open_chapter("survival", output=str(mine))
+    with pytest.raises(ParameterError, match="is a link to"):
+        opened.table(pd.DataFrame({"n": [1]}), caption="Counts")
+    (mine / "tables").unlink()
+    mine.rename(mine.with_name("away"))
+    mine.symlink_to(paths.reports)
+    with pytest.raises(ParameterError, match="is a link to"):
+        opened.table(pd.DataFrame({"n": [1]}), caption="Others")
+    assert list(paths.reports.iterdir()) == []
+
+
+def test_the_output_stays_where_it_was_when_the_kernel_goes_elsewhere(paths, monkeypatch) -> None:
+    monkeypatch.chdir(paths.root)
+    opened = open_chapter("survival", output="build/scratch/mine")
+    paths.reports.mkdir()
+    monkeypatch.chdir(paths.reports)
+    opened.table(pd.DataFrame({"n": [1]}), caption="Counts")
+    assert [path.name for path in (paths.scratch / "mine" / "tables").iterdir()] == [
+        "survival.counts.csv"
+    ]
+    assert list(paths.reports.iterdir()) == []
+
+
+@pytest.mark.parametrize("where", ["settings", "company"])
+def test_a_setting_that_a_cell_changed_in_place_is_never_published(
+    paths, monkeypatch, where
+) -> None:
+    place = paths.chapter("survival", OCTOBER)
+    monkeypatch.setenv(OUTPUT_VARIABLE, str(place))
+    opened = open_chapter("survival", output=str(place))
+    changed = opened.settings.horizons_months if where == "settings" else opened.company.chapters
+    changed[:] = changed[:1]
+    with pytest.raises(ParameterError, match=rf"changed chapter\.{where}\.\w+ after the chapter"):
+        opened.close()
+    assert not (place / gate.END_MARKER).exists()
+
+
 def test_a_run_writes_into_its_own_folder_and_takes_params_yaml_alone(paths, monkeypatch) -> None:
     place = paths.chapter("survival", OCTOBER)
     monkeypatch.setenv(OUTPUT_VARIABLE, str(place))

@@ -134,3 +134,20 @@ def test_jupyterlab_asks_nobody_for_news_or_versions_and_offers_one_kernel():
     assert chosen["LabApp"]["check_for_updates_class"] == "jupyterlab.NeverCheckForUpdate"
     assert chosen["LabApp"]["extension_manager"] == "readonly"
     assert chosen["KernelSpecManager"]["allowed_kernelspecs"] == ["lodestar"]
+
+
+@pytest.mark.parametrize("is_writable", [True, False])
+def test_jupyter_writes_below_the_project_only_where_the_home_has_no_room(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_writable: bool
+) -> None:
+    home, variables = tmp_path / "home", ("CONFIG", "DATA", "RUNTIME")
+    home.mkdir() if is_writable else home.touch()
+    monkeypatch.setenv("HOME", str(home))
+    monkeypatch.delenv("XDG_DATA_HOME", raising=False)
+    for each in variables:
+        monkeypatch.delenv(f"JUPYTER_{each}_DIR", raising=False)
+    given = lab.environment(tmp_path)
+    found = [given.get(f"JUPYTER_{each}_DIR") for each in variables]
+    below = tmp_path / "build" / "lab" / "jupyter"
+    wanted = [None if is_writable else str(below / each.lower()) for each in variables]
+    assert found == wanted

@@ -25,11 +25,11 @@ from pipeline.data.schema.headlines import AS_OF, CUT_OFF
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
 from pipeline.reporting import figures, tables, words
 from pipeline.reporting.chapter import absent, exploring
-from pipeline.reporting.chapter.exploring import ACCOUNT_ID
 from pipeline.reporting.figures import Figure
 from pipeline.reporting.interactive import session
 from pipeline.reporting.pages import parts
 from pipeline.reporting.privacy import small_numbers, telling
+from pipeline.reporting.privacy.small_numbers import ACCOUNT_ID
 from pipeline.reporting.records import claims
 from pipeline.reporting.records.record import (
     END_MARKER,
@@ -79,8 +79,9 @@ def open_chapter(
         overrides: settings of the chapter's own block; None keeps the value of params.yaml.
 
     Raises:
-        ParameterError: no such chapter, setting, account or period, no snapshot of it, or an
-            output folder that is not this chapter's to write.
+        ParameterError: no such chapter, setting, account or period, or an output folder that is
+            not this chapter's to write.
+        MissingDataError: no snapshot of the period.
     """
     if name not in (*CHAPTERS, ANNEX):
         known = words.listing((*CHAPTERS, ANNEX))
@@ -124,6 +125,7 @@ class Chapter:
         self.output = output
         self.subset = subset
         self.explored = dict(explored or {})
+        self._opened_with = exploring.values(company, own)
         self._headline: list[dict[str, Any]] = []
         self._claims: list[claims.Claim] = []
         self._models: list[dict[str, Any]] = []
@@ -166,6 +168,17 @@ class Chapter:
         hidden = [name for name in SNAPSHOT[table].personal_columns if name in rows.columns]
         return rows.assign(**{name: rows[name].mask(rows[name].notna(), HIDDEN) for name in hidden})
 
+    def columns(self, table: str) -> pd.DataFrame:
+        """What each column of a snapshot table holds.
+
+        Returns:
+            One row per column: name, unit, description; words are blank where nobody declared any.
+
+        Raises:
+            ParameterError: no table has this name; the message has the nearest one.
+        """
+        return readable.columns(table, self.paths.snapshot(self.period))
+
     def pseudonyms(self, account_ids: pd.Series) -> pd.Series:
         """The names under which accounts appear; their own ids when `reports.show_names` is set."""
         if self.company.reports.show_names:
@@ -178,8 +191,8 @@ class Chapter:
     def displays(self, kind: str) -> None:
         """Show frames in a notebook in our words (`lodestar`), or as pandas does (`pandas`).
 
-        In our words a frame keeps the rules of a page: pseudonyms, no cell below `min_cell`. In
-        pandas' it shows all that it holds.
+        In our words a frame or Series keeps the rules of a page: pseudonyms, no cell below
+        `min_cell`. In pandas' it shows all that it holds; so does `print`, always.
         """
         session.show_frames(kind)
 
@@ -267,8 +280,9 @@ class Chapter:
         if self.output:
             stem = f"{self.name}.{figure.name}"
             self._keep(self._figures, stem)
-            store.write_text(figure.picture, self.output / "figures" / f"{stem}.svg")
-            store.write_published_csv(figure.rows, self.output / "figures" / f"{stem}.csv")
+            place = exploring.inside(self.output, "figures", stem)
+            store.write_text(figure.picture, place.with_name(f"{stem}.svg"))
+            store.write_published_csv(figure.rows, place.with_name(f"{stem}.csv"))
             links = [(kind, f"figures/{stem}.{kind.lower()}") for kind in ("CSV", "SVG")]
         self.display(
             parts.fragment(
@@ -343,7 +357,8 @@ class Chapter:
         stem = f"{self.name}.{name.removeprefix(f'{self.name}-')}"
         self._keep(self._tables, stem)
         if self.output:
-            store.write_published_csv(rows, self.output / "tables" / f"{stem}.csv")
+            path = exploring.inside(self.output, "tables", f"{stem}.csv")
+            store.write_published_csv(rows, path)
         return f"tables/{stem}.csv"
 
     def tiles(self, headlines: pd.DataFrame, names: Sequence[str | tuple[str, ...]]) -> None:
@@ -367,7 +382,7 @@ class Chapter:
                 )
         self._keep(self._tables, name)
         if self.output:
-            path = self.output / "tables" / f"{name}.csv"
+            path = exploring.inside(self.output, "tables", f"{name}.csv")
             store.write_published_csv(self._for_readers(frame), path)
 
     def headline(
@@ -465,10 +480,16 @@ class Chapter:
         ]
 
     def close(self) -> None:
-        """Check that all that was promised is there, write the headline and the end marker."""
+        """Check that all that was promised is there, write the headline and the end marker.
+
+        Raises:
+            UnfinishedChapterError: something promised is not there.
+            ParameterError: a cell changed the settings that the chapter was opened with.
+        """
         if self.output is None:
             self.say("Run by hand: nothing was published.")
             return
+        exploring.check_unchanged(self.name, self._opened_with, self.company, self.settings)
         self._check_complete()
         order = list(HEADLINES)
         content = {

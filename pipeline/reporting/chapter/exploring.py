@@ -19,6 +19,7 @@ from pipeline.data import choices, store
 from pipeline.data import slice as slices
 from pipeline.data.schema import SNAPSHOT
 from pipeline.reporting import words
+from pipeline.reporting.privacy.small_numbers import ACCOUNT_ID
 from pipeline.settings import (
     ANNEX,
     OUTPUT_VARIABLE,
@@ -31,8 +32,6 @@ from pipeline.settings import (
     Settings,
 )
 
-ACCOUNT_ID = "account_id"
-"""The source's own id; it leaves a chapter only when `reports.show_names` is set."""
 CHOSEN_BY = ("text", "code", "flag")
 """Kinds of columns by whose values accounts can be chosen; a company's own attributes come too."""
 MOST_VALUES_NAMED = 12
@@ -50,15 +49,18 @@ DECIDED_ELSEWHERE = {
 
 
 def chosen_period(period: str | None, paths: Paths) -> Period:
-    """The period asked for, or the newest one; ParameterError when it has no snapshot."""
-    ready = sorted(
-        folder.parent.name for folder in paths.processed.glob(f"snapshot/*/{slices.FILE_NAME}")
-    )
+    """The period asked for, or the newest one.
+
+    Raises:
+        ParameterError: it is no period.
+        MissingDataError: it has no snapshot.
+    """
+    ready = slices.periods(paths)
     if period is None and ready:
         return Period(ready[-1])
     if period is None or str(Period(period)) not in ready:
         asked = f"of {period} " if period else ""
-        raise ParameterError(
+        raise store.MissingDataError(
             f"There is no snapshot {asked}yet (there are: {words.listing(ready)}). "
             "Run `make lab` or `make report` first."
         )
@@ -106,6 +108,33 @@ def tried(name: str, company: Settings, own: Block) -> dict[str, Any]:
     """The settings that are not what params.yaml says, by name."""
     given, standing = own.model_dump(mode="json"), block_of(name, company).model_dump(mode="json")
     return {key: value for key, value in given.items() if value != standing[key]}
+
+
+def values(company: Settings, own: Block) -> dict[str, Any]:
+    """Every setting as it is now, for `check_unchanged`: a list can be changed in its place."""
+    parts = {"chapter.settings": own, "chapter.company": company}
+    return {
+        f"{part}.{key}": value
+        for part, block in parts.items()
+        for key, value in block.model_dump(mode="json").items()
+    }
+
+
+def check_unchanged(name: str, opened: Mapping[str, Any], company: Settings, own: Block) -> None:
+    """Refuse what was made after a cell changed the settings that the chapter was opened with.
+
+    Raises:
+        ParameterError: names the settings.
+    """
+    now = values(company, own)
+    changed = [key for key in {**opened, **now} if opened.get(key) != now.get(key)]
+    if changed:
+        raise ParameterError(
+            f"A cell of {name} changed {words.listing(changed)} after the chapter was opened, so "
+            "nobody could say with which settings the numbers were made. Nothing is kept. Put the "
+            "value into the notebook's parameters cell or into params.yaml; a cell that needs "
+            "another list makes a copy."
+        )
 
 
 def _check_columns(name: str, company: Settings, own: Block) -> None:
@@ -238,13 +267,13 @@ def output_folder(
         explored: what differs from params.yaml, and which accounts were chosen.
 
     Raises:
-        ParameterError: any other folder, and a run's own folder for what was tried out.
+        ParameterError: no folder's name, any other folder, and a run's own for what was tried out.
     """
     if output is None:
         return None
-    place, scratch = Path(output).resolve(), paths.scratch.resolve()
+    place, scratch = _resolved(output), paths.scratch.resolve()
     if place != scratch and place.is_relative_to(scratch):
-        return Path(output)
+        return place
     given = os.environ.get(OUTPUT_VARIABLE)
     if not given or place != Path(given).resolve():
         aside = os.path.relpath(scratch / "mine")
@@ -259,7 +288,33 @@ def output_folder(
             "None back into the notebook's parameters cell, or write the value into params.yaml. "
             f"To try it out: `lodestar scenario {name} …`."
         )
-    return Path(output)
+    return place
+
+
+def _resolved(output: Any) -> Path:
+    """The folder that is meant, whatever links lead there and wherever the kernel goes later."""
+    try:
+        return Path(output).resolve()
+    except (TypeError, ValueError, OSError, RuntimeError) as error:
+        raise ParameterError(
+            f"output = {output!r} names no folder ({error}). Leave `output = None` to see "
+            "everything, or write a path like 'build/scratch/mine'."
+        ) from None
+
+
+def inside(output: Path, folder: str, file: str) -> Path:
+    """The place of a file in a folder of the output; a link there may lead nowhere else.
+
+    Raises:
+        ParameterError: the folder is a link, or the output is one by now.
+    """
+    place = output / folder
+    if place.resolve() != output.resolve() / folder or output.resolve() != output:
+        raise ParameterError(
+            f"{place} is a link to {place.resolve()}: a chapter writes into its own folder alone. "
+            "Take the link away, or choose another output folder."
+        )
+    return place / file
 
 
 def said(explored: Mapping[str, Any]) -> str:

@@ -145,7 +145,7 @@ def _run_into(
         execute(notebook, folder, parameters, paths.root, limits, facts, shows_names)
         check(name, period, folder, may_be_scenario=folder.is_relative_to(paths.scratch))
     except ChapterFailedError as error:
-        error.kept = _keep_for_inspection(folder / NOTEBOOK, name, period, paths)
+        error.kept = _keep_for_inspection(folder, name, period, paths)
         raise
     finally:
         short.unlink(missing_ok=True)
@@ -309,11 +309,17 @@ def _leave_note(name: str, period: Period, paths: Paths) -> None:
         store.write_json(note | empty, paths.headline(name, period))
 
 
-def _keep_for_inspection(notebook: Path, name: str, period: Period, paths: Paths) -> str | None:
-    """Keep a notebook that failed, without secrets; where, seen from the root."""
+def _keep_for_inspection(folder: Path, name: str, period: Period, paths: Paths) -> str | None:
+    """Keep a notebook that failed, without secrets; where, seen from the root.
+
+    One run aside has a name of its own: it never takes the place of what a run left.
+    """
+    notebook, stem = folder / NOTEBOOK, f"{name}-{period}"
     if not notebook.is_file():
         return None
-    place = paths.build / "log" / f"{name}-{period}.ipynb"
+    if folder.is_relative_to(paths.scratch):
+        stem = f"scenario-{folder.name.removeprefix('.').removesuffix('.building')}"
+    place = paths.build / "log" / f"{stem}.ipynb"
     store.write_text(redacted(notebook.read_text(encoding="utf-8", errors="replace")), place)
     return place.relative_to(paths.root).as_posix()
 

@@ -66,7 +66,7 @@ def _table(rows: pd.DataFrame, caption: str, name: str) -> str:
 def sentences(told: Told) -> tuple[str, str]:
     """What was tried out, and what it is compared with."""
     given = [f"{key} = {_said(value)}" for key, value in told["set"].items()]
-    given += [f"{told['accounts']}"] if told["accounts"] else []
+    given += [told["accounts"]] if told["accounts"] else []
     first = f"{'; '.join(given)}. Nothing of this is published."
     if told["compared_with"] is None:
         return first, f"{NOTHING}."
@@ -133,12 +133,8 @@ def _number(number: Mapping[str, Any] | None, unit: str, currency: str) -> str:
         return str(number["note"])
     kind = words.kind_of(unit, number["estimate"])
     return words.with_interval(
-        number["estimate"], number["ci_low"], number["ci_high"], _kind(unit, kind), currency
+        number["estimate"], number["ci_low"], number["ci_high"], kind, currency
     )
-
-
-def _kind(unit: str, kind: str) -> str:
-    return unit if kind == "money" else kind
 
 
 def _change(row: Mapping[str, Any], currency: str) -> str:

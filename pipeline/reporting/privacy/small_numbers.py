@@ -23,7 +23,9 @@ from pipeline.data.schema.headlines import HEADLINES
 from pipeline.reporting import words
 from pipeline.reporting.privacy import telling
 
-ONE_ACCOUNT = ("account", "account_id", "contact_id")
+ACCOUNT_ID = "account_id"
+"""The source's own id; it leaves a chapter only when `reports.show_names` is set."""
+ONE_ACCOUNT = ("account", ACCOUNT_ID, "contact_id")
 """A row with one of these columns is a cell of one."""
 COUNTS = re.compile(r"n|n_.*")
 NO_ACCOUNTS = re.compile(

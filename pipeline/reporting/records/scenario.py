@@ -37,7 +37,6 @@ class Standing:
     claims: Sequence[Mapping[str, Any]]
     tables: Path
     note: str = ""
-    page: Path | None = None
 
 
 def standing(name: str, period: Period, paths: Paths) -> Standing | None:
@@ -57,7 +56,6 @@ def _published(name: str, period: Period, paths: Paths) -> Standing | None:
         claims=_of(name, report["claims"]),
         tables=folder / "tables",
         note=_differs(report["provenance"], period, paths),
-        page=folder / f"{name}.html",
     )
 
 

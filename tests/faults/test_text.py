@@ -555,6 +555,7 @@ def test_f106_a_chapter_gets_names_of_persons_masked_unless_names_are_shown(tmp_
         company = write_company(root, files, **dated, **shown).run()
         monthly = chapter.Chapter.__new__(chapter.Chapter)
         monthly.company, monthly.paths = company.settings, company.paths
+        monthly.subset = None
         monthly.slice = chapter.slices.read(company.paths.snapshot(Period("2025-01")))
         assert list(monthly.read("accounts")["name"]) == [name]
 

@@ -38,7 +38,8 @@ PATIENCE_MS, BEGIN_MS = 60_000, 60_000
 IS_RUNNING = "() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) {}')]{}"
 PROMPTS = ".jp-CodeCell .jp-InputPrompt"
 SOME_WAIT = IS_RUNNING.format(PROMPTS, ".some(one => one.textContent.includes('*'))")
-RESTING_LOOKS = 15
+SHORT_LOOKS, LONG_LOOKS = 10, 150
+"""Five to a second: a kernel that does nothing for so many rests."""
 
 
 @dataclass
@@ -94,12 +95,19 @@ class Lab:
             return bool(self.page.evaluate(SOME_WAIT))
 
         waits_for(has_begun)
-        waits_for(self.rests, RUN_SECONDS)
+        waits_for(self.is_done, RUN_SECONDS)
         self.save()
 
-    def rests(self) -> bool:
-        """Whether no kernel does anything for a while; the page's own stars may lag behind."""
-        for _ in range(RESTING_LOOKS):
+    def is_done(self) -> bool:
+        """No cell waits and no kernel does anything; or none does for long, whatever a star says.
+
+        A kernel rests while it restarts, and a star may stay on a cell that was run.
+        """
+        is_waiting = bool(self.page.evaluate(SOME_WAIT))
+        return self.rests(LONG_LOOKS if is_waiting else SHORT_LOOKS)
+
+    def rests(self, looks: int) -> bool:
+        for _ in range(looks):
             if any(kernel["execution_state"] != "idle" for kernel in self.api("kernels")):
                 return False
             time.sleep(0.2)

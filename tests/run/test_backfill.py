@@ -150,6 +150,7 @@ def test_a_dry_run_says_what_would_be_built_and_changes_nothing(
     stale = {"ingest", "survival@2026-10", "summary@2026-10", "revenue@2026-07"}
     monkeypatch.setattr("pipeline.flow.Flow.stale", lambda _: stale)
     monkeypatch.setattr(publish, "is_settled", lambda period, _: str(period) == "2026-07")
+    (paths.root / "dvc.yaml").touch()
     settings, before = configuration.load(paths.root), sorted(paths.root.rglob("*"))
     lines = list(status.preview_lines(settings, paths, Wanted()))
     assert lines == [

@@ -190,9 +190,9 @@ def test_the_command_that_a_scenario_shows_asks_for_the_same_again(
     typed = shlex.split(trials.Trial("survival", AUGUST, given, only, own).command)
     block = configuration.Survival()
     pairs = list(itertools.pairwise(typed))
-    sets = [scenario._setting("survival", text, block) for key, text in pairs if key == "--set"]
+    sets = [trials._setting("survival", text, block) for key, text in pairs if key == "--set"]
     assert dict(sets) == given
-    assert dict(scenario._chosen(text) for key, text in pairs if key == "--only") == only
+    assert dict(trials._chosen(text) for key, text in pairs if key == "--only") == only
     assert [text for key, text in pairs if key == "--name"] == ([name] if name else [])
 
 

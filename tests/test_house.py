@@ -344,45 +344,22 @@ def test_what_a_stage_declares_is_there(stage: str) -> None:
 # Law 10: a law that no test holds is a wish, and a test that asserts nothing holds nothing.
 
 
-def asserting_functions(tree: ast.Module) -> set[str]:
-    """Functions of a test file that assert, directly or through another of them."""
-    functions = {
-        node.name: node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    }
-    found: set[str] = set()
-    grown = True
-    while grown:
-        more = {
-            name for name, node in functions.items() if name not in found and asserts(node, found)
-        }
-        found |= more
-        grown = bool(more)
-    return found
-
-
-def asserts(node: ast.AST, known: set[str]) -> bool:
-    if any(isinstance(each, ast.Assert) for each in ast.walk(node)):
-        return True
-    return any(
-        called in known | {"raises", "warns", "fail"}
-        or called.startswith("assert_")
-        or on == "expect"
-        for on, called, _ in calls_of(node)
+def asserts(test: ast.AST) -> bool:
+    """True for a test whose own body asserts; what a function that it calls asserts is no claim."""
+    return any(isinstance(node, ast.Assert) for node in ast.walk(test)) or any(
+        called in ("raises", "warns", "fail") or called.startswith("assert_") or on == "expect"
+        for on, called, _ in calls_of(test)
     )
 
 
 @pytest.mark.parametrize("path", TESTS, ids=by_name)
-def test_every_test_asserts(path: Path) -> None:
-    tree = tree_of(path)
-    holding = asserting_functions(tree)
+def test_every_test_asserts_in_its_own_body(path: Path) -> None:
     idle = [
         f"{name_of(path)}:{node.lineno} {node.name} asserts nothing"
-        for node in ast.walk(tree)
+        for node in ast.walk(tree_of(path))
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.name.startswith("test_")
-        and node.name not in holding
+        and not asserts(node)
     ]
     assert idle == []
 

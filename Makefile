@@ -3,10 +3,12 @@
 
 PYTHON ?= python3
 
-# A period comes from outside. Its text is taken as it stands, never expanded, and reaches
-# the program through the environment, so that no shell reads it.
+# A period, and the names of rows, come from outside. Their text is taken as it stands, never
+# expanded, and reaches the program through the environment, so that no shell reads it.
 override PERIOD := $(value PERIOD)
 export PERIOD
+override ROWS := $(value ROWS)
+export ROWS
 
 export PYTHON
 export PYTHON_WAS_CHOSEN := $(filter command,$(firstword $(origin PYTHON)))
@@ -55,8 +57,8 @@ fix: $(READY) ## repair what can be repaired by itself: notebooks, lint, format,
 hooks: $(READY) ## let git look before a commit, and compare notebooks by cell
 	@sh .ci/hooks
 
-bench: $(READY) ## measure times and memory
-	@$(BIN)/python -m tests.bench
+bench: $(READY) ## measure times and memory, write docs/performance.md; ROWS="cox R": some; QUICK=1: tiny
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) "$$ROWS"
 
 docs: $(READY) ## build the reference, the tutorial and the guides as pages in build/docs
 	@$(BIN)/python .ci/docs

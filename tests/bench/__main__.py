@@ -1,149 +1,178 @@
-"""`make bench`: subject and peer in turn in one run, medians, and their ratio.
+"""`make bench`: every row and every line of the growth plot, its results and its page.
 
-Absolute times belong to the machine; the ratios are what to hold. One has a target all the same:
-opening a chapter, beside importing the libraries it stands on. Writes build/bench.json.
+`python -m tests.bench` measures all; with words, those rows whose names hold them all (`chapter
+survival`, `growth`). Results go to build/bench.json, where rows not measured this time stay as they
+are while machine and versions are the same, and from there to docs/performance.md. With `--quick`
+tiny sizes show that each row runs: build/bench-quick.json, no page, no verdict. It is no test: a
+missed target is named and ends well; a row that fails is named, the others run, and the end is 1.
 """
 
 from __future__ import annotations
 
-import statistics
-import time
+import argparse
+import datetime as dt
+import importlib
+import importlib.util
+import re
+import sys
+import traceback
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-
-import ibis
-import lifelines
-import numpy as np
-import pandas as pd
-from lifelines.statistics import proportional_hazard_test
+from typing import Any
 
 from pipeline.data import store
-from pipeline.stages.usage import account_usage
-from pipeline.statistics.competing_risks import aalen_johansen
-from pipeline.statistics.proportional_hazards import proportional_hazards_test
-from tests.bench import opening
+from tests.bench import growth, machine, measure, page
+from tests.bench.growth import Series
+from tests.bench.row import Row
 
-ROUNDS = 5
-SEED = 20261121
-EVENTS = 1_000_000
-LIVES = 100_000
-COX_LIVES = 10_000
-
-Pair = tuple[Callable[[], object], Callable[[], object]]
+MODULES = (
+    "run", "events", "ingest", "engines", "estimators", "kernels", "grouped", "accounts", "opening",
+)  # fmt: skip
+"""Where rows may stand, in the order of the table; a part that is not built has no module."""
+PROJECT = Path(__file__).parents[2]
+GROWTH = "growth of"
 
 
-def usage_of_a_month() -> Pair:
-    """Account-month features of one month's events: the stage's expression against pandas."""
-    draw = np.random.default_rng(SEED)
-    day = pd.Timestamp("2026-10-01") + pd.to_timedelta(draw.integers(0, 31, EVENTS), unit="D")
-    events = pd.DataFrame(
-        {
-            "account_id": draw.integers(0, 50_000, EVENTS).astype(str),
-            "occurred_at": day.astype("datetime64[us]"),
-            "feature": draw.integers(0, 12, EVENTS).astype(str),
-            "user_id": draw.integers(0, 200_000, EVENTS).astype(str),
-            "known_on": day.astype("datetime64[us]"),
-        }
-    )
-
-    backend = ibis.duckdb.connect()
-    rows = backend.create_table("events", events)
-    rows = rows.mutate(known_on=rows.known_on.cast("date"))
-
-    def subject() -> object:
-        return account_usage(rows, 31).to_pyarrow()
-
-    def peer() -> object:
-        days = events.assign(day=events["occurred_at"].dt.normalize())
-        names = {"n_events": ("feature", "size"), "active_days": ("day", "nunique"),
-                 "n_users": ("user_id", "nunique"), "n_features": ("feature", "nunique"),
-                 "last_event_date": ("day", "max")}  # fmt: skip
-        return days.groupby("account_id").agg(**names)
-
-    return subject, peer
+def modules() -> list[Any]:
+    """The modules of rows that are here."""
+    names = [f"{__package__}.{name}" for name in MODULES]
+    return [importlib.import_module(name) for name in names if importlib.util.find_spec(name)]
 
 
-def cumulative_incidence() -> Pair:
-    """Incidence of two causes with its interval at every day, against lifelines (one cause)."""
-    draw = np.random.default_rng(SEED)
-    days = np.ceil(draw.exponential(500, LIVES)).clip(1, 1500)
-    causes = draw.integers(0, 3, LIVES)
-
-    def peer() -> object:
-        return lifelines.AalenJohansenFitter(seed=1).fit(days, causes, event_of_interest=1)
-
-    return lambda: aalen_johansen(days, causes), peer
+def all_rows() -> list[Row]:
+    """Every row, in the order of the table."""
+    return [row for module in modules() for row in module.ROWS]
 
 
-def proportional_hazards() -> Pair:
-    """The score test of proportional hazards against lifelines' approximation."""
-    draw = np.random.default_rng(SEED)
-    covariates = draw.normal(size=(COX_LIVES, 4))
-    days = np.ceil(draw.exponential(500 * np.exp(-0.3 * covariates[:, 0]))).clip(1, 1500)
-    events = draw.random(COX_LIVES) < 0.7
-    lives = pd.DataFrame(covariates, columns=list("abcd")).assign(days=days, event=events)
-    fitted = lifelines.CoxPHFitter().fit(lives, "days", "event")
-    estimate = fitted.params_.to_numpy()
-
-    def subject() -> object:
-        return proportional_hazards_test(days, events, covariates, estimate)
-
-    return subject, lambda: proportional_hazard_test(fitted, lives, time_transform="km")
+def all_series() -> list[Series]:
+    """Every line of the growth plot."""
+    return [series for module in modules() for series in getattr(module, "SERIES", ())]
 
 
-BENCHES = {
-    "usage of a month, 1e6 events / pandas": usage_of_a_month,
-    "cumulative incidence, 1e5 lives / lifelines": cumulative_incidence,
-    "proportional-hazards test, 1e4 lives / lifelines": proportional_hazards,
-}
-RESULTS = Path("build") / "bench.json"
+def one_of_each_kind(series: Sequence[Series]) -> list[Series]:
+    """The first line by events and the first by accounts: enough to see that the plot is made."""
+    return list({each.of: each for each in reversed(series)}.values())
 
 
-def openings() -> dict[str, Pair]:
-    """Each chapter opened in a fresh process, against the libraries alone in another."""
-    libraries = opening.Script("libraries", opening.LIBRARIES)
-    return {
-        f"open {script.name} / its libraries": (script.run, libraries.run)
-        for script in opening.scripts()
-    }
+def main(argv: Sequence[str] | None = None, place: Path = PROJECT) -> int:
+    """Measure what the words choose, keep it, say what was missed; 1 when a row failed."""
+    options = argparse.ArgumentParser(prog="python -m tests.bench", description=__doc__)
+    options.add_argument("--quick", action="store_true", help="tiny sizes, for the plumbing")
+    options.add_argument("words", nargs="*", help="rows whose names hold all of these")
+    given = options.parse_args(argv)
+    words = " ".join(given.words).lower().split()
+    rows, series = all_rows(), all_series()
+    series = one_of_each_kind(series) if given.quick else series
+    bench = Bench(place, given.quick)
+    for row in rows:
+        if _holds(row.name, words):
+            bench.take("rows", row.name, lambda row=row: bench.row(row))
+    for each in series:
+        if _holds(name := f"{GROWTH} {each.name} by {each.of}", words):
+            bench.take("growth", name, lambda name=name, each=each: bench.series(name, each))
+    if not given.quick:
+        bench.publish(rows)
+    return bench.end()
 
 
-def seconds(work: Callable[[], object]) -> float:
-    """How long one call takes."""
-    began = time.perf_counter()
-    work()
-    return time.perf_counter() - began
+def slug(name: str) -> str:
+    """A row's name as the name of a file."""
+    return re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
 
 
-def measured(pair: Pair) -> dict[str, float]:
-    """Medians of subject and peer, run in turn after one round that does not count."""
-    subject, peer = pair
-    subject(), peer()
-    pairs = [(seconds(subject), seconds(peer)) for _ in range(ROUNDS)]
-    ours, theirs = (statistics.median(times) for times in zip(*pairs, strict=True))
-    ratio = statistics.median(a / b for a, b in pairs)
-    return {"seconds": ours, "peer_seconds": theirs, "ratio": ratio}
+def _holds(name: str, words: Sequence[str]) -> bool:
+    return all(word in name.lower() for word in words)
 
 
-def main() -> None:
-    """Run every pair in turn, print one line each and keep the figures."""
-    kept = {name: say(name, measured(make())) for name, make in BENCHES.items()}
-    target = opening.TARGET_SECONDS
-    for name, pair in openings().items():
-        kept[name] = say(name, measured(pair) | {"target_seconds": target})
-    store.write_json(kept, RESULTS)
+class Bench:
+    """Results of this run beside those kept, written after each row."""
+
+    def __init__(self, place: Path, is_quick: bool) -> None:
+        self.place, self.is_quick = place, is_quick
+        self.path = place / "build" / ("bench-quick.json" if is_quick else "bench.json")
+        self.results: dict[str, Any] = {"rows": {}, "growth": {}}
+        self.verdicts: dict[str, list[str]] = {}
+        here = machine.described()
+        if not is_quick and self.path.is_file():
+            kept = store.read_json(self.path)
+            self.results = kept if kept.get("machine") == here else self.results
+        self.results["machine"] = here
+
+    def take(self, kind: str, name: str, measuring: Callable[[], dict[str, Any]]) -> None:
+        """Measure one row or series; what goes wrong is its result, and the next one runs."""
+        try:
+            found = measuring()
+        except Exception as error:
+            found = {"verdict": "failed", "why": _why(error)}
+        found["date"] = dt.datetime.now(dt.UTC).date().isoformat()
+        self.results[kind][name] = found
+        self.verdicts.setdefault(found["verdict"], []).append(name)
+        print(line(name, found), flush=True)
+        store.write_json(self.results, self.path)
+
+    def row(self, row: Row) -> dict[str, Any]:
+        """One row measured, or skipped for what this machine does not have."""
+        if absent := measure.missing(row):
+            return {"verdict": "skipped", "why": f"needs {' and '.join(absent)}"}
+        log = self._log(row.name)
+        sides = row.make(self.is_quick)
+        found = measure.measured(sides, log, is_quick=self.is_quick)
+        found["verdict"] = "shown" if self.is_quick else measure.verdict(row, found)
+        return found | {"target": row.target, "goal": row.goal, "note": sides.note}
+
+    def series(self, name: str, series: Series) -> dict[str, Any]:
+        """One line of the growth plot."""
+        found = growth.measured(series, self._log(name), is_quick=self.is_quick)
+        return found | {"verdict": "shown"}
+
+    def _log(self, name: str) -> Path:
+        log = self.place / "build" / "bench" / f"{slug(name)}.log"
+        log.unlink(missing_ok=True)
+        return log
+
+    def publish(self, rows: Sequence[Row]) -> None:
+        """Write the page and its picture."""
+        docs = self.place / "docs"
+        measured = [each for each in self.results["growth"].values() if "points" in each]
+        if measured:
+            growth.drawn(measured, docs / page.PICTURE)
+        store.write_text(page.page(self.results, rows), docs / "performance.md")
+
+    def end(self) -> int:
+        """Name what was missed, skipped or failed."""
+        for word in ("missed", "skipped", "failed"):
+            names = self.verdicts.get(word, [])
+            if names:
+                print(f"{len(names)} {word}: {'; '.join(names)}")
+        return 1 if "failed" in self.verdicts else 0
 
 
-def say(name: str, figures: dict[str, float]) -> dict[str, float]:
-    """Print one line: both times, their ratio, and whether a target was missed."""
-    ours, theirs, ratio = figures["seconds"], figures["peer_seconds"], figures["ratio"]
-    target = figures.get("target_seconds", float("inf"))
-    verdict = f"   over the target of {target:g} s" if ours > target else ""
-    print(f"{name:50} {ours:8.3f} s {theirs:8.3f} s   ratio {ratio:.3f}{verdict}")
-    return figures
+def _why(error: Exception) -> str:
+    if isinstance(error, measure.SideFailedError):
+        return str(error)
+    return "".join(traceback.format_exception_only(error)).strip()
+
+
+def line(name: str, found: dict[str, Any]) -> str:
+    """What the terminal says of one row or series."""
+    if "points" in found:
+        sizes = "  ".join(
+            f"{point['size']:.0e}: {point['seconds']:.2f} s {point['peak_mb']:.0f} MB"
+            for point in found["points"]
+        )
+        return f"{name:52} {sizes}"
+    if "subject" not in found:
+        return f"{name:52} {found['verdict']}: {found['why']}"
+    told = [
+        page.seconds(found["subject"]), page.seconds(found.get("peer")),
+        f"ratio {page.ratio(found)}" if "ratio" in found else "",
+        f"{found['subject']['peak_mb']:.0f} MB" if "peak_mb" in found["subject"] else "",
+        "" if found["verdict"] == "shown" else found["verdict"],
+    ]  # fmt: skip
+    return f"{name:52} {'   '.join(filter(None, told))}"
 
 
 if __name__ == "__main__":
     warnings.simplefilter("ignore")
-    main()
+    sys.exit(main())

@@ -29,8 +29,8 @@ COUNTED = {
 }
 """Tables about rows: what they count grows with the company."""
 MEMORY = "800MB"
-ROWS_AT_ONCE = 122_880
-FLOW = ("dvc.yaml", "params.yaml", "requirements.lock", "notebooks", "pipeline")
+BATCH_ROWS = 122_880
+LAID_OUT = ("params.yaml", "notebooks")
 
 
 def scaled(snapshot: Path, copies: int, place: Path) -> None:
@@ -97,7 +97,7 @@ def _key(name: str) -> str:
 
 
 def _write(backend: Backend, query: str, path: Path) -> None:
-    batches = backend.con.execute(query).to_arrow_reader(ROWS_AT_ONCE)
+    batches = backend.con.execute(query).to_arrow_reader(BATCH_ROWS)
     with store.appending(path) as append:
         append(batches.schema.empty_table())
         for batch in batches:
@@ -105,27 +105,32 @@ def _write(backend: Backend, query: str, path: Path) -> None:
 
 
 def root_of(snapshot: Path, accounts: int, place: Path, project: Path) -> Path:
-    """A root whose one period has so many accounts, with the code and notebooks of a project.
+    """A root whose one period has so many accounts, with the notebooks of a project.
 
     Args:
         snapshot: folder of one period, named for it.
         accounts: how many.
-        place: the root; it is made anew.
-        project: where dvc.yaml, params.yaml, notebooks and code come from.
+        place: the root.
+        project: where params.yaml and the notebooks come from.
 
     Returns:
         The root.
     """
-    shutil.rmtree(place, ignore_errors=True)
-    for name in FLOW:
-        if (project / name).is_dir():
-            left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
-            shutil.copytree(project / name, place / name, ignore=left_out)
-        elif (project / name).is_file():
-            store.write_bytes((project / name).read_bytes(), place / name)
-    _keep_period(place / "params.yaml", snapshot.name)
+    lay_out(place, project, snapshot.name)
     sized(snapshot, accounts, Paths(place, "").snapshot(Period(snapshot.name)))
     return place
+
+
+def lay_out(place: Path, project: Path, period: str) -> None:
+    """Give a root the notebooks and choices of a project as they are now, for one period."""
+    for name in LAID_OUT:
+        if (project / name).is_dir():
+            left_out = shutil.ignore_patterns("__pycache__", ".ipynb_checkpoints")
+            shutil.rmtree(place / name, ignore_errors=True)
+            shutil.copytree(project / name, place / name, ignore=left_out)
+        else:
+            store.write_bytes((project / name).read_bytes(), place / name)
+    _keep_period(place / "params.yaml", period)
 
 
 def _keep_period(params: Path, period: str) -> None:

@@ -7,18 +7,16 @@ cache. The subtle point: the cells are taken from the notebook itself, so a slow
 
 from __future__ import annotations
 
-import os
 import re
-import subprocess
 import sys
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 
 from pipeline.settings import ROOT_VARIABLE
 from tests import checked_cells
+from tests.bench.row import Command, Row, Sides
 
 NOTEBOOKS = sorted((checked_cells.PROJECT / "notebooks").glob("*.ipynb"))
 LAST = "open"
@@ -28,26 +26,10 @@ READ = re.compile(r"chapter\.read\(\"(\w+)\"\)")
 TARGET_SECONDS = 3.0
 
 
-@dataclass(frozen=True)
-class Script:
-    """Code for a fresh process, by the name of its row."""
-
-    name: str
-    code: str
-
-    def run(self) -> None:
-        """Run it in the root of the sample company; what it shows is thrown away."""
-        surroundings = os.environ | {ROOT_VARIABLE: str(checked_cells.ROOT)}
-        subprocess.run(
-            [sys.executable, "-c", self.code], env=surroundings, cwd=checked_cells.PROJECT,
-            stdout=subprocess.DEVNULL, check=True,
-        )  # fmt: skip
-
-
-def scripts() -> list[Script]:
-    """One script per chapter; the sample company's newest month is built first."""
-    checked_cells.prepare()
-    return [Script(path.stem, opening(path)) for path in NOTEBOOKS]
+def script(code: str) -> Command:
+    """Code for a fresh process in the root of the sample company."""
+    surroundings = {ROOT_VARIABLE: str(checked_cells.ROOT)}
+    return Command([sys.executable, "-c", code], cwd=checked_cells.PROJECT, env=surroundings)
 
 
 def opening(path: Path) -> str:
@@ -62,3 +44,16 @@ def opening(path: Path) -> str:
 def readings(tables: Iterable[str]) -> list[str]:
     """A line of code that reads each of these tables, once."""
     return [f'chapter.read("{table}")' for table in dict.fromkeys(tables)]
+
+
+def _row(path: Path) -> Row:
+    def make(is_quick: bool) -> Sides:
+        checked_cells.prepare()
+        return Sides(script(opening(path)), script(LIBRARIES))
+
+    goal = f"a chapter is open in {TARGET_SECONDS:g} s"
+    name = f"open {path.stem} / its libraries"
+    return Row(name, None, make, goal=goal, most_seconds=TARGET_SECONDS)
+
+
+ROWS = [_row(path) for path in NOTEBOOKS]

@@ -299,3 +299,16 @@ def test_a_company_has_exactly_the_accounts_asked_for(
     found = store.read_frame(tmp_path / "some" / "accounts.parquet")
     months = store.read_frame(tmp_path / "some" / "account_months.parquet")
     assert (found["account_id"].nunique(), len(months)) == (accounts, 2 * accounts)
+
+
+def test_the_growth_plot_has_every_line_and_a_quick_one_a_line_of_each_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    by_accounts = [growth.Series(name, "accounts", (1,), (1,), python) for name in ("x", "y")]
+    parts = [SimpleNamespace(ROWS=[], events_command=lambda n_events: python("pass")),
+             SimpleNamespace(ROWS=[], SERIES=by_accounts)]  # fmt: skip
+    monkeypatch.setattr(bench, "modules", lambda: parts)
+    found = bench.all_series()
+    assert [each.of for each in found] == ["events", "accounts", "accounts"]
+    assert found[0].sizes == (10**5, 10**6, 10**7, 10**8)
+    assert [each.name for each in bench.one_of_each_kind(found)] == [bench.USAGE, "x"]

@@ -32,6 +32,8 @@ MODULES = (
 """Where rows may stand, in the order of the table; a part that is not built has no module."""
 PROJECT = Path(__file__).parents[2]
 GROWTH = "growth of"
+USAGE = "events to account-months"
+EVENTS, QUICK_EVENTS = (10**5, 10**6, 10**7, 10**8), (10**4, 10**5)
 
 
 def modules() -> list[Any]:
@@ -46,13 +48,19 @@ def all_rows() -> list[Row]:
 
 
 def all_series() -> list[Series]:
-    """Every line of the growth plot."""
-    return [series for module in modules() for series in getattr(module, "SERIES", ())]
+    """Every line of the growth plot; a module tells its own, or a command for so many events."""
+    found: list[Series] = []
+    for module in modules():
+        found += getattr(module, "SERIES", ())
+        if command := getattr(module, "events_command", None):
+            found.append(Series(USAGE, "events", EVENTS, QUICK_EVENTS, command))
+    return found
 
 
 def one_of_each_kind(series: Sequence[Series]) -> list[Series]:
     """The first line by events and the first by accounts: enough to see that the plot is made."""
-    return list({each.of: each for each in reversed(series)}.values())
+    kinds = dict.fromkeys(each.of for each in series)
+    return [next(each for each in series if each.of == kind) for kind in kinds]
 
 
 def main(argv: Sequence[str] | None = None, place: Path = PROJECT) -> int:

@@ -8,6 +8,7 @@ PYTHON ?= python3
 override PERIOD := $(value PERIOD)
 export PERIOD
 override ROWS := $(value ROWS)
+override QUICK := $(value QUICK)
 export ROWS
 
 export PYTHON
@@ -58,7 +59,7 @@ hooks: $(READY) ## let git look before a commit, and compare notebooks by cell
 	@sh .ci/hooks
 
 bench: $(READY) ## measure times and memory, write docs/performance.md; ROWS="cox R": some; QUICK=1: tiny
-	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) "$$ROWS"
+	@$(BIN)/python -m tests.bench $(if $(QUICK),--quick) -- "$$ROWS"
 
 docs: $(READY) ## build the reference, the tutorial and the guides as pages in build/docs
 	@$(BIN)/python .ci/docs

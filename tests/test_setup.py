@@ -96,6 +96,19 @@ def test_a_period_reaches_lodestar_as_one_word_and_runs_nothing(
     assert not (ready_folder / "harm").exists()
 
 
+@pytest.mark.parametrize("rows", ["cox R", "$(shell touch harm)", "`touch harm`", "--help"])
+def test_the_names_of_rows_reach_the_bench_as_words_and_run_nothing(
+    ready_folder: Path, rows: str
+) -> None:
+    bench = ready_folder / "tests" / "bench"
+    bench.mkdir(parents=True)
+    (bench / "__main__.py").write_text("import sys\nopen('called', 'w').write(repr(sys.argv[1:]))")
+    done = run(["make", "bench", f"ROWS={rows}", "QUICK=1"], ready_folder)
+    assert done.returncode == 0, done.stderr
+    assert (ready_folder / "called").read_text() == repr(["--quick", "--", rows])
+    assert not (ready_folder / "harm").exists()
+
+
 def test_make_report_says_what_the_exit_code_means(ready_folder: Path) -> None:
     done = run(["make", "report"], ready_folder, FAKE_CODE="75")
     assert done.returncode == 2

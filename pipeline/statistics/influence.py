@@ -10,9 +10,11 @@ of the d has gone, so a tied event is at risk with weight 1 − m/d there.
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.statistics.risk_intervals import RiskIntervals, risk_intervals, total_at_risk
+from pipeline.statistics import risk_sets
+from pipeline.statistics.risk_intervals import RiskIntervals, risk_intervals
 
 
 def score_residuals(
@@ -39,15 +41,12 @@ def score_residuals(
     Source: Therneau and Grambsch, "Modeling survival data" (2000), section 4.6.
     """
     intervals = risk_intervals(durations, events, entry)
-    X = np.asarray(covariates, dtype=float).reshape(len(intervals), -1)
-    linear = X @ np.asarray(coefficients, dtype=float)
-    risk = np.exp(linear - (linear.mean() if len(linear) else 0.0))
-    layer = np.zeros(len(X)) if strata is None else np.asarray(strata).astype(str)
-    residuals = np.zeros_like(X)
-    for name in np.unique(layer):
-        rows = np.flatnonzero(layer == name)
+    X = np.asfortranarray(np.asarray(covariates, dtype=float).reshape(len(intervals), -1))
+    risk = risk_sets.relative_risk(X @ np.asarray(coefficients, dtype=float))
+    residuals = np.zeros(X.shape, order="F")
+    for rows in risk_sets.layers(strata, len(X)):
         if intervals.code[rows].any():
-            residuals[rows] = _of_stratum(intervals.subset(layer == name), X[rows], risk[rows])
+            residuals[rows] = _of_stratum(intervals.subset(rows), X[rows], risk[rows])
     return residuals
 
 
@@ -63,45 +62,27 @@ def robust_covariance(
 
     Source: Lin and Wei (1989), JASA 84: 1074.
     """
-    _, cluster = np.unique(np.asarray(clusters), return_inverse=True)
-    summed = np.zeros((cluster.max(initial=-1) + 1, residuals.shape[1]))
-    np.add.at(summed, cluster, residuals)
-    moved = summed @ cov
-    return moved.T @ moved
+    cluster, labels = pd.factorize(np.asarray(clusters))
+    columns = [np.bincount(cluster, column, minlength=len(labels)) for column in residuals.T]
+    moved = np.column_stack(columns) @ cov
+    return np.asarray(moved.T @ moved, dtype=np.float64)
 
 
 def _of_stratum(intervals: RiskIntervals, X: NDArray, risk: NDArray) -> NDArray[np.float64]:
-    rows = np.flatnonzero(intervals.code > 0)
-    rows = rows[np.argsort(intervals.exit[rows], kind="stable")]
-    times, first, time_of, tied = np.unique(
-        intervals.exit[rows], return_index=True, return_inverse=True, return_counts=True
-    )
-    gone = ((np.arange(len(rows)) - first[time_of]) / tied[time_of])[:, None]
-    weighted = risk[:, None] * X
-    all_risk = total_at_risk(intervals, risk, times)[time_of][:, None]
-    all_sum = total_at_risk(intervals, weighted, times)[time_of]
-    tied_risk = np.add.reduceat(risk[rows], first)[time_of][:, None]
-    tied_sum = np.add.reduceat(weighted[rows], first, axis=0)[time_of]
-    denominator = all_risk - gone * tied_risk
-    mean = (all_sum - gone * tied_sum) / denominator
-
-    def per_time(values: NDArray) -> NDArray:
-        return np.add.reduceat(values, first, axis=0)
-
-    hazard, pull = per_time(1 / denominator), per_time(mean / denominator)
-    spent = X * _while_at_risk(intervals, times, hazard) - _while_at_risk(intervals, times, pull)
-    residuals = -risk[:, None] * spent
-    kept = (
-        X[rows] * per_time(gone / denominator)[time_of]
-        - per_time(gone * mean / denominator)[time_of]
-    )
-    residuals[rows] += risk[rows, None] * kept
-    residuals[rows] += X[rows] - per_time(mean)[time_of] / tied[time_of][:, None]
+    """Own covariates less expected at an own event, less what was expected of it while at risk."""
+    sets = risk_sets.risk_sets(intervals)
+    sums = risk_sets.risk_sums(sets, X, risk)
+    happened, when = sets.happened, sets.time_of_events()
+    spent = sets.while_at_risk(sums.hazard)
+    spent[happened] -= sums.hazard_gone[when]
+    expected = sums.mean() / sets.tied[:, None]
+    residuals = np.empty(X.shape, order="F")
+    for column in range(X.shape[1]):
+        at_all, at_tied = sums.all_sum[:, column], sums.tied_sum[:, column]
+        pull = sets.while_at_risk(at_all * sums.squared - at_tied * sums.squared_gone)
+        lost = at_all * sums.squared_gone - at_tied * sums.squared_gone_twice
+        pull[happened] -= lost[when]
+        own = -risk * (X[:, column] * spent - pull)
+        own[happened] += X[happened, column] - expected[when, column]
+        residuals[:, column] = own
     return residuals
-
-
-def _while_at_risk(intervals: RiskIntervals, times: NDArray, values: NDArray) -> NDArray:
-    """Add up, per subject, the rows of values at the times at which it is at risk."""
-    so_far = np.concatenate([np.zeros((1, values.shape[1])), np.cumsum(values, axis=0)])
-    after_exit = np.searchsorted(times, intervals.exit, side="right")
-    return so_far[after_exit] - so_far[np.searchsorted(times, intervals.entry, side="right")]

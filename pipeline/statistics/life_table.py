@@ -16,7 +16,12 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
-from pipeline.statistics.risk_intervals import RiskIntervals, number_at_risk, risk_intervals
+from pipeline.statistics.risk_intervals import (
+    RiskIntervals,
+    distinct,
+    number_at_risk,
+    risk_intervals,
+)
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,7 @@ def count_risk(intervals: RiskIntervals) -> RiskTable:
 
     Source: definition.
     """
-    time, where = np.unique(intervals.exit, return_inverse=True)
+    time, where = distinct(intervals.exit)
     left = np.bincount(where, minlength=len(time))
     events = np.bincount(where[intervals.code > 0], minlength=len(time))
     return RiskTable(time, number_at_risk(intervals, time), events, left - events)

@@ -7,8 +7,8 @@ a subject counts in the risk set at t when entry < t <= exit, and ties are Efron
 the m-th (from 0) sees a risk set from which the share m/d of the d has gone.
 
 For covariates x and a transform g(t), the test adds x·(g(t) − mean of g) to the model and takes
-the score at the fitted coefficients. The information is summed per subject instead of per event,
-which needs memory for rows × covariates only.
+the score at the fitted coefficients. The sums are those of `risk_sets`, weighted by g and g² at
+each event time: O(n p²) for n rows and p covariates, and memory for n × p only.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 
+from pipeline.statistics import risk_sets
 from pipeline.statistics.life_table import count_risk, surviving
 from pipeline.statistics.risk_intervals import RiskIntervals, risk_intervals, total_at_risk
 
@@ -57,15 +58,14 @@ def proportional_hazards_test(
     """
     intervals = risk_intervals(durations, events, entry)
     X = np.asarray(covariates, dtype=float).reshape(len(intervals), -1)
-    X = X - X.mean(axis=0)
-    risk = _relative_risk(X @ np.asarray(coefficients, dtype=float))
+    X = np.asfortranarray(X - X.mean(axis=0))
+    risk = risk_sets.relative_risk(X @ np.asarray(coefficients, dtype=float))
     drift = _drift(intervals, transform)
-    layer = np.zeros(len(X)) if strata is None else np.asarray(strata).astype(str)
     sums = _Sums.zero(X.shape[1])
-    for name in np.unique(layer):
-        rows = layer == name
+    for rows in risk_sets.layers(strata, len(X)):
         if intervals.code[rows].any():
-            sums = sums + _stratum_sums(intervals.subset(rows), X[rows], risk[rows], drift[rows])
+            own = intervals.subset(rows)
+            sums = sums + _stratum_sums(own, X[rows], risk[rows], drift[rows])
     score, information = _efficient(sums)
     of_term = np.arange(X.shape[1]) if terms is None else np.asarray(terms)
     tests: list[tuple[int | str, float, int, float]] = [
@@ -153,39 +153,15 @@ class _Sums:
 
 
 def _stratum_sums(intervals: RiskIntervals, X: NDArray, risk: NDArray, drift: NDArray) -> _Sums:
-    """Sum the Schoenfeld residuals and their covariances over the events of one stratum."""
-    rows = np.flatnonzero(intervals.code > 0)
-    rows = rows[np.argsort(intervals.exit[rows], kind="stable")]
-    times, first, time_of, tied = np.unique(
-        intervals.exit[rows], return_index=True, return_inverse=True, return_counts=True
-    )
-    gone = (np.arange(len(rows)) - first[time_of]) / tied[time_of]
-    weighted = risk[:, None] * X
-    all_risk, all_sum = (total_at_risk(intervals, values, times) for values in (risk, weighted))
-    tied_risk, tied_sum = (
-        np.add.reduceat(values[rows], first, axis=0) for values in (risk, weighted)
-    )
-    denominator = all_risk[time_of] - gone * tied_risk[time_of]
-    mean = (all_sum[time_of] - gone[:, None] * tied_sum[time_of]) / denominator[:, None]
-    residual = X[rows] - mean
-    g = drift[rows]
-
-    def information(weight: NDArray) -> NDArray:
-        per_time = np.bincount(time_of, weight / denominator)
-        lost = np.bincount(time_of, weight * gone / denominator)
-        share = _from_first_to_exit(intervals, times, per_time)
-        share[rows] -= lost[time_of]
-        return (X * (share * risk)[:, None]).T @ X - (mean * weight[:, None]).T @ mean
-
-    blocks = (information(np.ones(len(g))), information(g), information(g**2))
-    return _Sums(residual.sum(axis=0), g @ residual, *blocks)
-
-
-def _from_first_to_exit(intervals: RiskIntervals, times: NDArray, values: NDArray) -> NDArray:
-    """Add up, per subject, the values of the times at which it is at risk."""
-    so_far = np.concatenate([[0.0], np.cumsum(values)])
-    after_exit = np.searchsorted(times, intervals.exit, side="right")
-    return so_far[after_exit] - so_far[np.searchsorted(times, intervals.entry, side="right")]
+    """Scores and information of one stratum; drift is the same for all events of one time."""
+    sets = risk_sets.risk_sets(intervals)
+    sums = risk_sets.risk_sums(sets, X, risk)
+    g = np.zeros(len(sets.times))
+    g[sets.time_of_events()] = drift[sets.happened]
+    ones = np.ones(len(g))
+    scores = [risk_sets.score(sets, X, sums, weights) for weights in (ones, g)]
+    blocks = [risk_sets.information(sets, X, risk, sums, w) for w in (ones, g, g**2)]
+    return _Sums(*scores, *blocks)
 
 
 def _efficient(sums: _Sums) -> tuple[NDArray, NDArray]:
@@ -225,11 +201,3 @@ def _log(intervals: RiskIntervals) -> NDArray[np.float64]:
     if ((intervals.exit <= 0) & (intervals.code > 0)).any():
         raise ValueError("events at time 0 have no logarithm: choose another transform")
     return np.log(np.where(intervals.exit > 0, intervals.exit, 1.0))
-
-
-def _relative_risk(linear_predictor: NDArray) -> NDArray[np.float64]:
-    return (
-        np.exp(linear_predictor - linear_predictor.mean())
-        if len(linear_predictor)
-        else (linear_predictor)
-    )

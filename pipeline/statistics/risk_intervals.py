@@ -11,6 +11,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 EXAMPLES_SHOWN = 5
@@ -27,8 +28,8 @@ class RiskIntervals:
     def __len__(self) -> int:
         return len(self.exit)
 
-    def subset(self, rows: NDArray[np.bool_]) -> RiskIntervals:
-        """Return the intervals of the rows that are true in the mask."""
+    def subset(self, rows: NDArray[np.bool_] | slice) -> RiskIntervals:
+        """Return the intervals of the rows of a mask, or of a slice."""
         return RiskIntervals(self.entry[rows], self.exit[rows], self.code[rows])
 
 
@@ -67,7 +68,7 @@ def risk_intervals(
 
 
 def number_at_risk(intervals: RiskIntervals, times: NDArray[np.float64]) -> NDArray[np.int64]:
-    """Count the subjects with entry < time <= exit, one number per time.
+    """Count the subjects with entry < time <= exit, one number per time; the times must increase.
 
     Source: definition.
     """
@@ -79,6 +80,8 @@ def total_at_risk(
 ) -> NDArray:
     """Add up the weights (one row per subject) of those at risk at each time, one row per time.
 
+    The times must increase.
+
     Source: definition.
     """
     return _total_from(intervals.exit, weights, times) - _total_from(
@@ -86,12 +89,28 @@ def total_at_risk(
     )
 
 
+def distinct(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """The distinct values in order, and the position of each value among them; O(n) for few.
+
+    Source: definition; as numpy.unique, by hashing instead of sorting.
+    """
+    codes, found = pd.factorize(values)
+    order = np.argsort(found)
+    place = np.empty(len(order), dtype=np.int64)
+    place[order] = np.arange(len(order))
+    return found[order], place[codes]
+
+
 def _total_from(positions: NDArray, weights: NDArray, times: NDArray) -> NDArray:
-    """Add up the weights of the subjects whose position is at or after each time."""
-    order = np.argsort(positions, kind="stable")
-    from_here = np.cumsum(weights[order][::-1], axis=0)[::-1]
-    padded = np.concatenate([from_here, np.zeros((1, *weights.shape[1:]), weights.dtype)])
-    return padded[np.searchsorted(positions[order], times, side="left")]
+    """Add up the weights of the subjects whose position is at or after each time.
+
+    One count per time and column instead of a sort: O(n log m) for m times.
+    """
+    reached = np.searchsorted(times, positions, side="right")
+    columns = weights.reshape(len(positions), -1).T
+    sums = [np.bincount(reached, column, minlength=len(times) + 1) for column in columns]
+    from_here = np.cumsum(np.array(sums)[:, ::-1], axis=1)[:, ::-1][:, 1:]
+    return from_here.T.reshape(len(times), *weights.shape[1:]).astype(weights.dtype)
 
 
 def _refuse(is_bad: NDArray[np.bool_], values: NDArray, what: str) -> None:

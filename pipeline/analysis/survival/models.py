@@ -9,7 +9,9 @@ one; otherwise Cox is, and the other is its check.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,7 @@ from pipeline.analysis.survival.terms import (
     ratios_of,
 )
 from pipeline.statistics import baseline, influence, life_table
+from pipeline.statistics import cox as cox_model
 
 COX, GROUPED = "cox", "grouped"
 TITLES = {COX: "Cox", GROUPED: "Grouped-time"}
@@ -56,9 +59,10 @@ class Regression:
     `baseline` has one row per month of tenure, one column per baseline coefficient.
 
     `ratios` is the tidy frame: one row per covariate and level. `fitted` is the library's own
-    object: of `cox` lifelines' CoxPHFitter, of `grouped_time` the GLMResults of statsmodels; None
-    where nothing was fitted. Its columns are x0, x1, … in the order of `labels`. With clustered
-    errors `cov` and `ratios` are by account, what the library says of itself is not.
+    object, made by `library`: of `cox` lifelines' CoxPHFitter, which fits when first asked for and
+    comes to the same numbers, of `grouped_time` the GLMResults of statsmodels; None where nothing
+    was fitted. Its columns are x0, x1, … in the order of `labels`. With clustered errors `cov` and
+    `ratios` are by account, what the library says of itself is not.
     """
 
     model: str
@@ -70,7 +74,12 @@ class Regression:
     cov: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     baseline: np.ndarray = field(default_factory=lambda: np.zeros((0, 0)))
     stratify_by: str | None = None
-    fitted: Any = field(default=None, repr=False, compare=False)
+    library: Callable[[], Any] | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def fitted(self) -> Any:
+        """The library's own object; lifelines fits when it is first asked for."""
+        return self.library() if self.library and self.is_fitted else None
 
     def __repr__(self) -> str:
         n_terms = len(self.coefficients)
@@ -183,38 +192,53 @@ def cox(
     if reason := design.reason():
         return _none(COX, design, reason)
     rows = design.rows
+    found = cox_model.fit(
+        *_times(rows),
+        columns_of(rows, design.terms).to_numpy(float),
+        rows["entry_days"].to_numpy(float),
+        rows[stratify_by].to_numpy() if stratify_by else None,
+    )
+    if np.isnan(found.coefficients).any():
+        return _none(COX, design, "the fit did not converge")
+    fit = Regression(
+        COX, pd.DataFrame(), design, found.converged, design.notes, found.coefficients, found.cov,
+        stratify_by=stratify_by, library=lambda: _of_lifelines(design, stratify_by, confidence),
+    )  # fmt: skip
+    cov = found.cov
+    if is_clustered:
+        cov = influence.robust_covariance(score_residuals(fit), cov, rows["account_id"])
+    ratios = ratios_of(COX, design, found.coefficients, np.sqrt(np.diag(cov)), confidence)
+    return replace(fit, ratios=ratios, cov=cov)
+
+
+def _of_lifelines(design: Design, stratify_by: str | None, confidence: float) -> CoxPHFitter | None:
+    """The same fit by lifelines, for who reads it; None where lifelines does not converge."""
+    rows = design.rows
     frame = columns_of(rows, design.terms).assign(
         duration=rows["duration_days"], event=rows["is_event"], entry=rows["entry_days"]
     )
     if stratify_by:
         frame = frame.assign(stratum=rows[stratify_by].factorize(sort=True)[0])
     try:
-        with warnings.catch_warnings(record=True) as caught:
-            warnings.simplefilter("always")
-            fitter = CoxPHFitter(alpha=1 - confidence).fit(
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `converged` says what they say
+            return CoxPHFitter(alpha=1 - confidence).fit(
                 frame, "duration", "event", entry_col="entry",
                 strata=["stratum"] if stratify_by else None, fit_options=NEWTON,
             )  # fmt: skip
     except ConvergenceError:
-        return _none(COX, design, "the fit did not converge")
-    converged = not any("onverge" in str(warning.message) for warning in caught)
-    params, cov = fitter.params_.to_numpy(), fitter.variance_matrix_.to_numpy()
-    fit = Regression(
-        COX, pd.DataFrame(), design, converged, design.notes, params, cov, stratify_by=stratify_by,
-        fitted=fitter,
-    )  # fmt: skip
-    if is_clustered:
-        cov = influence.robust_covariance(score_residuals(fit), cov, rows["account_id"])
-    ratios = ratios_of(COX, design, params, np.sqrt(np.diag(cov)), confidence)
-    return replace(fit, ratios=ratios, cov=cov)
+        return None
+
+
+def _times(rows: pd.DataFrame) -> tuple[np.ndarray, np.ndarray]:
+    return rows["duration_days"].to_numpy(float), rows["is_event"].to_numpy(bool)
 
 
 def score_residuals(fit: Regression) -> np.ndarray:
     """What each row of a fitted Cox regression adds to the score of each term."""
     rows = fit.rows
     return influence.score_residuals(
-        rows["duration_days"].to_numpy(float),
-        rows["is_event"].to_numpy(bool),
+        *_times(rows),
         columns_of(rows, fit.terms).to_numpy(float),
         fit.coefficients,
         rows["entry_days"].to_numpy(float),
@@ -256,7 +280,7 @@ def grouped_time(
     ratios = ratios_of(GROUPED, design, fit.params[n_baseline:], fit.bse[n_baseline:], confidence)
     return Regression(
         GROUPED, ratios, design, bool(fit.converged), design.notes, fit.params, fit.cov_params(),
-        months, fitted=fit,
+        months, library=lambda: fit,
     )  # fmt: skip
 
 

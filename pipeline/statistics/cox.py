@@ -107,7 +107,7 @@ def _newton(found: list[_Layer], p: int) -> CoxFit:
         value, score, information, step = _climbed(found, b, step, value)
         b = b + step
     is_steady = bool(np.abs(step).max(initial=0.0) < STEADY)
-    return CoxFit(b, np.linalg.pinv(information, hermitian=True), value, null, is_steady)
+    return CoxFit(b, _inverse(information), value, null, is_steady)
 
 
 def _climbed(
@@ -138,6 +138,14 @@ def _likelihood(found: list[_Layer], b: NDArray) -> tuple[float, NDArray, NDArra
             score = score + risk_sets.score(sets, X, sums, ones)
             information = information + risk_sets.information(sets, X, risk, sums, ones)
     return value, score, information
+
+
+def _inverse(information: NDArray) -> NDArray[np.float64]:
+    """The covariance; where the likelihood is flat in a direction, its errors are without end."""
+    try:
+        return np.asarray(np.linalg.inv(information), dtype=np.float64)
+    except np.linalg.LinAlgError:
+        return np.full(information.shape, np.inf)
 
 
 def _has_full_rank(information: NDArray) -> bool:

@@ -61,22 +61,37 @@ def _variance(
     ends: NDArray, subjects: NDArray, moments: NDArray, times: NDArray, counts: NDArray,
     at_risk: NDArray,
 ) -> NDArray[np.float64]:  # fmt: skip
-    """Sum over subjects of the squared difference of own and expected weighted counts."""
+    """Sum over subjects of the squared difference of own and expected weighted counts.
+
+    Squares, products and what has come to rest are running sums over the times: O(n + events).
+    """
     expected = np.concatenate([[0.0], np.cumsum(counts / at_risk**2)])
-    variance = np.zeros(len(times))
     last = np.searchsorted(times, ends, side="right")  # times at which the subject is seen
-    order = np.argsort(subjects, kind="stable")
-    with_events, first = np.unique(subjects[order], return_index=True)
-    # Subjects without an event: minus the expected count until they leave.
-    quiet = np.setdiff1d(np.arange(len(ends)), with_events)
-    stops = np.bincount(last[quiet], minlength=len(times) + 1)
-    still = len(quiet) - np.cumsum(stops)[: len(times)]
-    gone = np.cumsum(stops * expected**2)[: len(times)]
-    variance += still * expected[1:] ** 2 + gone
-    place = np.searchsorted(times, moments)
-    ends_of = np.append(first[1:], len(order)).astype(np.int64)
-    for subject, start, end in zip(with_events, first, ends_of[: len(first)], strict=True):
-        own = place[order[start:end]]
-        mine = np.bincount(own, 1 / at_risk[own], minlength=len(times)).cumsum()
-        variance += (mine - expected[np.minimum(np.arange(len(times)) + 1, last[subject])]) ** 2
-    return variance
+    order = np.lexsort((moments, subjects))
+    whose, place = subjects[order], np.searchsorted(times, moments[order])
+    weight = 1 / at_risk[place]
+    own = _running_within(whose, weight)  # the weighted count with this event in it
+
+    def running(places: NDArray, values: NDArray | None = None) -> NDArray:
+        return np.cumsum(np.bincount(places, values, minlength=len(times) + 1)[: len(times)])
+
+    # Σ (own − expected)²: expected stands still once a subject has left, own between its events
+    totals = np.bincount(whose, weight, minlength=len(ends))
+    squares = running(place, own**2 - (own - weight) ** 2)
+    present = running(place, weight) - running(last, totals)
+    crossed = expected[1:] * present + running(last, totals * expected[last])
+    still = len(ends) - running(last)
+    spent = still * expected[1:] ** 2 + running(last, expected[last] ** 2)
+    return np.maximum(squares - 2 * crossed + spent, 0.0)
+
+
+def _running_within(groups: NDArray, values: NDArray) -> NDArray[np.float64]:
+    """Running sums that begin anew with each group; the groups stand together."""
+    first = np.flatnonzero(np.diff(groups, prepend=-1))
+    sizes = np.diff(np.append(first, len(groups)))
+    rank = np.arange(len(groups)) - np.repeat(first, sizes)
+    sums = np.array(values, dtype=float)
+    for number in range(1, sizes.max(initial=0)):  # few have many events
+        later = np.flatnonzero(rank == number)
+        sums[later] += sums[later - 1]
+    return sums

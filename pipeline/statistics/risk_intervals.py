@@ -107,7 +107,7 @@ def _total_from(positions: NDArray, weights: NDArray, times: NDArray) -> NDArray
     One count per time and column instead of a sort: O(n log m) for m times.
     """
     reached = np.searchsorted(times, positions, side="right")
-    columns = weights.reshape(len(positions), -1).T
+    columns = weights[None, :] if weights.ndim == 1 else weights.T
     sums = [np.bincount(reached, column, minlength=len(times) + 1) for column in columns]
     from_here = np.cumsum(np.array(sums)[:, ::-1], axis=1)[:, ::-1][:, 1:]
     return from_here.T.reshape(len(times), *weights.shape[1:]).astype(weights.dtype)

@@ -48,8 +48,9 @@ def effects(fit: Regression, confidence: float, months: int = 12) -> pd.DataFram
     day = days_to_anniversary(months)
     followed, least = at_risk_on(fit.rows, day), needed(fit.rows)
     note = f"only {followed} accounts at risk at day {day}, {least} are needed"
+    profiles = columns_of(fit.rows, fit.terms).value_counts(sort=False).reset_index()
     blocks = [
-        _of_term(fit, term, months, confidence).assign(months=months)
+        _of_term(fit, profiles, term, months, confidence).assign(months=months)
         for term in dict.fromkeys(fit.terms["term"])
     ]
     table = pd.concat(blocks, ignore_index=True).merge(_time_observed(fit), on=["term", "level"])
@@ -62,16 +63,16 @@ def effects(fit: Regression, confidence: float, months: int = 12) -> pd.DataFram
     return stacked.reindex(columns=EFFECT_COLUMNS)
 
 
-def _of_term(fit: Regression, term: str, months: int, confidence: float) -> pd.DataFrame:
-    """One row per level of a term, the reference first."""
+def _of_term(
+    fit: Regression, profiles: pd.DataFrame, term: str, months: int, confidence: float
+) -> pd.DataFrame:
+    """One row per level of a term, the reference first; profiles: distinct columns and count."""
     own = fit.terms[fit.terms["term"] == term].sort_values("is_reference", ascending=False)
-    columns = columns_of(fit.rows, fit.terms)
-    profiles = columns.value_counts(sort=False).reset_index()
     place = fitted(fit.terms)
     mine = [f"x{position}" for position in place.index[place["term"] == term]]
     worlds = []
     for level in own["level"]:
-        world = profiles[columns.columns].assign(**dict.fromkeys(mine, 0.0))
+        world = profiles.drop(columns="count").assign(**dict.fromkeys(mine, 0.0))
         at = place.index[(place["term"] == term) & (place["level"] == level)]
         worlds.append(world.assign(**{f"x{position}": 1.0 for position in at}).to_numpy(float))
     found = standardised_survival(

@@ -46,6 +46,7 @@ LARGE_TIE = 0.05
 leave: then time is grouped, not continuous. Kalbfleisch and Prentice (2002), section 4.8."""
 NEWTON = {"precision": 1e-12, "r_precision": 1e-14}
 """lifelines' own stopping rule leaves coefficients a relative 1e-5 short of their limit."""
+LIFE = ["entry_days", "duration_days", "is_event"]
 BASELINE_EVENTS = 15
 BASELINE_LIMITS = (*range(1, 13), 18, 24, 36)
 """Last tenure month of each baseline band before merging: months 1 to 12, then bands."""
@@ -117,7 +118,7 @@ class Regression:
         """True when there are coefficients to read."""
         return len(self.params) > 0
 
-    @property
+    @cached_property
     def n(self) -> int:
         """Accounts in the fit."""
         return self.rows["account_id"].nunique()
@@ -202,7 +203,8 @@ def cox(
         return _none(COX, design, "the fit did not converge")
     fit = Regression(
         COX, pd.DataFrame(), design, found.converged, design.notes, found.coefficients, found.cov,
-        stratify_by=stratify_by, library=lambda: _of_lifelines(design, stratify_by, confidence),
+        stratify_by=stratify_by,
+        library=lambda: _of_lifelines(design, found.coefficients, stratify_by, confidence),
     )  # fmt: skip
     cov = found.cov
     if is_clustered:
@@ -211,10 +213,16 @@ def cox(
     return replace(fit, ratios=ratios, cov=cov)
 
 
-def _of_lifelines(design: Design, stratify_by: str | None, confidence: float) -> CoxPHFitter | None:
-    """The same fit by lifelines, for who reads it; None where lifelines does not converge."""
+def _of_lifelines(
+    design: Design, coefficients: np.ndarray, stratify_by: str | None, confidence: float
+) -> CoxPHFitter | None:
+    """The same fit by lifelines, for who reads it; None where lifelines does not converge.
+
+    It starts at our coefficients, on its own scale: from 0 it stops short of the eighth digit.
+    """
     rows = design.rows
-    frame = columns_of(rows, design.terms).assign(
+    columns = columns_of(rows, design.terms)
+    frame = columns.assign(
         duration=rows["duration_days"], event=rows["is_event"], entry=rows["entry_days"]
     )
     if stratify_by:
@@ -225,6 +233,7 @@ def _of_lifelines(design: Design, stratify_by: str | None, confidence: float) ->
             return CoxPHFitter(alpha=1 - confidence).fit(
                 frame, "duration", "event", entry_col="entry",
                 strata=["stratum"] if stratify_by else None, fit_options=NEWTON,
+                initial_point=coefficients * columns.std().to_numpy(),
             )  # fmt: skip
     except ConvergenceError:
         return None
@@ -298,25 +307,43 @@ def _account_months(rows: pd.DataFrame, covariates: list[str]) -> pd.DataFrame:
     exactly f months without one. An account has one spell, so its months are conditionally
     independent and counts lose nothing.
     """
-    entry, exits = rows["entry_days"].to_numpy(), rows["duration_days"].to_numpy()
+    combinations, cell = _combinations(rows, covariates)
+    alike, counts = _counted(rows.assign(cell=cell)[["cell", *LIFE]])
+    cell, entry, exits = (
+        alike[name].to_numpy() for name in ("cell", "entry_days", "duration_days")
+    )
     edges = month_edges(int(exits.max(initial=0)))
     month_of_exit = np.searchsorted(edges, exits, side="left")
-    is_event = rows["is_event"].to_numpy(bool)
-    combinations = rows[covariates].drop_duplicates().reset_index(drop=True)
-    numbered = combinations.assign(cell=np.arange(len(combinations)))
-    cell = rows[covariates].merge(numbered, on=covariates, how="left")["cell"].to_numpy()
+    is_event = alike["is_event"].to_numpy(bool)
     blocks = []
     for month in range(1, len(edges)):
         low, high = edges[month - 1], edges[month]
         seen = np.clip(np.minimum(exits, high) - np.maximum(entry, low), 0, None) / (high - low)
         is_gone = is_event & (month_of_exit == month)
-        gone = np.bincount(cell, is_gone, minlength=len(combinations))
-        stayed = np.bincount(cell, np.where(is_gone, 0, seen), minlength=len(combinations))
-        counts = combinations.assign(tenure_month=month, n_events=gone, n_stayed=stayed)
-        blocks.append(counts[gone + stayed > 0])
+        gone = np.bincount(cell, is_gone * counts, minlength=len(combinations))
+        stayed = np.bincount(cell, np.where(is_gone, 0, seen * counts), minlength=len(combinations))
+        months = combinations.assign(tenure_month=month, n_events=gone, n_stayed=stayed)
+        blocks.append(months[gone + stayed > 0])
     if not blocks:
         return combinations.iloc[:0].assign(tenure_month=0, n_events=0.0, n_stayed=0.0)
     return pd.concat(blocks, ignore_index=True)
+
+
+def _combinations(rows: pd.DataFrame, covariates: list[str]) -> tuple[pd.DataFrame, np.ndarray]:
+    """The combinations of levels in the order of their first row, and that of each row."""
+    number = np.zeros(len(rows), dtype=np.int64)
+    for name in covariates:
+        codes, levels = pd.factorize(rows[name], use_na_sentinel=False)
+        number = number * len(levels) + codes
+    cell = pd.factorize(number)[0]
+    first = np.flatnonzero(~pd.Series(cell).duplicated().to_numpy())
+    return rows[covariates].iloc[first].reset_index(drop=True), cell
+
+
+def _counted(lives: pd.DataFrame) -> tuple[pd.DataFrame, np.ndarray]:
+    """One row per distinct life, and how many had it: whole days make many alike."""
+    counts = lives.value_counts(sort=False)
+    return counts.index.to_frame(index=False), counts.to_numpy()
 
 
 def _baseline(cells: pd.DataFrame) -> np.ndarray:

@@ -71,10 +71,9 @@ def every_spell(
         columns=dict(zip(limits, columns[3:6], strict=True))
     )
     ratios = again.ratios.rename(columns={"hazard_ratio": "ratio", "n": "n_spells"})
-    accounts = [
-        again.rows.loc[again.rows[row.term] == row.level, "account_id"].nunique()
-        for row in ratios.itertuples()
-    ]
+    numbered = again.rows.assign(account=pd.factorize(again.rows["account_id"])[0])
+    by_term = {name: numbered.groupby(name)["account"].nunique() for name in set(ratios["term"])}
+    accounts = [int(by_term[row.term].get(row.level, 0)) for row in ratios.itertuples()]
     return ratios.assign(n=accounts).merge(own, on=["term", "level"], how="left")[columns]
 
 

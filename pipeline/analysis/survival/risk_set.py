@@ -81,10 +81,11 @@ def at_risk_in(
         is_event=is_event, is_administrative=has_ended & ~is_event, cause=cause
     )
     own = {str(name): levels_of(accounts[name]) for name in strata if name in accounts}
-    levels = accounts[["account_id"]].assign(**own)
-    return at_risk.merge(levels, on="account_id", how="left", validate="many_to_one").reset_index(
-        drop=True
-    )
+    at_risk = at_risk.reset_index(drop=True)
+    place = pd.Index(accounts["account_id"]).get_indexer(pd.Index(at_risk["account_id"]))
+    is_known = pd.Series(place >= 0)
+    levels = {name: column.iloc[place].reset_index(drop=True) for name, column in own.items()}
+    return at_risk.assign(**{name: column.where(is_known) for name, column in levels.items()})
 
 
 def left_out(spells: pd.DataFrame) -> pd.DataFrame:

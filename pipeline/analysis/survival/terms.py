@@ -97,13 +97,13 @@ def columns_of(rows: pd.DataFrame, terms: pd.DataFrame) -> pd.DataFrame:
     Returns:
         One row per row of `rows`, with its index.
     """
-    return pd.DataFrame(
-        {
-            f"x{position}": (rows[term.term] == term.level).astype(float)
-            for position, term in enumerate(fitted(terms).itertuples())
-        },
-        index=rows.index,
-    )
+    codes = {name: pd.factorize(rows[name]) for name in dict.fromkeys(fitted(terms)["term"])}
+    columns = {}
+    for position, term in enumerate(fitted(terms).itertuples()):
+        code, levels = codes[term.term]
+        is_level = np.append(levels == term.level, False)  # a blank, code -1, is no level
+        columns[f"x{position}"] = is_level.astype(float)[code]
+    return pd.DataFrame(columns, index=rows.index)
 
 
 def ratios_of(
@@ -168,7 +168,8 @@ def _terms(rows: pd.DataFrame, covariates: list[str]) -> tuple[pd.DataFrame, lis
 
 def _independent(rows: pd.DataFrame, terms: pd.DataFrame) -> tuple[pd.DataFrame, list[str]]:
     """The terms less those whose column follows from the columns before it, and their names."""
-    columns = columns_of(rows, terms).drop_duplicates().to_numpy(float)
+    alike = rows[list(dict.fromkeys(terms["term"]))].drop_duplicates()
+    columns = columns_of(alike, terms).drop_duplicates().to_numpy(float)
     kept, dependent = np.ones((len(columns), 1)), []
     for position, term in enumerate(fitted(terms).itertuples()):
         wider = np.column_stack([kept, columns[:, position]])

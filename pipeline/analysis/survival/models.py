@@ -44,8 +44,9 @@ FEW_DISTINCT_TIMES = 0.2
 LARGE_TIE = 0.05
 """Ties rule: fewer than 0.2 distinct times per event, or an age at which over 5 % of those at risk
 leave: then time is grouped, not continuous. Kalbfleisch and Prentice (2002), section 4.8."""
-NEWTON = {"precision": 1e-12, "r_precision": 1e-14}
-"""lifelines' own stopping rule leaves coefficients a relative 1e-5 short of their limit."""
+NEWTON = {"precision": 1e-22, "r_precision": 0.0}
+"""lifelines' own stopping rule leaves coefficients a relative 1e-5 short of their limit, and one on
+the likelihood 1e-8: it is flat there."""
 LIFE = ["entry_days", "duration_days", "is_event"]
 BASELINE_EVENTS = 15
 BASELINE_LIMITS = (*range(1, 13), 18, 24, 36)
@@ -204,7 +205,7 @@ def cox(
     fit = Regression(
         COX, pd.DataFrame(), design, found.converged, design.notes, found.coefficients, found.cov,
         stratify_by=stratify_by,
-        library=lambda: _of_lifelines(design, found.coefficients, stratify_by, confidence),
+        library=lambda: _of_lifelines(design, stratify_by, confidence),
     )  # fmt: skip
     cov = found.cov
     if is_clustered:
@@ -213,16 +214,10 @@ def cox(
     return replace(fit, ratios=ratios, cov=cov)
 
 
-def _of_lifelines(
-    design: Design, coefficients: np.ndarray, stratify_by: str | None, confidence: float
-) -> CoxPHFitter | None:
-    """The same fit by lifelines, for who reads it; None where lifelines does not converge.
-
-    It starts at our coefficients, on its own scale: from 0 it stops short of the eighth digit.
-    """
+def _of_lifelines(design: Design, stratify_by: str | None, confidence: float) -> CoxPHFitter | None:
+    """The same fit by lifelines, for who reads it; None where lifelines does not converge."""
     rows = design.rows
-    columns = columns_of(rows, design.terms)
-    frame = columns.assign(
+    frame = columns_of(rows, design.terms).assign(
         duration=rows["duration_days"], event=rows["is_event"], entry=rows["entry_days"]
     )
     if stratify_by:
@@ -233,7 +228,6 @@ def _of_lifelines(
             return CoxPHFitter(alpha=1 - confidence).fit(
                 frame, "duration", "event", entry_col="entry",
                 strata=["stratum"] if stratify_by else None, fit_options=NEWTON,
-                initial_point=coefficients * columns.std().to_numpy(),
             )  # fmt: skip
     except ConvergenceError:
         return None

@@ -1,9 +1,10 @@
 """How does the grouped-time hazard regression come out again and again?
 
 The maximum-likelihood fit of `grouped_hazard` by Fisher scoring on plain arrays, several times
-faster, for work that refits one model many times: rolling origins, hold-outs. The subtle point: the
-covariance of `scoring` is model-based; `clustered` gives the one that holds when rows of an account
-are not independent.
+faster, for work that refits one model many times: rolling origins, hold-outs. Rows are read as
+`design_rows` gives them, so a fit holds a few numbers per row. The subtle point: the covariance of
+`scoring` is model-based; `clustered` gives the one that holds when rows of an account are not
+independent.
 """
 
 from __future__ import annotations
@@ -13,6 +14,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+
+from pipeline.statistics.design_rows import Design, DesignRows, rows_of
 
 STEPS = 50
 TOLERANCE = 1e-9
@@ -30,7 +33,7 @@ class Coefficients:
 
 
 def scoring(
-    events: ArrayLike, design: NDArray[np.float64], start: NDArray[np.float64] | None = None
+    events: ArrayLike, design: Design, start: NDArray[np.float64] | None = None
 ) -> Coefficients:
     """Fit P(event) = 1 − exp(−exp(xβ)) by Fisher scoring.
 
@@ -44,22 +47,23 @@ def scoring(
 
     Source: Prentice and Gloeckler (1978); McCullagh and Nelder (1989), section 2.5.
     """
-    y = np.asarray(events, dtype=float)
-    params = _from_rate(y, design) if start is None else np.array(start, dtype=float)
-    information = np.eye(design.shape[1])
+    y, rows = np.asarray(events, dtype=float), rows_of(design)
+    params = _from_rate(y, rows) if start is None else np.array(start, dtype=float)
+    information = np.eye(rows.shape[1])
     for _ in range(STEPS):
-        eta = np.clip(design @ params, LOWEST, HIGHEST)
-        hazard = np.exp(eta)
+        hazard = _hazard(rows, params)
         share = -np.expm1(-hazard)
-        weight = hazard**2 * np.exp(-hazard) / share
-        information = design.T @ (design * weight[:, None])
-        step = np.linalg.lstsq(information, design.T @ ((y - share) * hazard / share), rcond=None)[
-            0
-        ]
+        information = rows.information(hazard**2 * np.exp(-hazard) / share)
+        score = rows.pull((y - share) * hazard / share)
+        step = np.linalg.lstsq(information, score, rcond=None)[0]
         params = params + step
         if np.abs(step).max() < TOLERANCE * max(1.0, np.abs(params).max()):
             return Coefficients(params, _inverse(information), True)
     return Coefficients(params, _inverse(information), False)
+
+
+def _hazard(rows: DesignRows, params: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.exp(np.clip(rows.linear(params), LOWEST, HIGHEST))
 
 
 def _inverse(information: NDArray) -> NDArray[np.float64]:
@@ -68,7 +72,7 @@ def _inverse(information: NDArray) -> NDArray[np.float64]:
 
 def clustered(
     events: ArrayLike,
-    design: NDArray[np.float64],
+    design: Design,
     coefficients: Coefficients,
     groups: ArrayLike,
 ) -> Coefficients:
@@ -83,25 +87,22 @@ def clustered(
     Source: Liang and Zeger (1986), observed information, with the factor G/(G−1)·(N−1)/(N−K) that
     Stata calls CR1.
     """
-    y = np.asarray(events, dtype=float)
-    hazard = np.exp(np.clip(design @ coefficients.params, LOWEST, HIGHEST))
+    y, rows = np.asarray(events, dtype=float), rows_of(design)
+    hazard = _hazard(rows, coefficients.params)
     share = -np.expm1(-hazard)
-    codes = pd.factorize(np.asarray(groups))[0]
-    order = np.argsort(codes, kind="stable")
-    starts = np.flatnonzero(np.diff(codes[order], prepend=-1))
-    scores = design * ((y - share) * hazard / share)[:, None]
-    sums = np.add.reduceat(scores[order], starts, axis=0)
+    codes, found = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))
+    sums = rows.group_sums((y - share) * hazard / share, codes, len(found))
     slope = hazard * np.exp(-hazard) / share
     curvature = np.where(y == 1, slope * (hazard + slope - 1), hazard)
-    bread = np.linalg.pinv(design.T @ (design * curvature[:, None]), hermitian=True)
-    (n, k), g = design.shape, len(starts)
+    bread = np.linalg.pinv(rows.information(curvature), hermitian=True)
+    (n, k), g = rows.shape, len(found)
     factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
     return replace(coefficients, cov=factor * bread @ (sums.T @ sums) @ bread)
 
 
 def parts(
     events: ArrayLike,
-    design: NDArray[np.float64],
+    design: Design,
     coefficients: Coefficients,
     codes: NDArray[np.int64],
     n_groups: int,
@@ -120,22 +121,19 @@ def parts(
 
     Source: Liang and Zeger (1986); the summands of their covariance.
     """
-    y = np.asarray(events, dtype=float)
-    hazard = np.exp(np.clip(design @ coefficients.params, LOWEST, HIGHEST))
+    y, rows = np.asarray(events, dtype=float), rows_of(design)
+    hazard = _hazard(rows, coefficients.params)
     share = -np.expm1(-hazard)
-    scores = np.zeros((n_groups, design.shape[1]))
-    np.add.at(scores, codes, design * ((y - share) * hazard / share)[:, None])
+    scores = rows.group_sums((y - share) * hazard / share, codes, n_groups)
     return scores @ coefficients.cov
 
 
-def log_likelihood(
-    events: ArrayLike, design: NDArray[np.float64], params: NDArray[np.float64]
-) -> float:
+def log_likelihood(events: ArrayLike, design: Design, params: NDArray[np.float64]) -> float:
     """Log-likelihood of the fit.
 
     Source: definition, of the binomial likelihood.
     """
-    hazard = np.exp(np.clip(design @ params, LOWEST, HIGHEST))
+    hazard = _hazard(rows_of(design), params)
     y = np.asarray(events, dtype=float)
     return float((y * np.log(-np.expm1(-hazard)) - (1 - y) * hazard).sum())
 
@@ -148,8 +146,9 @@ def probability(design: NDArray[np.float64], params: NDArray[np.float64]) -> NDA
     return -np.expm1(-np.exp(np.clip(design @ params, LOWEST, HIGHEST)))
 
 
-def _from_rate(y: NDArray[np.float64], design: NDArray[np.float64]) -> NDArray[np.float64]:
+def _from_rate(y: NDArray[np.float64], rows: DesignRows) -> NDArray[np.float64]:
     """The coefficients whose linear predictor is nearest to the log of the overall hazard."""
     rate = np.clip(y.mean(), 1e-6, 1 - 1e-6)
-    target = np.full(len(y), np.log(-np.log1p(-rate)))
-    return np.linalg.lstsq(design.T @ design, design.T @ target, rcond=None)[0]
+    ones = np.ones(len(y))
+    target = rows.pull(np.full(len(y), np.log(-np.log1p(-rate))))
+    return np.linalg.lstsq(rows.information(ones), target, rcond=None)[0]

@@ -4,18 +4,22 @@ A binomial regression with complementary log-log link: when time is grouped in m
 coefficients are the log hazard ratios of the proportional hazards model underneath. The subtle
 point: rows of one account are not independent, so errors are clustered by account (factor
 G/(G−1)·(N−1)/(N−K)), and average effects carry that covariance on by the delta method.
+
+Fisher scoring, β ← β + (X'WX)⁻¹ X's, on rows as `design_rows` gives them: n·p² multiplications per
+step and a few numbers per row, where statsmodels holds several copies of the design.
 """
 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import linalg, stats
+from scipy.special import expit
 from statsmodels.genmod.families import Binomial, links
 from statsmodels.genmod.generalized_linear_model import GLM, GLMResults
 from statsmodels.tools.sm_exceptions import (
@@ -25,9 +29,14 @@ from statsmodels.tools.sm_exceptions import (
     PerfectSeparationWarning,
 )
 
+from pipeline.statistics import cloglog
+from pipeline.statistics.design_rows import DesignRows, rows_of
+
 LINKS = {"cloglog": links.CLogLog, "logit": links.Logit}
 ITERATIONS = 100
 TOLERANCE = 1e-10  # on the coefficients
+PILOT_ROWS = 250_000
+"""Of more rows than twice as many, a fit of about so many gives the coefficients to begin from."""
 LARGEST_EFFECT = 30.0  # over the range of a column, on the log hazard: beyond it, it ran away
 
 
@@ -72,24 +81,31 @@ def fit(
 
     Source: Prentice & Gloeckler (1978); Liang & Zeger (1986) for the clustered covariance.
     """
-    result = library_fit(events, design, groups, weights, link, start)
-    y, X = np.asarray(events, dtype=float), design.to_numpy(dtype=float)
-    clusters = None if groups is None else pd.factorize(np.asarray(groups))[0]
-    with warnings.catch_warnings(), np.errstate(all="ignore"):
-        warnings.simplefilter("ignore")  # of a fit that ran away; `converged` says so
-        log_likelihood = float(result.llf)
-    is_known = np.isfinite(result.params).all() and np.isfinite(result.cov_params()).all()
-    is_settled = bool(result.converged and is_known) and not _is_separated(result.params, X, y)
-    return GroupedHazardFit(
-        params=pd.Series(result.params, design.columns),
-        cov=pd.DataFrame(result.cov_params(), design.columns, design.columns),
-        n=len(y),
-        n_events=int(y.sum()),
-        converged=is_settled,
-        log_likelihood=log_likelihood,
-        n_groups=len(y) if clusters is None else int(clusters.max()) + 1,
-        link=link,
-    )
+    y, rows = np.asarray(events, dtype=float), rows_of(design)
+    _refuse_unusable(y, design, rows)
+    ones = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
+    with np.errstate(all="ignore"):  # of a fit that ran away; `converged` says so
+        params, is_settled = _scored(y, rows, ones, link, _start(y, design, ones, link, start))
+        at = _AT[link](rows.linear(params), y)
+        cov = _pseudo_inverse(rows.information(ones * at.expected))
+        codes, n_groups = None, len(y)
+        if groups is not None:
+            codes, found = pd.factorize(
+                groups if isinstance(groups, pd.Series) else np.asarray(groups)
+            )
+            n_groups = len(found)
+            cov = _clustered(rows, ones, at, codes, n_groups)
+        is_known = np.isfinite(params).all() and np.isfinite(cov).all()
+        return GroupedHazardFit(
+            params=pd.Series(params, design.columns),
+            cov=pd.DataFrame(cov, design.columns, design.columns),
+            n=len(y),
+            n_events=int(y.sum()),
+            converged=bool(is_settled and is_known) and not _is_separated(params, design, y),
+            log_likelihood=float(ones @ at.log_likelihood),
+            n_groups=n_groups,
+            link=link,
+        )
 
 
 def library_fit(
@@ -105,7 +121,7 @@ def library_fit(
     Source: as of `fit`: Prentice & Gloeckler (1978).
     """
     y, X = np.asarray(events, dtype=float), design.to_numpy(dtype=float)
-    _refuse_unusable(y, X, design.columns)
+    _refuse_unusable(y, design, rows_of(design))
     model = GLM(y, X, family=Binomial(link=LINKS[link]()), var_weights=weights)
     clusters = None if groups is None else pd.factorize(np.asarray(groups))[0]
     errors = {} if clusters is None else {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
@@ -196,27 +212,115 @@ def _step(
     return float(risks[0] - risks[1]), slopes[0] - slopes[1]
 
 
-def _refuse_unusable(y: NDArray, X: NDArray, names: pd.Index) -> None:
-    if not (np.isfinite(X).all() and np.isin(y, (0, 1)).all()):
+@dataclass(frozen=True)
+class _At:
+    """What scoring needs at some coefficients, one number per row."""
+
+    score: NDArray[np.float64]
+    expected: NDArray[np.float64]  # information
+    observed: NDArray[np.float64]
+    log_likelihood: NDArray[np.float64]
+
+
+def _at_cloglog(eta: NDArray, y: NDArray) -> _At:
+    hazard = np.exp(np.clip(eta, cloglog.LOWEST, cloglog.HIGHEST))
+    share, staying = -np.expm1(-hazard), np.exp(-hazard)
+    slope = hazard * staying / share
+    observed = np.where(y == 1, slope * (hazard + slope - 1), hazard)
+    likelihood = np.where(y == 1, np.log(share), -hazard)
+    return _At((y - share) * hazard / share, hazard * slope, observed, likelihood)
+
+
+def _at_logit(eta: NDArray, y: NDArray) -> _At:
+    share = expit(eta)
+    spread = share * (1 - share)
+    return _At(y - share, spread, spread, y * eta - np.logaddexp(0, eta))
+
+
+_AT: dict[str, Callable[[NDArray, NDArray], _At]] = {"cloglog": _at_cloglog, "logit": _at_logit}
+
+
+def _scored(
+    y: NDArray, rows: DesignRows, weights: NDArray, link: str, params: NDArray
+) -> tuple[NDArray[np.float64], bool]:
+    """Fisher scoring: β + (X'WX)⁻¹ X's until no coefficient moves; whether it settled."""
+    for _ in range(ITERATIONS):
+        at = _AT[link](rows.linear(params), y)
+        information, score = rows.information(weights * at.expected), rows.pull(weights * at.score)
+        if not (np.isfinite(information).all() and np.isfinite(score).all()):
+            return params, False
+        step = np.linalg.lstsq(information, score, rcond=None)[0]
+        params = params + step
+        if np.abs(step).max(initial=0.0) < TOLERANCE:
+            return params, True
+    return params, False
+
+
+def _start(
+    y: NDArray, design: pd.DataFrame, weights: NDArray, link: str, start: ArrayLike | None
+) -> NDArray[np.float64]:
+    """The coefficients to begin from: those given, else of every so-many-th row, else the rate."""
+    if start is not None:
+        return np.array(start, dtype=float)
+    every = len(y) // PILOT_ROWS
+    if every > 1:
+        part, own = y[::every], design.iloc[::every]
+        first = _start(part, own, weights[::every], link, None)
+        found, is_settled = _scored(part, rows_of(own), weights[::every], link, first)
+        if is_settled:
+            return found
+    rows, rate = rows_of(design), np.clip(np.average(y, weights=weights), 1e-6, 1 - 1e-6)
+    level = np.log(-np.log1p(-rate)) if link == "cloglog" else np.log(rate / (1 - rate))
+    target = rows.pull(np.full(len(y), level))
+    return np.linalg.lstsq(rows.information(np.ones(len(y))), target, rcond=None)[0]
+
+
+def _clustered(
+    rows: DesignRows, weights: NDArray, at: _At, codes: NDArray, n_groups: int
+) -> NDArray[np.float64]:
+    """Liang and Zeger's covariance, observed information, factor G/(G−1)·(N−1)/(N−K)."""
+    sums = rows.group_sums(weights * at.score, codes, n_groups)
+    bread = _pseudo_inverse(rows.information(weights * at.observed))
+    (n, k), g = rows.shape, n_groups
+    factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
+    return factor * bread @ (sums.T @ sums) @ bread
+
+
+def _pseudo_inverse(information: NDArray) -> NDArray[np.float64]:
+    if not np.isfinite(information).all():
+        return np.full_like(information, np.nan)
+    return np.linalg.pinv(information, hermitian=True).astype(np.float64, copy=False)
+
+
+def _refuse_unusable(y: NDArray, design: pd.DataFrame, rows: DesignRows) -> None:
+    missing = np.zeros(len(design), dtype=bool)
+    for name in design:
+        missing |= ~np.isfinite(design[name].to_numpy(dtype=float))
+    if missing.any() or not ((y == 0) | (y == 1)).all():
         raise ValueError(
-            f"{(~np.isfinite(X)).any(axis=1).sum()} rows have a missing or infinite covariate and "
+            f"{missing.sum()} rows have a missing or infinite covariate and "
             f"{(~np.isin(y, (0, 1))).sum()} an event that is neither 0 nor 1. Rows are never "
             "dropped here: give missing values a level of their own first."
         )
-    size = np.sqrt((X**2).sum(axis=0))
-    scaled = X / np.where(size > 0, size, 1)
-    _, triangle, order = linalg.qr(scaled.T @ scaled, pivoting=True, mode="economic")
+    gram = rows.information(np.ones(len(y)))
+    size = np.sqrt(np.diag(gram))
+    scale = np.where(size > 0, size, 1)
+    _, triangle, order = linalg.qr(gram / np.outer(scale, scale), pivoting=True, mode="economic")
     follows = np.abs(np.diag(triangle)) < 1e-10
     if follows.any():
-        found = ", ".join(str(names[column]) for column in order[follows][:5])
+        found = ", ".join(str(design.columns[column]) for column in order[follows][:5])
         raise ValueError(
             f"{follows.sum()} columns of the design are 0 or follow from the others ({found}). "
             "Their coefficients do not exist; leave them out, or merge sparse levels."
         )
 
 
-def _is_separated(params: NDArray, X: NDArray, y: NDArray) -> bool:
-    is_dummy = np.isin(X, (0, 1)).all(axis=0)
-    rows, happened = X[:, is_dummy].sum(axis=0), y @ X[:, is_dummy]
-    has_empty_cell = ((happened == 0) | (happened == rows)).any()
-    return bool(has_empty_cell or (np.abs(params) * np.ptp(X, axis=0) > LARGEST_EFFECT).any())
+def _is_separated(params: NDArray, design: pd.DataFrame, y: NDArray) -> bool:
+    """Whether a level has no event, or nothing else, or a coefficient ran away."""
+    for name, coefficient in zip(design, params, strict=True):
+        values = design[name].to_numpy(dtype=float)
+        if abs(coefficient) * np.ptp(values) > LARGEST_EFFECT:
+            return True
+        if ((values == 0) | (values == 1)).all() and (y @ values in (0, values.sum())):
+            return True
+    return False

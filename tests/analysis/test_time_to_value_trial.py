@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from scipy.integrate import quad
 
-from pipeline.analysis.time_to_value import clone_censor_weight, landmark_model
+from pipeline.analysis.time_to_value import (
+    clone_censor,
+    clone_censor_weight,
+    landmark_model,
+    leaving,
+    time_varying_model,
+)
 from tests.analysis.starters import world_of
 
 SEED = 20261123
@@ -94,3 +100,29 @@ def test_fewer_than_ten_followed_in_an_arm_give_no_number():
     found = clone_censor_weight(rows, ["mood"], 0.95, SEED)
     assert np.isnan(found["estimate"])
     assert found["note"].startswith("followed 12 months: 0 with value")
+
+
+def test_counted_by_kind_the_trial_gives_the_same_estimate_and_as_wide_an_interval(monkeypatch):
+    rows = confounded(6_000, 0.5)
+    one_by_one = clone_censor_weight(rows, ["mood"], 0.95, SEED)
+    monkeypatch.setattr(clone_censor, "MANY", 1_000)
+    counted = clone_censor_weight(rows, ["mood"], 0.95, SEED)
+    assert counted["estimate"] == pytest.approx(one_by_one["estimate"], rel=1e-10)
+    assert (counted["n"], counted["n_events"]) == (one_by_one["n"], one_by_one["n_events"])
+    widths = [found["ci_high"] - found["ci_low"] for found in (counted, one_by_one)]
+    assert widths[0] == pytest.approx(widths[1], rel=0.2)  # 200 draws each
+
+
+def test_counted_by_day_the_model_of_leaving_equals_that_of_lifelines(monkeypatch):
+    rows = confounded(6_000, 0.5)
+    slow = time_varying_model(rows, ["mood"], 0.95)
+    monkeypatch.setattr(leaving, "MANY", 1_000)
+    quick = time_varying_model(rows, ["mood"], 0.95)
+    assert quick.fitted is None
+    numbers = ["hazard_ratio", "ci_low", "ci_high", "p_value", "n", "n_events"]
+    for name in numbers:
+        assert getattr(quick, name) == pytest.approx(getattr(slow, name), rel=1e-6)
+    assert [check.name for check in quick.checks] == [check.name for check in slow.checks]
+    assert [check.passed for check in quick.checks] == [check.passed for check in slow.checks]
+    with pytest.raises(ValueError, match="fitted on counts by day"):
+        quick.print_summary()

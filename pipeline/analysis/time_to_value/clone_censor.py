@@ -7,7 +7,7 @@ signing. The subtle point: who left before day 30 without value had followed bot
 in both; to put such an account into one arm is the immortal-time bias.
 
 All is computed from counts per combination of covariate levels and day, so a bootstrap by account
-costs little.
+costs little; many accounts are counted by kind first, and the bootstrap draws from the counts.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from scipy import stats
 from pipeline.analysis.levels import levels_of
 from pipeline.analysis.reliability import SMALLEST_N, YEAR_DAYS
 from pipeline.analysis.time_to_value.covariates import coded
+from pipeline.analysis.time_to_value.starters import MANY
 
 GRACE_DAYS = 30
 """Both arms have so many days to show which of them an account follows."""
@@ -43,13 +44,22 @@ METHOD, MEASURE = "clone_censor_weight", "survival_12_months_difference"
 
 @dataclass(frozen=True)
 class _Trial:
-    """One row per account: its cell (levels of the covariates), days to value and to the end."""
+    """One row per account: its cell (levels of the covariates), days to value and to the end.
+
+    Of many accounts one row per kind of account, `n_each` of them.
+    """
 
     cell: NDArray[np.int64]
     value: NDArray[np.int64]
     end: NDArray[np.int64]
     is_lost: NDArray[np.bool_]
     covariates: NDArray[np.float64]
+    n_each: NDArray[np.int64]
+
+    @property
+    def n(self) -> int:
+        """Accounts."""
+        return int(self.n_each.sum())
 
     @property
     def n_cells(self) -> int:
@@ -78,16 +88,18 @@ def clone_censor_weight(
     trial = _trial(starters, list(adjust_for))
     row = {
         "method": METHOD, "measure": MEASURE, "landmark_day": float(GRACE_DAYS),
-        "estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "n": len(trial.cell),
-        "n_events": int((trial.is_lost & (trial.end <= YEAR_DAYS)).sum()), "is_valid": True,
+        "estimate": np.nan, "ci_low": np.nan, "ci_high": np.nan, "n": trial.n,
+        "n_events": int(trial.n_each[trial.is_lost & (trial.end <= YEAR_DAYS)].sum()),
+        "is_valid": True,
     }  # fmt: skip
-    kept = [int((_follows(trial, arm) & (trial.end >= YEAR_DAYS)).sum()) for arm in (0, 1)]
+    kept = [
+        int(trial.n_each[_follows(trial, arm) & (trial.end >= YEAR_DAYS)].sum()) for arm in (0, 1)
+    ]
     if min(kept) < SMALLEST_N:
         return row | {"note": f"followed 12 months: {kept[0]} with value, {kept[1]} without"}
     draws = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=SPAWN_KEY))
-    once = np.ones(len(trial.cell))
-    estimate, largest = _difference(trial, once)
-    repeated = [_difference(trial, _resampled(draws, len(once)))[0] for _ in range(DRAWS)]
+    estimate, largest = _difference(trial, trial.n_each.astype(float))
+    repeated = [_difference(trial, _resampled(draws, trial))[0] for _ in range(DRAWS)]
     reach = stats.norm.ppf((1 + confidence) / 2) * float(np.std(repeated, ddof=1))
     note = f"adjusted; largest weight {largest:.1f}; {DRAWS} bootstrap draws by account"
     limits = {"ci_low": estimate - reach, "ci_high": estimate + reach}
@@ -101,17 +113,33 @@ def _trial(starters: pd.DataFrame, adjust_for: list[str]) -> _Trial:
     covariates, cell = np.zeros((1, 0)), np.zeros(len(rows), dtype=np.int64)
     if columns.shape[1]:
         covariates, cell = np.unique(columns.to_numpy(float), axis=0, return_inverse=True)
-    return _Trial(
+    trial = _Trial(
         cell.ravel().astype(np.int64),
         rows["value_day"].fillna(np.iinfo(np.int32).max).to_numpy().astype(np.int64),
         rows["end_day"].to_numpy(np.int64),
         rows["is_lost"].to_numpy(bool),
         covariates,
+        np.ones(len(rows), dtype=np.int64),
     )
+    return _by_kind(trial) if trial.n >= MANY else trial
 
 
-def _resampled(draws: np.random.Generator, n: int) -> NDArray[np.float64]:
-    return np.bincount(draws.integers(0, n, n), minlength=n).astype(float)
+def _by_kind(trial: _Trial) -> _Trial:
+    """The accounts counted: alike are those of one cell, loss, and days as far as they matter."""
+    value, end = np.minimum(trial.value, GRACE_DAYS + 1), np.minimum(trial.end, YEAR_DAYS + 1)
+    shape = trial.n_cells, GRACE_DAYS + 2, YEAR_DAYS + 2, 2
+    place = np.ravel_multi_index((trial.cell, value, end, trial.is_lost.astype(np.int64)), shape)
+    kinds, n_each = np.unique(place, return_counts=True)
+    cell, value, end, lost = np.unravel_index(kinds, shape)
+    return _Trial(cell, value, end, lost.astype(bool), trial.covariates, n_each)
+
+
+def _resampled(draws: np.random.Generator, trial: _Trial) -> NDArray[np.float64]:
+    """How often each row is drawn, when as many accounts are drawn as there are."""
+    n = trial.n
+    if n == len(trial.n_each):
+        return np.bincount(draws.integers(0, n, n), minlength=n).astype(float)
+    return draws.multinomial(n, trial.n_each / n).astype(float)
 
 
 def _follows(trial: _Trial, arm: int) -> NDArray[np.bool_]:

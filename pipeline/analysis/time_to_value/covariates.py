@@ -39,9 +39,11 @@ def coded(rows: pd.DataFrame, names: Iterable[str]) -> Coded:
         first (column blank): term, level, reference, column, n (accounts), n_events.
     """
     parts, levels = [], []
+    owner = pd.factorize(rows["account_id"])[0] if len(rows) else np.zeros(0, dtype=np.int64)
     for name in dict.fromkeys(names):
-        made, found = _number(rows, name) if _is_number(rows[name]) else _categories(rows, name)
-        parts.append(made)
+        made = _number if _is_number(rows[name]) else _categories
+        columns_of, found = made(rows, name, owner)
+        parts.append(columns_of)
         levels += found
     columns = pd.concat(parts, axis=1) if parts else pd.DataFrame(index=rows.index)
     columns = columns.loc[:, columns.nunique() > 1]
@@ -72,40 +74,70 @@ def _is_number(values: pd.Series) -> bool:
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 
-def _number(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[tuple]]:
+def _number(rows: pd.DataFrame, name: str, owner: np.ndarray) -> tuple[pd.DataFrame, list[tuple]]:
     """The number itself, and whether it was not measured."""
     values, is_blank = rows[name].astype("float64"), rows[name].isna()
     filled = values.fillna(values.median()).fillna(0.0)
     blank = f"{name}: {NOT_MEASURED}"
     columns = pd.DataFrame({name: filled, blank: is_blank.astype("float64")}, index=rows.index)
-    found = [(name, "per unit", "", name, *_counts(rows, ~is_blank))]
+    counts = _Counts.by(is_blank.to_numpy().astype(np.int64), 2, rows, owner)
+    found = [(name, "per unit", "", name, *counts.at(0))]
     if is_blank.any():
-        found.append((name, NOT_MEASURED, "", blank, *_counts(rows, is_blank)))
+        found.append((name, NOT_MEASURED, "", blank, *counts.at(1)))
     return columns, found
 
 
-def _categories(rows: pd.DataFrame, name: str) -> tuple[pd.DataFrame, list[tuple]]:
-    levels = _merged(rows[name], rows["event"], rows["account_id"])
-    sizes = rows["account_id"].groupby(levels).nunique().sort_index()
-    reference = str(sizes.idxmax()) if len(sizes) else ""
+def _categories(
+    rows: pd.DataFrame, name: str, owner: np.ndarray
+) -> tuple[pd.DataFrame, list[tuple]]:
+    codes, names = _merged(rows, name, owner)
+    counts = _Counts.by(codes, len(names), rows, owner)
+    order = sorted(range(len(names)), key=names.__getitem__)
+    first = max(order, key=lambda code: counts.n[code]) if order else -1
+    reference = str(names[first]) if order else ""
     columns, found = {}, []
-    for level in [reference, *(each for each in sizes.index if each != reference)]:
-        column = "" if level == reference else f"{name}: {level}"
+    for code in [first, *(each for each in order if each != first)] if order else []:
+        level = names[code]
+        column = "" if code == first else f"{name}: {level}"
         if column:
-            columns[column] = (levels == level).astype("float64")
-        found.append((name, level, reference, column, *_counts(rows, levels == level)))
+            columns[column] = (codes == code).astype("float64")
+        shown = reference if code == first else level
+        found.append((name, shown, reference, column, *counts.at(code)))
     return pd.DataFrame(columns, index=rows.index), found
 
 
-def _counts(rows: pd.DataFrame, is_here: pd.Series) -> tuple[int, int]:
-    here = rows[is_here]
-    return int(here["account_id"].nunique()), int(here["event"].sum())
+@dataclass(frozen=True)
+class _Counts:
+    """Accounts and events per level, by the number of the level."""
+
+    n: np.ndarray
+    n_events: np.ndarray
+
+    @classmethod
+    def by(cls, codes: np.ndarray, size: int, rows: pd.DataFrame, owner: np.ndarray) -> _Counts:
+        n_owners = int(owner.max(initial=-1)) + 1
+        each = codes if n_owners == len(owner) else pd.unique(codes * n_owners + owner) // n_owners
+        events = np.bincount(codes, rows["event"].to_numpy(float), minlength=size)
+        return cls(np.bincount(each, minlength=size), events.astype(np.int64))
+
+    def at(self, code: int) -> tuple[int, int]:
+        return int(self.n[code]), int(self.n_events[code])
 
 
-def _merged(levels: pd.Series, events: pd.Series, accounts: pd.Series) -> pd.Series:
-    """Levels too small to carry a coefficient become "other", and that the largest level."""
-    for name in (OTHER, levels.mode().iloc[0] if len(levels) else OTHER):
-        n = accounts.groupby(levels).transform("nunique")
-        is_small = (n < SMALLEST_N) | (events.groupby(levels).transform("sum") == 0)
-        levels = levels.mask(is_small, name)
-    return levels
+def _merged(rows: pd.DataFrame, name: str, owner: np.ndarray) -> tuple[np.ndarray, list]:
+    """Levels too small to carry a coefficient become "other", and that the largest level.
+
+    Gives the number of each row's level, and the levels.
+    """
+    codes, found = pd.factorize(rows[name])
+    names = list(found)
+    sizes = np.bincount(codes, minlength=len(names))
+    largest = min(np.asarray(names, dtype=object)[sizes == sizes.max()]) if names else OTHER
+    for into in (OTHER, largest):
+        counts = _Counts.by(codes, len(names), rows, owner)
+        is_small = (counts.n < SMALLEST_N) | (counts.n_events == 0)
+        renamed = [into if small else level for level, small in zip(names, is_small, strict=True)]
+        names = list(dict.fromkeys(renamed))
+        place = {level: code for code, level in enumerate(names)}
+        codes = np.array([place[level] for level in renamed], dtype=np.int64)[codes]
+    return codes, names

@@ -18,7 +18,7 @@ from pipeline.analysis import checks, fits
 from pipeline.analysis.checks import Check
 from pipeline.analysis.reliability import EVENTS_PER_PARAMETER
 from pipeline.analysis.time_to_value.covariates import LEVEL_COLUMNS, coded
-from pipeline.analysis.time_to_value.leaving import cox
+from pipeline.analysis.time_to_value.leaving import ON_COUNTS, cox
 from pipeline.analysis.time_to_value.starters import CHURN, VALUE
 from pipeline.statistics.multiplicity import benjamini_hochberg
 
@@ -31,7 +31,8 @@ RATIO_COLUMNS = ["hazard_ratio", "ci_low", "ci_high", "p_value"]
 class CauseModel:
     """One cause-specific model: its ratios by level (reference rows 1), and what was checked.
 
-    `fitted` is lifelines' CoxPHFitter, to go on working with; None where nothing was fitted.
+    `fitted` is lifelines' CoxPHFitter, to go on working with; None where nothing was fitted, or
+    where rows were so many that they were counted by day.
     """
 
     name: str
@@ -43,14 +44,14 @@ class CauseModel:
     fitted: CoxPHFitter | None = field(default=None, repr=False, compare=False)
 
     def __repr__(self) -> str:
-        n_terms = 0 if self.fitted is None else len(self.fitted.params_)
+        n_terms = 0 if self.note else int((self.ratios["hazard_ratio"] != 1.0).sum())
         return fits.in_a_line(
             self.name, self.n, self.n_events, n_terms, not self.note, self.note, "events"
         )
 
     def print_summary(self, **how: Any) -> None:
         """Print what lifelines prints of the model; `how` as of CoxPHFitter.print_summary."""
-        fits.found(self.fitted, self.note).print_summary(**how)
+        fits.found(self.fitted, self.note or ON_COUNTS).print_summary(**how)
 
     @property
     def badge(self) -> dict[str, object]:

@@ -14,15 +14,20 @@ import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter
 from lifelines.exceptions import ConvergenceError
+from scipy import stats
 
 from pipeline.analysis import checks, fits
 from pipeline.analysis.checks import Check
 from pipeline.analysis.reliability import EVENTS_PER_PARAMETER, SMALLEST_N
 from pipeline.analysis.time_to_value.covariates import coded, independent
+from pipeline.analysis.time_to_value.starters import MANY
+from pipeline.statistics import cox_counts
+from pipeline.statistics.cox_counts import CoxCounts
 from pipeline.statistics.proportional_hazards import proportional_hazards_test
 
 LARGEST_LOG_RATIO = 10.0
 """A coefficient above it is separation, not an effect."""
+ON_COUNTS = "fitted on counts by day, without an object of lifelines; read `ratios`"
 NEWTON = {"precision": 1e-10, "r_precision": 1e-13}
 """When to stop; the library's own values stop short of R in the seventh digit."""
 
@@ -32,7 +37,8 @@ class LeavingModel:
     """A model of leaving on one exposure: its hazard ratio, and whether it may be read.
 
     `ratios` is the tidy frame. `fitted` is lifelines' CoxPHFitter of all `terms`, to go on working
-    with; None where nothing was fitted and in `grouped_model`, whose estimator is our own.
+    with; None where nothing was fitted, in `grouped_model`, whose estimator is our own, and where
+    rows are so many that they were counted by day (`cox`).
     """
 
     hazard_ratio: float
@@ -54,7 +60,7 @@ class LeavingModel:
 
     def print_summary(self, **how: Any) -> None:
         """Print what lifelines prints of the Cox model; `how` as of CoxPHFitter.print_summary."""
-        fits.found(self.fitted, self.note).print_summary(**how)
+        fits.found(self.fitted, self.note or ON_COUNTS).print_summary(**how)
 
     @property
     def ratios(self) -> pd.DataFrame:
@@ -168,6 +174,8 @@ def cox(
 ) -> CoxFit:
     """Fit a Cox model with Efron ties and delayed entry, and look at what must hold.
 
+    Of many rows the fit is made on counts by day and pattern of the covariates, which is exact.
+
     Args:
         rows: start, stop, event, one row per account and time span.
         design: columns of the model, of full rank, aligned with the rows.
@@ -176,6 +184,10 @@ def cox(
         events: the check of events per parameter.
         tested: columns whose ratio is asked to hold still with age; None: all together.
     """
+    if len(rows) >= MANY:
+        counts = cox_counts.countable(rows["stop"], rows["event"], design, rows["start"])
+        if counts is not None:
+            return _on_counts(counts, design, confidence, (rank, events), tested)
     table = design.assign(start=rows["start"], stop=rows["stop"], event=rows["event"].astype(int))
     fitter = CoxPHFitter(alpha=1 - confidence)
     try:
@@ -204,6 +216,44 @@ def cox(
     )
     p_value = _hold_still(rows, design, fitter.params_, tested)
     return CoxFit(ratios, (*looked, checks.proportional_hazards(p_value, confidence)), fitter)
+
+
+def _on_counts(
+    counts: CoxCounts,
+    design: pd.DataFrame,
+    confidence: float,
+    given: tuple[Check, Check],
+    tested: Iterable[str] | None,
+) -> CoxFit:
+    """The same fit and the same checks from counts by day and pattern of the covariates."""
+    found = cox_counts.fit(counts)
+    if not found.converged:
+        return CoxFit(pd.DataFrame(), (checks.convergence(False), *given))
+    away = [
+        name
+        for name, param in zip(design, found.params, strict=True)
+        if abs(param) >= LARGEST_LOG_RATIO
+    ]
+    separation = replace(checks.separation(away), is_hard=True)
+    looked = (checks.convergence(True), separation, *given)
+    if away:
+        return CoxFit(pd.DataFrame(), looked)
+    error = np.sqrt(np.diag(found.cov))
+    reach = stats.norm.ppf(0.5 + confidence / 2) * error
+    ratios = pd.DataFrame(
+        {
+            "hazard_ratio": np.exp(found.params),
+            "ci_low": np.exp(found.params - reach),
+            "ci_high": np.exp(found.params + reach),
+            "p_value": 2 * stats.norm.sf(np.abs(found.params / error)),
+        },
+        index=design.columns,
+    )
+    asked = design.columns if tested is None else list(tested)
+    p_value = cox_counts.proportional_hazards(
+        counts, found.params, design.columns.get_indexer(asked)
+    )
+    return CoxFit(ratios, (*looked, checks.proportional_hazards(p_value, confidence)))
 
 
 def _hold_still(

@@ -13,11 +13,16 @@ import pandas as pd
 
 from pipeline.analysis.levels import named, text_levels
 
+MANY = 100_000
+"""Rows from which they are counted by kind and day where that is as good: fits, bootstrap, ids."""
 VALUE, CHURN = 1, 2
 """Codes of the two events; 0 is censored."""
 START_QUARTER = "start_quarter"
 NOT_A_LOSS = ("administrative", "completed")
 """Ends that say nothing about dissatisfaction; GLOSSARY, end type."""
+READ_OF_ACCOUNTS = (
+    "account_id", "first_paid_date", "first_value_date", "is_first_paid_known", "mrr",
+)  # fmt: skip
 KNOWN_LATER = frozenset(
     ("first_value_date", "is_customer", "mrr", "is_in_notice", "notice_date", "term_ends_on")
 )
@@ -55,7 +60,7 @@ def starters(
         ValueError: a group is no column of accounts, or says what came after signing.
     """
     groups = _known_at_signing(groups, accounts)
-    candidates = candidates_of(accounts, spells)
+    candidates = candidates_of(accounts[list(dict.fromkeys([*READ_OF_ACCOUNTS, *groups]))], spells)
     keep = pd.Series(True, index=candidates.index)
     for _, _, passes in steps_of(candidates, accounts, account_months, cut_off, observation_start):
         keep &= passes
@@ -68,7 +73,11 @@ def starters(
         "account_id", "first_paid_date", START_QUARTER, "followed_days", "end_day", "value_day",
         "days", "outcome", "is_lost", "end_type", "lapse_date", "mrr_lost", "mrr_last",
     ]  # fmt: skip
-    return seen[[*own, *groups]].sort_values("account_id", ignore_index=True)
+    ordered = seen[[*own, *groups]].reset_index(drop=True)
+    if not ordered["account_id"].is_monotonic_increasing:
+        ordered = ordered.sort_values("account_id", ignore_index=True)
+    is_many = len(ordered) >= MANY  # accounts are counted over and over: by number, not by text
+    return ordered.astype({"account_id": "category"}) if is_many else ordered
 
 
 def _known_at_signing(groups: Iterable[str], accounts: pd.DataFrame) -> list[str]:
@@ -148,7 +157,7 @@ def _followed(candidates: pd.DataFrame, cut_off: pd.Timestamp) -> pd.DataFrame:
     is_reached = (value < end) | ((value == end) & ~is_out)
     cause = candidates["end_type"].astype(object).where(candidates["end_type"].notna(), "unknown")
     is_competing = is_out & (cause != "administrative")
-    quarter = started.dt.year.astype(str) + "-Q" + started.dt.quarter.astype(str)
+    quarter = _quarters(started)
     return candidates.assign(
         start_quarter=quarter,
         followed_days=followed.astype("int64"),
@@ -160,6 +169,14 @@ def _followed(candidates: pd.DataFrame, cut_off: pd.Timestamp) -> pd.DataFrame:
         end_type=cause.where(is_out),
         mrr_last=candidates["mrr_lost"].where(is_out, candidates["mrr"]),
     )
+
+
+def _quarters(days: pd.Series) -> pd.Series:
+    """Names of calendar quarters, 2026-Q1, made once per quarter."""
+    number = days.dt.year.to_numpy() * 4 + days.dt.quarter.to_numpy() - 1
+    codes, found = pd.factorize(number)
+    names = np.array([f"{int(each) // 4}-Q{int(each) % 4 + 1}" for each in found], dtype=object)
+    return pd.Series(names[codes] if len(codes) else names, index=days.index, dtype=object)
 
 
 def months_before(day: dt.date, months: int) -> dt.date:

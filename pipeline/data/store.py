@@ -115,13 +115,14 @@ def write_parquet(frame: pd.DataFrame | pa.Table, path: Path) -> None:
         _seal(temporary)
 
 
-def read_parquet(path: Path) -> pa.Table:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one Parquet file of ours as an Arrow table; decimals stay decimals.
 
-    MissingDataError: it is not there. CorruptDataError: its seal does not fit.
+    `columns`: these only, else all. MissingDataError: it is not there. CorruptDataError: its seal
+    does not fit.
     """
     check_seal(path)
-    return read_foreign_parquet(path)
+    return read_foreign_parquet(path, columns)
 
 
 def read_foreign_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
@@ -224,13 +225,15 @@ def column_names(path: Path) -> list[str]:
     return list(pq.read_schema(path).names)
 
 
-def read_frame(path: Path) -> pd.DataFrame:
+def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
     """Read one Parquet file for analysis: decimals as floats, days as datetime64.
+
+    `columns`: these only, else all.
 
     Returns:
         One row per row of the file, columns as it declares them.
     """
-    content = read_parquet(path)
+    content = read_parquet(path, columns)
     for position, column in enumerate(content.schema):
         if pa.types.is_decimal(column.type):
             values = pc.cast(content.column(position), pa.float64())

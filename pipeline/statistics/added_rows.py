@@ -12,9 +12,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.statistics import cloglog
+from pipeline.statistics.design_rows import Design, rows_of
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Move:
 
 def move(
     events: ArrayLike,
-    design: NDArray[np.float64],
+    design: Design,
     groups: ArrayLike,
     is_new: ArrayLike,
     start: NDArray[np.float64] | None = None,
@@ -57,13 +59,13 @@ def move(
     y, fresh = np.asarray(events, dtype=float), np.asarray(is_new, dtype=bool)
     now = cloglog.scoring(y, design, start)
     before = cloglog.scoring(y[~fresh], design[~fresh], now.params)
-    codes = np.unique(np.asarray(groups), return_inverse=True)[1]
-    n_groups = int(codes.max(initial=-1)) + 1
+    codes, found = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))
+    n_groups = len(found)
     parts = cloglog.parts(y, design, now, codes, n_groups)
     parts = parts - cloglog.parts(y[~fresh], design[~fresh], before, codes[~fresh], n_groups)
     clustered = (parts**2).sum(axis=0) * n_groups / max(n_groups - 1, 1)
     by_information = np.clip(np.diag(before.cov) - np.diag(now.cov), 0.0, None)
-    was_there = design[~fresh].any(axis=0)  # else least squares leaves the start as it was
+    was_there = _is_there(design[~fresh])  # else least squares leaves the start as it was
     return Move(
         before=np.where(was_there, before.params, np.nan),
         now=now.params,
@@ -72,7 +74,12 @@ def move(
     )
 
 
-def _is_full(design: NDArray[np.float64]) -> bool:
+def _is_there(design: Design) -> NDArray[np.bool_]:
+    """Which columns are not 0 throughout."""
+    return np.diag(rows_of(design).information(np.ones(len(design)))) > 0
+
+
+def _is_full(design: Design) -> bool:
     """True when no column that is there follows from the others."""
-    is_there = design.any(axis=0)
-    return bool(np.linalg.matrix_rank(design.T @ design) == is_there.sum())
+    gram = rows_of(design).information(np.ones(len(design)))
+    return bool(np.linalg.matrix_rank(gram) == (np.diag(gram) > 0).sum())

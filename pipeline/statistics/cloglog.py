@@ -151,4 +151,5 @@ def _from_rate(y: NDArray[np.float64], rows: DesignRows) -> NDArray[np.float64]:
     rate = np.clip(y.mean(), 1e-6, 1 - 1e-6)
     ones = np.ones(len(y))
     target = rows.pull(np.full(len(y), np.log(-np.log1p(-rate))))
-    return np.linalg.lstsq(rows.information(ones), target, rcond=None)[0]
+    found = np.linalg.lstsq(rows.information(ones), target, rcond=None)[0]
+    return np.asarray(found, dtype=np.float64)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 import pandas as pd
@@ -31,7 +31,7 @@ MOST_FLAGS = 62
 GROUPS_AT_ONCE = 65_536
 
 Floats = NDArray[np.float64]
-Design = NDArray[np.float64] | pd.DataFrame
+Design: TypeAlias = NDArray[np.float64] | pd.DataFrame
 
 
 class DesignRows(Protocol):
@@ -88,7 +88,7 @@ class _Blocks:
             if isinstance(self.design, pd.DataFrame):
                 yield own, self.design.iloc[own].to_numpy(dtype=float)
             else:
-                yield own, np.asarray(self.design[own], dtype=float)
+                yield own, _floats(self.design[own])
 
     def linear(self, params: Floats) -> Floats:
         found = [part @ params for _, part in self._parts()]
@@ -130,7 +130,7 @@ class _Collapsed:
         return len(self.pattern), len(self.flags_at) + len(self.others_at)
 
     def _by_pattern(self, values: Floats) -> Floats:
-        return np.bincount(self.pattern, values, minlength=len(self.patterns))
+        return _floats(np.bincount(self.pattern, values, minlength=len(self.patterns)))
 
     def linear(self, params: Floats) -> Floats:
         eta = (self.patterns @ params[self.flags_at])[self.pattern]
@@ -194,6 +194,10 @@ def _collapsed(design: pd.DataFrame, flags: list[int]) -> _Collapsed | None:
         np.array(flags, dtype=np.int64),
         np.array(others, dtype=np.int64),
     )
+
+
+def _floats(values: NDArray[Any]) -> Floats:
+    return np.asarray(values, dtype=np.float64)
 
 
 def _added_up(parts: list[Floats]) -> Floats:

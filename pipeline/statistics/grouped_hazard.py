@@ -164,8 +164,12 @@ def average_marginal_effects(
     share = np.full(len(design), 1 / len(design)) if weights is None else np.asarray(weights, float)
     share = share / share.sum()
     effect_of = _slope if kind == "dydx" else _step
+    rows = rows_of(design)
+    eta = rows.linear(fitted.params.to_numpy())
     effects = [
-        effect_of(fitted.params, design, column, (siblings or {}).get(column, ()), link, share)
+        effect_of(
+            fitted.params, design, rows, eta, column, (siblings or {}).get(column, ()), link, share
+        )
         for column in columns
     ]
     ame = np.array([effect for effect, _ in effects])
@@ -181,34 +185,41 @@ def average_marginal_effects(
 def _slope(
     params: pd.Series,
     design: pd.DataFrame,
+    rows: DesignRows,
+    eta: NDArray,
     column: str,
     siblings: Sequence[str],
     link: links.Link,
     share: NDArray,
 ) -> tuple[float, NDArray]:
     """Return the average derivative by one column and its gradient in the coefficients."""
-    X, at = design.to_numpy(dtype=float), design.columns.get_loc(column)
-    eta = X @ params.to_numpy()
     slope, bend = link.inverse_deriv(eta), link.inverse_deriv2(eta)
-    gradient = params[column] * ((share * bend) @ X)
-    gradient[at] += share @ slope
+    gradient = params[column] * rows.pull(share * bend)
+    gradient[design.columns.get_loc(column)] += share @ slope
     return float(params[column] * (share @ slope)), gradient
 
 
 def _step(
     params: pd.Series,
     design: pd.DataFrame,
+    rows: DesignRows,
+    eta: NDArray,
     column: str,
     siblings: Sequence[str],
     link: links.Link,
     share: NDArray,
 ) -> tuple[float, NDArray]:
     """Return the average change from 0 to 1 of one column and its gradient."""
-    off = design.assign(**{name: 0.0 for name in (column, *siblings)})
-    worlds = [world.to_numpy(dtype=float) for world in (off.assign(**{column: 1.0}), off)]
-    etas = [X @ params.to_numpy() for X in worlds]
-    risks = [share @ link.inverse(eta) for eta in etas]
-    slopes = [(share * link.inverse_deriv(eta)) @ X for X, eta in zip(worlds, etas, strict=True)]
+    held, at = (column, *siblings), design.columns.get_loc(column)
+    off = eta - sum(params[name] * design[name].to_numpy(dtype=float) for name in held)
+    risks, slopes = [], []
+    for value, own in ((1.0, off + params[column]), (0.0, off)):
+        pulled = share * link.inverse_deriv(own)
+        gradient = rows.pull(pulled)
+        gradient[design.columns.get_indexer(list(held))] = 0.0  # what the columns are set to
+        gradient[at] = value * pulled.sum()
+        risks.append(share @ link.inverse(own))
+        slopes.append(gradient)
     return float(risks[0] - risks[1]), slopes[0] - slopes[1]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -219,3 +221,20 @@ def test_a_level_not_seen_before_counts_as_another_and_is_told(rows):
     origin = drivers.coming_month(pd.concat([settled, coming]), settled, CANDIDATES, 10)
     told = drivers.back_test([origin], settled, SEED, 1)
     assert told["note"].str.contains(f"{len(coming)} accounts with a level of segment").all()
+
+
+def test_luck_drawn_for_many_accounts_together_spreads_as_it_does_one_by_one(monkeypatch):
+    draws = np.random.default_rng(20261125)
+    design = np.column_stack([np.ones(4000), draws.normal(size=(4000, 2))])
+    params, cov = np.array([-2.5, 0.6, -0.3]), np.diag([0.01, 0.004, 0.004])
+    mrr, shock = draws.lognormal(4, 1, 4000), SharedShock(0.1, 17)
+    given = design, params, cov, mrr, shock
+    one_by_one = losses(*given, np.random.default_rng(7), 0.1, 4000)
+    monkeypatch.setattr(sys.modules[losses.__module__], "MANY", 4000)
+    together = losses(*given, np.random.default_rng(8), 0.1, 4000)
+    for layer, slow in one_by_one.items():
+        quick = together[layer]
+        error = slow.std(axis=0) / np.sqrt(4000)
+        assert (np.abs(quick.mean(axis=0) - slow.mean(axis=0)) < 6 * error).all()
+        np.testing.assert_allclose(quick.std(axis=0), slow.std(axis=0), rtol=0.1)
+        assert np.corrcoef(quick.T)[0, 1] == pytest.approx(np.corrcoef(slow.T)[0, 1], abs=0.05)

@@ -35,3 +35,12 @@ def test_nobody_at_risk_loses_nobody():
 def test_a_chance_outside_nought_and_one_is_refused():
     with pytest.raises(ValueError, match="2 of 3 probabilities are not between 0 and 1"):
         distribution([0.2, 1.2, np.nan])
+
+
+def test_many_events_have_the_distribution_that_few_of_the_same_chances_build_up():
+    p = np.random.default_rng(20261122).uniform(0, 0.05, 12_000)
+    found = distribution(p)
+    halves = np.convolve(distribution(p[:4_000]), distribution(p[4_000:8_000]))
+    expected = np.convolve(halves, distribution(p[8_000:]))  # each short enough for plain steps
+    np.testing.assert_allclose(found, expected, atol=1e-15)
+    assert len(found) == 12_001

@@ -58,8 +58,8 @@ def bias_ledger(
 def _errors(rows: pd.DataFrame, recipe: Recipe, confidence: float) -> dict[str, object]:
     """Half the width of an interval, where clustering by account matters most."""
     design, churned = encode(rows, recipe), rows["is_churn"].to_numpy(float)
-    plain = cloglog.scoring(churned, design.to_numpy())
-    right = cloglog.clustered(churned, design.to_numpy(), plain, rows["account_id"])
+    plain = cloglog.scoring(churned, design)
+    right = cloglog.clustered(churned, design, plain, rows["account_id"])
     own = [design.columns.get_loc(column) for column in recipe.columns]
     wide, narrow = (np.sqrt(np.diag(part.cov))[own] for part in (right, plain))
     most, z = int((wide / narrow).argmax()), stats.norm.ppf(0.5 + confidence / 2)

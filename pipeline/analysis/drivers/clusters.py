@@ -45,8 +45,7 @@ def by_manager(model: DriverModel) -> pd.DataFrame:
     columns = list(terms.loc[terms["driver"].isin(drivers), "column"])
     groups = model.rows[MANAGER].where(model.rows[MANAGER].notna(), model.rows["account_id"])
     kept = Coefficients(model.fitted.params.to_numpy(), model.fitted.cov.to_numpy(), True)
-    design = model.design.to_numpy()
-    cov = cloglog.clustered(model.rows["is_churn"], design, kept, groups.astype(str)).cov
+    cov = cloglog.clustered(model.rows["is_churn"], model.design, kept, groups.astype(str)).cov
     errors = pd.Series(np.sqrt(np.diag(cov)), index=model.design.columns)[columns]
     return pd.DataFrame(
         {"column": columns, "std_err": errors.to_numpy(), "degrees": max(n_managers - 2, 1),

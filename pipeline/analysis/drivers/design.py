@@ -18,6 +18,7 @@ import pandas as pd
 from pipeline.analysis.drivers.feature import Feature, columns_of, learn_feature
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics.baseline import merge_thin
+from pipeline.statistics.design_rows import rows_of
 
 TENURE_STARTS = (*range(13), 13, 18, 24, 36)
 """First tenure month of each baseline band: months 0 to 12, then bands."""
@@ -112,12 +113,13 @@ def encode(rows: pd.DataFrame, recipe: Recipe, is_later: bool = False) -> pd.Dat
             well known when it has just begun: they take the mean of the last four known quarters.
 
     Returns:
-        One row per row, one float column per coefficient; no intercept, the tenure bands are full.
+        One row per row, one column per coefficient, numbers as float and flags as int8; no
+        intercept, the tenure bands are full.
     """
     tenure = recipe.tenure_groups[_tenure_band(rows)]
     quarter = _calendar(rows, recipe.quarter_groups, is_later)
     columns = {
-        f"tenure{group}": (tenure == group).astype(float)
+        f"tenure{group}": (tenure == group).astype(np.int8)
         for group in np.unique(recipe.tenure_groups)
     } | quarter
     wanted = {
@@ -168,7 +170,7 @@ def _terms(features: list[Feature]) -> pd.DataFrame:
 def _one_clock(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
     """The recipe without quarters where all began together: the calendar is then the tenure."""
     bare = replace(recipe, features=(), terms=recipe.terms.iloc[:0])
-    if not _follows(encode(rows, bare).to_numpy()).any():
+    if not _follows(encode(rows, bare)).any():
         return recipe
     named = pd.DataFrame(
         [("calendar quarter", "", "follows from the tenure: the accounts began together")],
@@ -187,7 +189,7 @@ def _without_dependent(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
     if recipe.terms.empty:
         return recipe
     design = encode(rows, recipe)
-    dependent = list(design.columns[_follows(design.to_numpy())])
+    dependent = list(design.columns[_follows(design)])
     labels = {row.column: f"{row.driver} {row.level}".strip() for row in recipe.terms.itertuples()}
     blank = set(recipe.terms.loc[recipe.terms["level"] == NOT_MEASURED, "column"])
     kept, told = [column for column in labels if column not in dependent], []
@@ -204,18 +206,20 @@ def _without_dependent(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
 
 def _like(design: pd.DataFrame, column: str, others: list[str]) -> str:
     """The other column that says the same; blank: none alone does."""
-    own = design[column].to_numpy()
+    own = design[column].to_numpy(float)
     if not others or np.ptp(own) == 0:
         return ""
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.corrcoef(own, design[others].to_numpy(), rowvar=False)[0, 1:]
+        found = np.array(
+            [np.corrcoef(own, design[other].to_numpy(float))[0, 1] for other in others]
+        )
     same = np.flatnonzero(np.abs(np.nan_to_num(found)) > SAME)
     return others[same[0]] if len(same) else ""
 
 
-def _follows(design: np.ndarray) -> np.ndarray:
+def _follows(design: pd.DataFrame) -> np.ndarray:
     """Which columns are 0 or a sum of multiples of the columns before them (Cholesky sweep)."""
-    gram = design.T @ design
+    gram = rows_of(design).information(np.ones(len(design)))
     size = np.sqrt(np.diag(gram))
     left = gram / np.outer(np.where(size > 0, size, 1), np.where(size > 0, size, 1))
     follows = np.zeros(len(gram), dtype=bool)
@@ -248,7 +252,7 @@ def _calendar(rows: pd.DataFrame, groups: dict[int, int], is_later: bool) -> dic
             for group in range(last)
         }
     own = _group_of(_quarter(rows), groups)
-    return {f"quarter{group}": (own == group).astype(float) for group in range(last)}
+    return {f"quarter{group}": (own == group).astype(np.int8) for group in range(last)}
 
 
 def _group_of(quarters: np.ndarray, groups: dict[int, int]) -> np.ndarray:

@@ -96,7 +96,7 @@ def lagged_ratios(model: DriverModel, lagged_rows: pd.DataFrame) -> pd.Series:
     from_known = lagged_rows[lagged_rows["is_lag_known"].to_numpy(bool)]
     design = encode(from_known, model.recipe)
     start = model.fitted.params.to_numpy()
-    params = cloglog.scoring(from_known["is_churn"], design.to_numpy(), start).params
+    params = cloglog.scoring(from_known["is_churn"], design, start).params
     return pd.Series(np.exp(params), index=design.columns)[model.recipe.columns]
 
 

@@ -179,17 +179,17 @@ def _category(rows: pd.DataFrame, name: str, folds: bool) -> tuple[Feature | Non
 def columns_of(values: pd.Series, feature: Feature) -> dict[str, np.ndarray]:
     """The columns of one driver by level: one number per row of `values`."""
     missing = values.isna().to_numpy()
-    columns = {NOT_MEASURED: missing.astype(float)}
+    columns = {NOT_MEASURED: missing.astype(np.int8)}
     if feature.kind == "number":
         held = feature.measured(values).clip(*feature.limits)
         standard = (held - feature.centre) / feature.scale
         return columns | {"": standard.fillna(0.0).to_numpy()}
     if feature.kind == "flag":
-        return columns | {"yes": (values == True).to_numpy(bool).astype(float)}  # noqa: E712
+        return columns | {"yes": (values == True).to_numpy(bool).astype(np.int8)}  # noqa: E712
     text, is_seen = text_levels(values), list(feature.levels)
     found = text.map(feature.levels).where(text.isin(is_seen) | text.isna(), feature.stand_in)
     return columns | {
-        level: (found == level).to_numpy(float)
+        level: (found == level).to_numpy(bool).astype(np.int8)
         for level in feature.modelled_levels
         if level != NOT_MEASURED
     }

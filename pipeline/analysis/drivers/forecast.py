@@ -26,6 +26,8 @@ LEVELS = (0.80, 0.95)
 DRAWS = 1000
 CELLS_AT_ONCE = 4_000_000
 """Rows times draws held in memory at once."""
+MANY, BANDS = 50_000, 1_000
+"""Accounts from which luck is drawn for all of them together, and bands of equal risk then."""
 LARGEST_SHIFT = 3.0
 """Of a recalibration, on the log hazard: twenty times as many as expected, or as few."""
 
@@ -109,13 +111,17 @@ def losses(
         n_draws: how many.
 
     Returns:
-        By layer: one row per draw, columns customers and MRR.
+        By layer: one row per draw, columns customers and MRR. Of many accounts the chance layer is
+        normal with its exact mean and variance given the hazards, those read in bands of risk.
     """
     values, vectors = np.linalg.eigh(cov)
     spread = vectors * np.sqrt(np.clip(values, 0, None))
     own = params[:, None] + spread @ generator.standard_normal((len(params), n_draws))
     drawn = shock.size * generator.standard_t(shock.degrees, n_draws)
     shocks = np.clip(drawn, LOWEST, -LOWEST)  # with one degree of freedom it may be a thousand
+    if len(mrr) >= MANY:
+        cells = _cells(design, design @ params + shift, mrr)
+        return _losses_of_many(cells, own - params[:, None], shocks, generator)
     lost = {layer: np.zeros((n_draws, 2)) for layer in LAYERS}
     block = max(1, CELLS_AT_ONCE // n_draws)
     for start in range(0, len(mrr), block):
@@ -127,6 +133,56 @@ def losses(
         money = np.column_stack([np.ones(len(part)), mrr[start : start + block]])
         for layer, faced in zip(LAYERS, (sure, hazard, hazard * np.exp(shocks)), strict=True):
             lost[layer] += (luck < faced).T.astype(float) @ money
+    return lost
+
+
+@dataclass(frozen=True)
+class _Cells:
+    """Accounts in bands of equal risk: log hazard, mean covariates, and sums of 1, MRR, MRR²."""
+
+    eta: NDArray[np.float64]
+    covariates: NDArray[np.float64]
+    sums: NDArray[np.float64]  # one row per band: accounts, MRR, MRR squared
+
+
+def _cells(
+    design: NDArray[np.float64], eta: NDArray[np.float64], mrr: NDArray[np.float64]
+) -> _Cells:
+    """The accounts by rank of their risk; a band's log hazard is that of its mean hazard."""
+    rank = np.empty(len(eta), dtype=np.int64)
+    rank[np.argsort(eta, kind="stable")] = np.arange(len(eta))
+    band = rank * BANDS // len(eta)
+    n = np.bincount(band, minlength=BANDS).astype(float)
+    hazard = np.bincount(band, np.exp(np.clip(eta, LOWEST, HIGHEST)), minlength=BANDS) / n
+    means = [np.bincount(band, column, minlength=BANDS) / n for column in design.T]
+    money = [np.bincount(band, mrr**power, minlength=BANDS) for power in (1, 2)]
+    return _Cells(np.log(hazard), np.column_stack(means), np.column_stack([n, *money]))
+
+
+def _losses_of_many(
+    cells: _Cells,
+    moves: NDArray[np.float64],
+    shocks: NDArray[np.float64],
+    generator: np.random.Generator,
+) -> dict[str, NDArray[np.float64]]:
+    """The same draws for many accounts: given the hazards, a sum of very many chances is normal.
+
+    Customers and MRR lost have means Σp and Σp·m, variances Σp(1−p) and Σp(1−p)·m² and covariance
+    Σp(1−p)·m. Cost: bands × draws, whatever the number of accounts.
+    """
+    luck = generator.standard_normal((2, moves.shape[1]))
+    sure = np.repeat(cells.eta[:, None], moves.shape[1], axis=1)
+    drawn = cells.eta[:, None] + cells.covariates @ moves
+    lost = {}
+    for layer, eta in zip(LAYERS, (sure, drawn, drawn + shocks), strict=True):
+        risk = -np.expm1(-np.exp(np.clip(eta, LOWEST, HIGHEST)))
+        mean, spread = cells.sums.T[:2] @ risk, cells.sums.T @ (risk * (1 - risk))
+        own = np.sqrt(np.maximum(spread[0], 1e-12))
+        shared = spread[1] / own
+        rest = np.sqrt(np.maximum(spread[2] - shared**2, 0.0))
+        customers = np.rint(mean[0] + own * luck[0])
+        money = mean[1] + shared * luck[0] + rest * luck[1]
+        lost[layer] = np.maximum(np.column_stack([customers, money]), 0.0)
     return lost
 
 

@@ -15,6 +15,7 @@ from scipy import stats
 from pipeline.analysis.checks import Check
 from pipeline.analysis.drivers.model import DriverModel
 from pipeline.statistics import cloglog, multiplicity
+from pipeline.statistics.design_rows import BLOCK, rows_of
 from pipeline.statistics.spline import restricted_cubic
 
 VIF_COLUMNS = ["driver", "df", "gvif", "scaled", "limit", "is_high", "closest"]
@@ -41,7 +42,7 @@ def vif(model: DriverModel, limit: float) -> pd.DataFrame:
     terms = model.recipe.terms
     if model.fitted is None or terms["driver"].nunique() < 2:
         return pd.DataFrame(columns=VIF_COLUMNS)
-    correlation = np.corrcoef(model.design[terms["column"]].to_numpy(), rowvar=False)
+    correlation = _correlation(model.design[list(terms["column"])])
     whole = np.linalg.slogdet(correlation)[1]
     rows = []
     for driver in terms["driver"].unique():
@@ -73,14 +74,14 @@ def functional_form(model: DriverModel) -> pd.DataFrame:
     numbers = terms[(terms["kind"] == "number") & (terms["level"] == "")]
     rows = []
     for row in numbers.itertuples():
-        bends = restricted_cubic(model.design[row.column].to_numpy())
+        bends = restricted_cubic(model.design[row.column].to_numpy(float))
         if not bends.shape[1]:
             rows.append((row.driver, np.nan, 0, np.nan, "too few values for a bend"))
             continue
         statistic, p_value = added(model, bends)
         rows.append((row.driver, statistic, bends.shape[1], p_value, ""))
-    eta = model.design.to_numpy() @ model.fitted.params.to_numpy()
-    own = np.column_stack([np.ones_like(eta), eta])
+    eta = rows_of(model.design).linear(model.fitted.params.to_numpy())
+    own = pd.DataFrame({"one": np.ones_like(eta), "eta": eta})
     statistic, p_value = added(model, (eta - eta.mean())[:, None] ** 2, own)
     rows.append((LINK, statistic, 1, p_value, ""))
     table = pd.DataFrame(rows, columns=["what", "statistic", "df", "p_value", "note"])
@@ -102,7 +103,7 @@ def check(form: pd.DataFrame) -> Check:
 
 
 def added(
-    model: DriverModel, columns: np.ndarray, own: np.ndarray | None = None
+    model: DriverModel, columns: np.ndarray, own: pd.DataFrame | None = None
 ) -> tuple[float, float]:
     """Clustered Wald test of columns added to the model, or to the columns `own` in its place.
 
@@ -112,16 +113,27 @@ def added(
     if own is not None:
         base, start = own, np.array([0.0, 1.0])
     elif model.fitted is not None:
-        base, start = model.design.to_numpy(), model.fitted.params.to_numpy()
+        base, start = model.design, model.fitted.params.to_numpy()
     else:
         raise ValueError(f"There is no fit to add columns to: {model.reason}.")
-    design = np.column_stack([base, columns])
     churned, k = model.rows["is_churn"].to_numpy(float), columns.shape[1]
+    design = base.assign(**{f"added{place}": columns[:, place] for place in range(k)})
     fitted = cloglog.scoring(churned, design, np.r_[start, np.zeros(k)])
     fitted = cloglog.clustered(churned, design, fitted, model.rows["account_id"])
     b, cov = fitted.params[-k:], fitted.cov[-k:, -k:]
     statistic = float(b @ np.linalg.pinv(cov, hermitian=True) @ b)
     return statistic, float(stats.chi2.sf(statistic, k))
+
+
+def _correlation(design: pd.DataFrame) -> np.ndarray:
+    """Correlation of the columns, from their sums of products about the means."""
+    if len(design) <= BLOCK:
+        return np.corrcoef(design.to_numpy(dtype=float), rowvar=False)
+    rows, ones = rows_of(design), np.ones(len(design))
+    mean = rows.pull(ones) / len(design)
+    spread = rows.information(ones) / len(design) - np.outer(mean, mean)
+    size = np.sqrt(np.diag(spread))
+    return np.asarray(spread / np.outer(size, size))
 
 
 def _closest(terms: pd.DataFrame, correlation: np.ndarray, own: np.ndarray) -> str:

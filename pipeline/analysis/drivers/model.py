@@ -182,8 +182,8 @@ def _too_few(n_events: int, n_terms: int, least: float) -> str:
 def _unpenalised(rows: pd.DataFrame, recipe: Recipe, least: float) -> tuple[DriverModel, pd.Series]:
     """The grouped-time model and its coefficients by column."""
     design, churned = encode(rows, recipe), rows["is_churn"].to_numpy(float)
-    start = cloglog.scoring(churned, design.to_numpy()).params
-    fitted = grouped_hazard.fit(churned, design, rows["account_id"].to_numpy(), start=start)
+    start = cloglog.scoring(churned, design).params
+    fitted = grouped_hazard.fit(churned, design, rows["account_id"], start=start)
     return DriverModel(rows, recipe, fitted, design, least=least), fitted.params
 
 
@@ -209,7 +209,7 @@ def _as_fit(
     table: pd.DataFrame, design: pd.DataFrame, churned: np.ndarray, rows: pd.DataFrame
 ) -> GroupedHazardFit:
     """The penalised fit in the words of the other, with the inverse information as covariance."""
-    values = design.to_numpy()
+    values = design.to_numpy(dtype=float)
     eta = values @ table["coef"].to_numpy()
     share = 1 / (1 + np.exp(-eta))
     cov = np.linalg.inv(values.T @ (values * (share * (1 - share))[:, None]))

@@ -48,7 +48,7 @@ def moved(model: DriverModel, confidence: float, false_discovery_rate: float) ->
         return empty
     is_new = model.rows["period"].eq(months[-1]).to_numpy()
     found = added_rows.move(
-        model.rows["is_churn"].to_numpy(float), model.design.to_numpy(float),
+        model.rows["is_churn"].to_numpy(float), model.design,
         model.rows["account_id"], is_new, model.fitted.params.to_numpy(),
     )  # fmt: skip
     if not found.converged:

@@ -74,7 +74,7 @@ def _table(
         note = f"too few: {n_events} account-months with {movement}"
         return pd.DataFrame([{**counts, "note": note}]).reindex(columns=MOVEMENT_COLUMNS)
     design, happened = encode(rows, recipe), rows["is_churn"].to_numpy(float)
-    fitted = grouped_hazard.fit(happened, design, rows["account_id"].to_numpy(), link="logit")
+    fitted = grouped_hazard.fit(happened, design, rows["account_id"], link="logit")
     terms = recipe.terms[recipe.terms["level"] != NOT_MEASURED]
     params = fitted.params[terms["column"]].to_numpy()
     errors = np.sqrt(np.diag(fitted.cov.loc[terms["column"], terms["column"]]))

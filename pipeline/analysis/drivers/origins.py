@@ -31,7 +31,6 @@ class Origin:
     recipe: Recipe
     coefficients: Coefficients
     rows: pd.DataFrame
-    design: np.ndarray
     probability: np.ndarray
     null_rate: float
 
@@ -39,6 +38,11 @@ class Origin:
     def month(self) -> int:
         """Months counted from year 0."""
         return int(month_number(pd.Series([self.period]))[0])
+
+    @property
+    def design(self) -> np.ndarray:
+        """One row per row, one column per coefficient; made anew, as months hold many accounts."""
+        return encode(self.rows, self.recipe, is_later=True).to_numpy(dtype=float)
 
     @property
     def is_next(self) -> bool:
@@ -190,10 +194,11 @@ def held_out_signs(model: DriverModel, held: Origin | None) -> pd.Series:
     terms = model.recipe.terms
     if model.fitted is None or held is None:
         return pd.Series(np.nan, index=terms["column"], dtype=float)
-    n_base = held.design.shape[1] - len(held.recipe.terms)
-    eta, churned, found = held.design @ held.coefficients.params, held.churned, {}
+    design = held.design
+    n_base = design.shape[1] - len(held.recipe.terms)
+    eta, churned, found = design @ held.coefficients.params, held.churned, {}
     for position, (key, effect) in enumerate(held.effects.items(), start=n_base):
-        own = held.design[:, position]
+        own = design[:, position]
         hazard = np.exp(np.clip(eta - effect * own, cloglog.LOWEST, cloglog.HIGHEST))
         hazard *= churned.sum() / hazard.sum()
         found[key] = np.sign((own - np.average(own, weights=hazard)) @ (churned - hazard))
@@ -217,11 +222,11 @@ def _origin(
     n_terms, churned = len(recipe.terms), earlier["is_churn"].to_numpy(float)
     if n_terms == 0 or churned.sum() < events_per_parameter * n_terms:
         return None
-    design = encode(earlier, recipe).to_numpy()
+    design = encode(earlier, recipe)
     start = before if before is not None and len(before) == design.shape[1] else None
     fitted = cloglog.scoring(churned, design, start)
     fitted = cloglog.clustered(churned, design, fitted, earlier["account_id"])
-    applied = encode(own, recipe, is_later=True).to_numpy()
+    applied = encode(own, recipe, is_later=True).to_numpy(dtype=float)
     risk = cloglog.probability(applied, fitted.params)
     period = str(own["period"].min())
-    return Origin(period, recipe, fitted, own, applied, risk, float(churned.mean()))
+    return Origin(period, recipe, fitted, own, risk, float(churned.mean()))

@@ -96,7 +96,7 @@ def _proportional(model: DriverModel, row: dict[str, Any] | None, confidence: fl
     if model.is_penalised:
         return [standard.proportional_hazards(np.nan, confidence)]
     log_tenure = np.log1p(model.rows["tenure_months"].to_numpy(float))
-    product = model.design[column].to_numpy() * (log_tenure - log_tenure.mean())
+    product = model.design[column].to_numpy(float) * (log_tenure - log_tenure.mean())
     if np.ptp(product) == 0:
         return [standard.proportional_hazards(np.nan, confidence)]
     return [standard.proportional_hazards(form.added(model, product[:, None])[1], confidence)]

@@ -157,7 +157,7 @@ def _beginning(primary: Choice, recipe: Recipe) -> np.ndarray | None:
     """The primary fit's coefficients, from which the others start."""
     if not primary.rows["is_churn"].any() or recipe.terms.empty:
         return None
-    design = encode(primary.rows, recipe).to_numpy()
+    design = encode(primary.rows, recipe).to_numpy(dtype=float)
     return cloglog.scoring(primary.rows["is_churn"], design).params
 
 

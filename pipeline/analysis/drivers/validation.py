@@ -140,10 +140,11 @@ def importance(held: Origin | None, confidence: float, seed: int = SEED) -> pd.D
     churned, accounts = held.churned, held.rows["account_id"].to_numpy()
     null_loss = ((churned - held.null_rate) ** 2).sum()
     z, rows = stats.norm.ppf(0.5 + confidence / 2), []
+    design = held.design
     for driver in held.recipe.terms["driver"].unique():
         keys = [name for name in WITHIN if name in held.rows and name != driver]
         cells = held.rows.groupby(keys, dropna=False).ngroup().to_numpy()
-        worse = _loss_when_exchanged(held, driver, cells, generator) / null_loss
+        worse = _loss_when_exchanged(held, design, driver, cells, generator) / null_loss
         reach = z * clustered_error(worse - worse.mean(), accounts)
         rows.append((driver, worse.sum(), worse.sum() - reach, worse.sum() + reach))
     counts = {
@@ -156,14 +157,18 @@ def importance(held: Origin | None, confidence: float, seed: int = SEED) -> pd.D
 
 
 def _loss_when_exchanged(
-    held: Origin, driver: str, cells: np.ndarray, generator: np.random.Generator
+    held: Origin,
+    design: np.ndarray,
+    driver: str,
+    cells: np.ndarray,
+    generator: np.random.Generator,
 ) -> np.ndarray:
     """Mean rise of the squared error per row when the driver's columns change hands in a cell."""
     terms = held.recipe.terms
-    n_base = held.design.shape[1] - len(terms)
+    n_base = design.shape[1] - len(terms)
     own = n_base + np.flatnonzero((terms["driver"] == driver).to_numpy())
     params = held.coefficients.params
-    rest, part = held.design @ params, held.design[:, own] @ params[own]
+    rest, part = design @ params, design[:, own] @ params[own]
     order, rise = np.argsort(cells, kind="stable"), np.zeros(len(rest))
     for _ in range(EXCHANGES):
         dealt = np.empty_like(part)

@@ -30,7 +30,20 @@ STAGE_VARIABLE = "DVC_STAGE"
 """DVC names the stage by it to the command that it starts."""
 PR_SET_PDEATHSIG = 1
 """prctl(2): the signal that a process gets when its parent dies."""
+PR_SET_CHILD_SUBREAPER = 36
+"""prctl(2): orphans of what this process started become its own children."""
 LOOK_SECONDS = 0.5
+STEADY_ENVIRONMENT = {
+    "MPLBACKEND": "Agg",
+    "PYTHONHASHSEED": "0",
+    "PYTHONUTF8": "1",
+    "TZ": "UTC",
+    "OMP_NUM_THREADS": "1",
+    "OPENBLAS_NUM_THREADS": "1",
+}
+"""Of every kernel, and of what it is forked from: most of them hold from the start or never.
+
+Threads are one each: chapters run side by side, and a sum's order must not depend on cores."""
 
 
 def as_runner() -> dict[str, str]:
@@ -84,8 +97,17 @@ def _end() -> None:
 
 def die_with_parent() -> None:
     """Ask Linux for SIGKILL at the parent's death; other systems know no such thing."""
+    _control_process(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def adopt_orphans() -> None:
+    """Ask Linux for the orphans of this process's children, so that none of them is lost."""
+    _control_process(PR_SET_CHILD_SUBREAPER, 1)
+
+
+def _control_process(what: int, value: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
-        ctypes.CDLL(None, use_errno=True).prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+        ctypes.CDLL(None, use_errno=True).prctl(what, value, 0, 0, 0)
 
 
 def facts_beside(failure: Path) -> Path:

@@ -28,6 +28,7 @@ from pipeline.children import FAILURE_SUFFIX, FAILURE_VARIABLE, as_runner, facts
 from pipeline.data import store
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION, FAILED, NOT_NOW
 from pipeline.lock import is_quiet
+from pipeline.preload.client import CAN_FORK, Forked, Preload
 from pipeline.redaction import FOR_THE_RUNNER_ALONE
 from pipeline.settings import ANNEX, CHAPTERS, SUMMARY, ConfigurationError
 
@@ -50,6 +51,12 @@ LOCK_IS_BAD = re.compile(r"dvc\.lock' (is invalid|validation failed)")
 """Words of DVC on a dvc.lock that is cut off; it writes that file in place, for half a second."""
 KEPT_LOCK = "dvc.lock.whole"
 """Copy below build/ of the last dvc.lock that DVC could read."""
+MOST_PRELOADS = 3
+"""In one run: a further one is begun when the code changed under the last."""
+NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE",)
+"""A caller's wish that would let each child of a run compile our code anew."""
+
+Child = subprocess.Popen[str] | Forked
 
 
 class StageFailedError(Exception):
@@ -112,14 +119,18 @@ class Attempt:
 class Flow:
     """DVC in one root; `held` are open files that every child keeps open, the run's lock.
 
-    `hidden` names environment variables that no child gets to see.
+    `hidden` names environment variables that no child gets to see. `n_unforked` counts the
+    chapters that did not start as a fork of the run's preload, and `unforked` says why.
     """
 
     root: Path
     held: tuple[int, ...] = ()
     retries: int = 0
     hidden: tuple[str, ...] = ()
-    _children: list[subprocess.Popen[str]] = field(default_factory=list)
+    unforked: str = ""
+    n_unforked: int = 0
+    _preloads: list[Preload] = field(default_factory=list)
+    _children: list[Child] = field(default_factory=list)
     _clock: threading.Timer | None = None
     _is_out_of_time: bool = False
 
@@ -178,7 +189,7 @@ class Flow:
         A failure that may pass by itself is tried again, up to `retries` times, each time later.
         """
         waiting = [Attempt(task) for task in tasks]
-        running: list[tuple[Attempt, subprocess.Popen[str]]] = []
+        running: list[tuple[Attempt, Child]] = []
         try:
             while waiting or running:
                 for attempt in _ready(waiting, jobs - len(running)):
@@ -189,6 +200,10 @@ class Flow:
                     running.remove((attempt, child))
                     self._children.remove(child)
                     self._check_time()
+                    if isinstance(child, Forked) and child.is_lost:
+                        is_quiet(self.root, POLL_SECONDS)
+                        waiting.append(attempt)
+                        continue
                     ended = self._ended(attempt, child)
                     if again := self._again(attempt, ended):
                         waiting.append(again)
@@ -234,15 +249,19 @@ class Flow:
         if self._clock:
             self._clock.cancel()
         self.stop()
+        for preload in self._preloads:
+            preload.close()
 
     def stop(self) -> None:
         """End the children that still run, and what they started; then nothing writes any more."""
         self._end(self._children)
 
-    def _end(self, children: Sequence[subprocess.Popen[str]]) -> None:
+    def _end(self, children: Sequence[Child]) -> None:
         left = [child for child in children if child.poll() != 0]  # the dead may leave orphans
         self._children = [child for child in self._children if child not in children]
         for child in left:
+            if isinstance(child, Forked) and child.pid is None:
+                child.preload.close()  # it would be forked only now
             _signal_group(child, signal.SIGTERM)
         until = time.monotonic() + STOP_SECONDS
         for child in left:
@@ -256,12 +275,35 @@ class Flow:
 
     # Starting children.
 
-    def _start(self, task: Task) -> subprocess.Popen[str]:
-        words = ["-m", "pipeline.cli", "chapter", task.chapter, task.period]
-        with self._log_of(task).open("w", encoding="utf-8") as log:
-            return self._child(words, self._failure_of(task), stdout=log, stderr=log)
+    def warm_up(self) -> None:
+        """Begin to load what chapters need, aside; the first chapter would else wait for it."""
+        if not CAN_FORK:
+            self.unforked = "this system cannot fork what it has loaded"
+        elif not self._preloads or self._preloads[-1].is_outdated:
+            if len(self._preloads) == MOST_PRELOADS:
+                self.unforked = "the code keeps changing"
+                return
+            environment = self._environment(self.log / f"preload{FAILURE_SUFFIX}")
+            log = self.log / "preload.log"
+            self._preloads.append(Preload(self.root, environment, self.held, log))
 
-    def _ended(self, attempt: Attempt, child: subprocess.Popen[str]) -> Ended:
+    def _start(self, task: Task) -> Child:
+        """Fork a process for a chapter, or start one afresh where that is not possible."""
+        words = ["-m", "pipeline.cli", "chapter", task.chapter, task.period]
+        log, failure = self._log_of(task), self._failure_of(task)
+        self.warm_up()
+        if self._preloads and (preload := self._preloads[-1]).why and not preload.is_outdated:
+            self.unforked = preload.why
+        if self.unforked:
+            self.n_unforked += 1
+            with log.open("w", encoding="utf-8") as said:
+                return self._child(words, failure, stdout=said, stderr=said)
+        _forget(failure)
+        child = self._preloads[-1].fork(words, self._environment(failure), log)
+        self._children.append(child)
+        return child
+
+    def _ended(self, attempt: Attempt, child: Child) -> Ended:
         task, failure = attempt.task, _read_left(self._failure_of(attempt.task))
         facts = _read_left(facts_beside(self._failure_of(task)))
         standard = f"{task.stage} stopped with code {child.returncode}; see {self._log_of(task)}."
@@ -277,7 +319,7 @@ class Flow:
         if child.returncode == 0:
             return ended
         has_said = child.returncode in (CANNOT_CREATE, CANNOT_WRITE)  # and could leave no file
-        code: int = child.returncode if has_said else FAILED
+        code = child.returncode if has_said and child.returncode is not None else FAILED
         return replace(
             ended,
             code=failure.get("code", code),
@@ -324,21 +366,11 @@ class Flow:
 
     def _child(self, words: list[str], failure: Path, **streams: Any) -> subprocess.Popen[str]:
         """Start a child that leads a process group of its own and is bound to this process."""
-        failure.unlink(missing_ok=True)
-        facts_beside(failure).unlink(missing_ok=True)
-        own = Path(sys.executable).parent
+        _forget(failure)
         child = subprocess.Popen(
             [sys.executable, *words],
             cwd=self.root,
-            env=_without_addresses(os.environ, self.hidden)
-            | as_runner()
-            | {
-                "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}",
-                "PYTHONPATH": str(self.root),
-                "PYTHONUTF8": "1",
-                "DVC_NO_ANALYTICS": "true",
-                FAILURE_VARIABLE: str(failure),
-            },
+            env=self._environment(failure),
             stdin=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
@@ -349,6 +381,26 @@ class Flow:
         )
         self._children.append(child)
         return child
+
+    def _environment(self, failure: Path) -> dict[str, str]:
+        own = Path(sys.executable).parent
+        return (
+            _without_addresses(os.environ, (*self.hidden, *NOT_INHERITED))
+            | as_runner()
+            | {
+                "PATH": f"{own}{os.pathsep}{os.environ.get('PATH', '')}",
+                "PYTHONPATH": str(self.root),
+                "PYTHONUTF8": "1",
+                "DVC_NO_ANALYTICS": "true",
+                FAILURE_VARIABLE: str(failure),
+            }
+        )
+
+
+def _forget(failure: Path) -> None:
+    """Remove what an earlier child left of its failure and its facts."""
+    failure.unlink(missing_ok=True)
+    facts_beside(failure).unlink(missing_ok=True)
 
 
 def _without_addresses(environment: Mapping[str, str], hidden: Sequence[str]) -> dict[str, str]:
@@ -361,8 +413,10 @@ def _ready(waiting: Sequence[Attempt], places: int) -> list[Attempt]:
     return [attempt for attempt in waiting if attempt.not_before <= now][: max(places, 0)]
 
 
-def _signal_group(leader: subprocess.Popen[str], sign: signal.Signals) -> None:
-    """Signal a child and all it started; a group that is gone is as wanted."""
+def _signal_group(leader: Child, sign: signal.Signals) -> None:
+    """Signal a child and all it started; a group that is gone, or not yet there, is as wanted."""
+    if leader.pid is None:
+        return
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader.pid, sign)
 

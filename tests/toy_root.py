@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
+LEFT_OUT = shutil.ignore_patterns("__pycache__")
 FLOW = """stages:
   tick:
     cmd: python -m pipeline.cli stage tick
@@ -24,6 +25,8 @@ import json, os, signal, sys, time
 from pathlib import Path
 from pipeline import children, lock
 
+if __name__ != "__main__":
+    raise ImportError("the preload need not load it")
 children.bind()
 verb, name = sys.argv[1], sys.argv[2]
 root, failure = Path.cwd(), Path(os.environ["LODESTAR_FAILURE"])
@@ -67,10 +70,22 @@ def make(root: Path) -> Path:
     (package / "cli.py").write_text(CLI)
     for name in ("lock.py", "children.py"):
         shutil.copy(ROOT / "pipeline" / name, package)
+    _lay_out_preload(package)
     (root / "dvc.yaml").write_text(FLOW)
     words = [sys.executable, "-m", "dvc", "init", "--no-scm", "--quiet"]
     subprocess.run(words, cwd=root, check=True, capture_output=True)
     return root
+
+
+def _lay_out_preload(package: Path) -> None:
+    """The real preload, which here has nothing to load and forks no kernel."""
+    shutil.copytree(ROOT / "pipeline" / "preload", package / "preload", ignore=LEFT_OUT)
+    process = package / "preload" / "process.py"
+    text = process.read_text(encoding="utf-8")
+    process.write_text(text.replace("    load()\n", "", 1), encoding="utf-8")
+    kernel = package / "reporting" / "execution" / "forked.py"
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text("def hold(): pass\n")
 
 
 def start_runner(root: Path, way: str, name: str) -> subprocess.Popen[bytes]:

@@ -31,7 +31,8 @@ from jupyter_client.manager import AsyncKernelManager
 from nbformat import NotebookNode
 from traitlets import default
 
-from pipeline.reporting.execution import prelude
+from pipeline.children import STEADY_ENVIRONMENT
+from pipeline.reporting.execution import forked, prelude
 from pipeline.reporting.execution.gate import first_line
 from pipeline.settings import OUTPUT_VARIABLE, ROOT_VARIABLE, Settings
 
@@ -44,15 +45,6 @@ OUTPUT_TIMEOUT_SECONDS = 60
 SHORTEST_SECONDS = 0.1
 KIB_PER_MB = 1024
 BYTES_PER_MB = 1024 * 1024
-STEADY_ENVIRONMENT = {
-    "MPLBACKEND": "Agg",
-    "PYTHONHASHSEED": "0",
-    "PYTHONUTF8": "1",
-    "TZ": "UTC",
-    "OMP_NUM_THREADS": "1",
-    "OPENBLAS_NUM_THREADS": "1",
-}
-"""Threads are one each: chapters run side by side, and a sum's order must not depend on cores."""
 KERNEL_ARGUMENTS = (
     f"--InteractiveShellApp.extra_extensions={prelude.__name__}",
     "--HistoryManager.enabled=False",
@@ -140,6 +132,11 @@ class OwnKernelManager(AsyncKernelManager):
     def _in_the_folder_of_the_run(self) -> str:
         return str((self.folder or Path(tempfile.gettempdir())) / "kernel.json")
 
+    async def _async_pre_start_kernel(self, **named: Any) -> Any:
+        if self.kernel_spec is not None:
+            forked.offer(self.kernel_spec)
+        return await super()._async_pre_start_kernel(**named)
+
     async def _async_launch_kernel(self, kernel_cmd: list[str], **named: Any) -> None:
         named["stdout"] = subprocess.DEVNULL  # cells are heard by messages; a log must not fill
         await super()._async_launch_kernel(kernel_cmd, **named)
@@ -190,7 +187,7 @@ def run(source: Path, target: Path, parameters: Mapping[str, Any], limits: Limit
                 _by_papermill(source, target, parameters, name, watch, Path(folder))
         finally:
             _end_group(watch)
-            _end_left_behind(str(notes))
+            _end_left_behind(str(notes), watch)
         _take_notes(notes, watch)
     return watch
 
@@ -290,8 +287,14 @@ def _end_group(watch: Watch) -> None:
             os.killpg(watch.process.pid, signal.SIGKILL)
 
 
-def _end_left_behind(notes: str) -> None:
-    """End what left the kernel's group; it began in the kernel's environment, with these notes."""
+def _end_left_behind(notes: str, watch: Watch) -> None:
+    """End what left the kernel's group; it began in the kernel's environment, with these notes.
+
+    A forked kernel still shows the preload's environment; what it left is this process's.
+    """
+    if isinstance(watch.process, forked.Kernel):
+        forked.end_descendants()
+        return
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error, OSError):
             is_of_kernel = process.environ().get(prelude.NOTES_VARIABLE) == notes

@@ -33,7 +33,7 @@ LIBRARIES = (
 OWN = ("pipeline.cli",)
 ROOMS = ("pipeline.statistics", "pipeline.analysis", "pipeline.reporting")
 """Everything below them is loaded."""
-OWN_CODE = "pipeline"
+OWN_CODE = Path(__file__).parents[1]
 OUTDATED = "the code has changed since it was loaded"
 LARGEST_READ = 65536
 THREADS = Path("/proc/self/task")
@@ -79,8 +79,7 @@ def load() -> None:
 
 def code_state() -> State:
     """Time of change and size of each of our own modules, by path."""
-    files = sorted(Path(OWN_CODE).rglob("*.py"))
-    facts = {str(path): path.stat() for path in files}
+    facts = {str(path): path.stat() for path in OWN_CODE.rglob("*.py")}
     return {name: (each.st_mtime_ns, each.st_size) for name, each in facts.items()}
 
 

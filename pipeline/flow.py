@@ -319,7 +319,7 @@ class Flow:
         if child.returncode == 0:
             return ended
         has_said = child.returncode in (CANNOT_CREATE, CANNOT_WRITE)  # and could leave no file
-        code = child.returncode if has_said and child.returncode is not None else FAILED
+        code: int = child.returncode if has_said and child.returncode else FAILED
         return replace(
             ended,
             code=failure.get("code", code),

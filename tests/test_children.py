@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -53,6 +54,7 @@ def test_asking_dvc_in_between_ends_no_chapter_that_runs(root: Path) -> None:
     assert toy_root.is_ticking(root)
     results.close()
     assert not toy_root.is_ticking(root)
+    flow.close()
 
 
 @pytest.mark.parametrize("shell", ["/bin/sh", "/bin/bash"])
@@ -122,8 +124,8 @@ def _no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_only_what_may_pass_by_itself_is_tried_again(
     root: Path, error_class: str, retries: int, attempts: int, code: int
 ) -> None:
-    flow = Flow(root, retries=retries)
-    (ended,) = flow.run_side_by_side([Task("flaky", error_class)], 1)
+    with closing(Flow(root, retries=retries)) as flow:
+        (ended,) = flow.run_side_by_side([Task("flaky", error_class)], 1)
     assert (ended.attempts, ended.code) == (attempts, code)
     assert (root / "tries-flaky").read_text() == "." * attempts
 
@@ -133,12 +135,14 @@ def test_further_attempts_wait_longer_each_time(
 ) -> None:
     monkeypatch.setattr("pipeline.flow.BACK_OFF_SECONDS", 0.5)
     began = time.monotonic()
-    list(Flow(root, retries=2).run_side_by_side([Task("flaky", "io")], 1))
+    with closing(Flow(root, retries=2)) as flow:
+        list(flow.run_side_by_side([Task("flaky", "io")], 1))
     assert time.monotonic() - began > 0.5 + 1.0
 
 
 def test_a_failed_chapter_brings_its_kind_place_and_facts(root: Path) -> None:
-    (ended,) = Flow(root).run_side_by_side([Task("bad", "cell_error")], 1)
+    with closing(Flow(root)) as flow:
+        (ended,) = flow.run_side_by_side([Task("bad", "cell_error")], 1)
     assert (ended.code, ended.message) == (65, "2 rows cannot be used")
     assert (ended.error_class, ended.notebook, ended.cell) == ("cell_error", "03.ipynb", "answer")
     assert (ended.peak_memory_mb, ended.attempts) == (12.5, 1)

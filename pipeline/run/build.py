@@ -79,6 +79,9 @@ class Run:
     manifest: Manifest
     failures: dict[str, Ended] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    _passed: list[str] = field(default_factory=list)
+    _recorded: float = field(default_factory=time.monotonic)
+    _n_unforked_said: int = 0
 
     @property
     def paths(self) -> Paths:
@@ -111,6 +114,7 @@ class Run:
             self._reports(stale, periods, wanted.force)
         else:
             self.progress.say(f"Only {words.listing(list(chosen))}: nothing is published.")
+        self._record()
 
     # Stages.
 
@@ -141,6 +145,8 @@ class Run:
         """Bring the stages up to date and `periods` to what is due; what is stale after that."""
         base = base_stages(self.settings.company)
         has_run = bool(stale & set(base)) or not is_extract_known(self.paths)
+        if has_run or SNAPSHOT in stale:
+            self.flow.warm_up()  # on a core that the stages leave free
         if has_run:
             self._reproduce(base)
         self.manifest.note(extract_date=extract_date(self.paths).isoformat())
@@ -221,7 +227,9 @@ class Run:
         """Run chapters side by side and record those that passed; what is stale after that."""
         if not tasks:
             return stale
-        passed, left, recorded = [], len(tasks), time.monotonic()
+        left = len(tasks)
+        if not self._passed:
+            self._recorded = time.monotonic()
         self.progress.doing(f"{left} {what}")
         for ended in self.flow.run_side_by_side(tasks, self.jobs):
             left -= 1
@@ -229,15 +237,44 @@ class Run:
             if ended.code:
                 self._fail(ended)
             else:
-                passed.append(ended.task.stage)
+                self._passed.append(ended.task.stage)
                 self.progress.done(f"{ended.task.chapter} {ended.task.period}", ended.seconds)
-            if time.monotonic() - recorded > RECORD_SECONDS:
-                self.flow.record(passed)
-                passed, recorded = [], time.monotonic()
+            if time.monotonic() - self._recorded > RECORD_SECONDS:
+                self._record()
             self.progress.doing(f"{left} {what} to go")
+        self._say_unforked()
+        if self._is_first_build(stale, tasks):
+            return stale - set(self._passed)
         self.progress.doing(f"{what} have run; DVC takes them down")
-        self.flow.record(passed)
+        self._record()
         return self.flow.stale()
+
+    def _is_first_build(self, stale: set[str], tasks: Sequence[Task]) -> bool:
+        """True when what follows from these tasks was never made: then DVC need not be asked."""
+        names = {task.period for task in tasks}
+        made = [self.paths.chapter(SUMMARY, Period(name)) for name in names]
+        made += [self.paths.report(Period(name)) for name in names]
+        later = {f"report@{name}" for name in names}
+        if tasks[0].chapter != SUMMARY:
+            later |= {f"{SUMMARY}@{name}" for name in names}
+        else:
+            made = made[len(names) :]
+        return later <= stale and not any(place.exists() for place in made)
+
+    def _record(self) -> None:
+        """Let DVC take down what has passed since the last time."""
+        self.flow.record(self._passed)
+        self._passed, self._recorded = [], time.monotonic()
+
+    def _say_unforked(self) -> None:
+        """A chapter that loaded everything for itself is slow, not wrong; the run says so once."""
+        flow = self.flow
+        if flow.n_unforked > self._n_unforked_said:
+            self._n_unforked_said = flow.n_unforked
+            n_chapters = words.counted(flow.n_unforked, "chapter")
+            said = f"{n_chapters} started without the preload: {flow.unforked}"
+            self.progress.say(f"Note: {said}.")
+            self.manifest.journal.warning("unforked", n_chapters=flow.n_unforked, why=flow.unforked)
 
     def _fail(self, ended: Ended) -> None:
         """A failure is said, and the first of a period is the period's."""
@@ -261,7 +298,6 @@ class Run:
 
     def _reports(self, stale: set[str], periods: Sequence[str], force: bool) -> None:
         """Publish what is out of date, altered or forced, oldest first."""
-        built = []
         for name in periods:
             if name in self.failures:
                 continue
@@ -270,8 +306,7 @@ class Run:
                 continue
             self.progress.doing(f"report {name}")
             if self._report(Period(name), force):
-                built.append(f"report@{name}")
-        self.flow.record(built)
+                self._passed.append(f"report@{name}")
 
     def _report(self, period: Period, force: bool) -> bool:
         began = time.monotonic()

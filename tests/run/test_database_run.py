@@ -138,6 +138,7 @@ def test_no_stage_and_no_notebook_is_told_where_the_database_is(
     flow = Flow(tmp_path, hidden=extract.secrets(settings.load(tmp_path)))
     list(flow.run_side_by_side([Task("revenue", "2025-03")], 1))
     flow.close()
+    flow.close()
     seen = (flow.log / "revenue-2025-03.log").read_text(encoding="utf-8")
     assert "'PATH'" in seen
     assert VARIABLE not in seen

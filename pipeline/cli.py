@@ -99,11 +99,34 @@ def run(
         if dry_run:
             _preview(chosen, force, only)
             return
+        look = _look_aside(root, held)
         from pipeline import run as runner  # after the lock: it loads for seconds
 
         runner.run(
-            root, chosen, force=force, jobs=jobs, chapters=only, held=(held,), is_offline=offline
+            root,
+            chosen,
+            force=force,
+            jobs=jobs,
+            chapters=only,
+            held=(held,),
+            is_offline=offline,
+            look=look,
         )
+
+
+def _look_aside(root: Path, held: int) -> Callable[[], set[str]] | None:
+    """Let DVC look for what is out of date while our own code is loaded; both take their time.
+
+    None where a run first changes the folder: it lays out a flow, or takes an extract.
+    """
+    from pipeline.flow import Flow
+    from pipeline.root import is_laid_out
+
+    with contextlib.suppress(configuration.ConfigurationError):
+        has_database = configuration.load(root).source.database is not None
+        if (root / "dvc.yaml").is_file() and not is_laid_out(root) and not has_database:
+            return Flow(root, (held,)).stale_aside()
+    return None
 
 
 def _preview(period: str | None, force: bool, chapters: list[str] | None) -> None:

@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent import futures
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -146,6 +147,16 @@ class Flow:
         said = self._dvc(["status", "--json"])
         self._keep_lock()
         return set(json.loads(said[said.index("{") : said.rindex("}") + 1]))
+
+    def stale_aside(self) -> Callable[[], set[str]]:
+        """Ask what is not up to date at once; the answer, or the error, when it is called for.
+
+        DVC works while the caller loads what it needs.
+        """
+        aside = futures.ThreadPoolExecutor(1)
+        answer = aside.submit(self.stale)
+        aside.shutdown(wait=False)
+        return answer.result
 
     def reproduce(self, stages: Sequence[str], on_stage: Callable[[str], None]) -> None:
         """Run the stages that are out of date, in order; StageFailedError has the stage's words."""

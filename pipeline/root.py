@@ -26,10 +26,15 @@ MARKER = "laid-out.json"
 def lay_out(root: Path, project: Path) -> None:
     """Give a root that has no flow of its own what the flow needs, and keep it up to date."""
     marker = root / "build" / MARKER
-    if root == project or ((root / FLOW).is_file() and not marker.is_file()):
+    if root == project or ((root / FLOW).is_file() and not is_laid_out(root)):
         return
     before = _laid_out(marker)
     store.write_json({"files": _copied(project, root, before)}, marker)
+
+
+def is_laid_out(root: Path) -> bool:
+    """True when a root has its flow from the project, and follows it."""
+    return (root / "build" / MARKER).is_file()
 
 
 def _laid_out(marker: Path) -> dict[str, str]:

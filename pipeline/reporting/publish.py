@@ -21,7 +21,7 @@ from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.reporting import words
 from pipeline.reporting.execution import gate
-from pipeline.reporting.pages import html, index, origins, site
+from pipeline.reporting.pages import index, origins, site
 from pipeline.reporting.pages.page import Page
 from pipeline.reporting.records import data_changes, record
 from pipeline.reporting.records.page_check import FIND, INDEX, hashes, page_name, verify
@@ -135,6 +135,8 @@ def _build(
     began: float,
 ) -> Report:
     """Everything of a report in a folder aside; report.json comes last."""
+    from pipeline.reporting.pages import html  # a second of loading, when there is a page to make
+
     kept = [store.read_json(paths.headline(name, period)) for name in settings.question_chapters]
     report = record.compose(period, settings, paths, kept, now)
     earlier = record.publications(paths.report(period), settings.company)

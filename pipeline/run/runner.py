@@ -58,6 +58,7 @@ def run(
     held: tuple[int, ...] = (),
     progress: Progress | None = None,
     is_offline: bool = False,
+    look: Callable[[], set[str]] | None = None,
 ) -> Path:
     """Build what is due and out of date below `root`; the path of reports/index.html.
 
@@ -70,6 +71,7 @@ def run(
         held: open files that children keep open: the root's lock, which the caller holds.
         progress: where to say what happens.
         is_offline: ask no database; the extract that is kept holds.
+        look: what DVC was asked before this was called; it holds unless something changes first.
 
     Raises:
         PreflightError: a run cannot go well here.
@@ -79,7 +81,13 @@ def run(
     asked = (Period(period).name,) if period else None
     wanted = Wanted(asked, force, tuple(chapters) if chapters else None)
     return carry_out(
-        root, lambda *_: wanted, jobs=jobs, held=held, progress=progress, is_offline=is_offline
+        root,
+        lambda *_: wanted,
+        jobs=jobs,
+        held=held,
+        progress=progress,
+        is_offline=is_offline,
+        look=look,
     )
 
 
@@ -92,6 +100,7 @@ def carry_out(
     progress: Progress | None = None,
     is_offline: bool = False,
     is_recorded: bool = True,
+    look: Callable[[], set[str]] | None = None,
 ) -> Path:
     """One run with its manifest, from first look to last word; `choose` says what it builds.
 
@@ -100,14 +109,19 @@ def carry_out(
     """
     root, progress = root.resolve(), progress or Progress()
     with recorded(root) if is_recorded else unrecorded(root) as manifest:
-        settings, paths = _made_ready(root, manifest, progress, is_offline)
+        settings, paths, is_changed = _made_ready(root, manifest, progress, is_offline)
+        if look is not None and is_changed:
+            with contextlib.suppress(StageFailedError):
+                look()  # two of DVC in one folder would be in each other's way
+            look = None
         wanted = choose(settings, paths)
         check_chapters(wanted.chapters, settings)
         flow = Flow(root, held, settings.run.retries, extract.secrets(settings))
         flow.end_after(settings.run.run_timeout_hours * HOUR_SECONDS)
         try:
             with progress.live():
-                run = Run(flow, settings, progress, jobs or os.cpu_count() or 1, manifest)
+                n_jobs = jobs or os.cpu_count() or 1
+                run = Run(flow, settings, progress, n_jobs, manifest, look=look)
                 return run.build(wanted)
         finally:
             flow.close()
@@ -115,9 +129,14 @@ def carry_out(
 
 def _made_ready(
     root: Path, manifest: Manifest, progress: Progress, is_offline: bool
-) -> tuple[Settings, Paths]:
-    """Settings and paths of a root where a run can go well and nothing is left half-made."""
+) -> tuple[Settings, Paths, bool]:
+    """Settings and paths of a root where a run can go well and nothing is left half-made.
+
+    And whether anything in it was changed for that.
+    """
     settings = configuration.load(root)
+    said: list[str] = []
+    before = (root / "params.yaml").read_bytes()
     paths = Paths(root, settings.company)
     manifest.note(company=settings.company)
     lay_out(root, PROJECT)
@@ -128,15 +147,17 @@ def _made_ready(
     if bad := doctor.fatal(findings):
         raise PreflightError(bad)
     for sentence in recovery.recover(paths, manifest.run_id, mends_index=manifest.is_kept):
+        said.append(sentence)
         progress.say(sentence)
     settings = complete_params(root, settings)
     choices.check(settings)
     for sentence in extract.take(settings, paths, is_offline=is_offline):
+        said.append(sentence)
         progress.say(sentence)
     if settings.company != SAMPLE:
         mapped = shapes.completed(settings, paths.raw).source.tables
         reading.find_all(mapped, paths.raw)
-    return settings, paths
+    return settings, paths, bool(said) or paths.params.read_bytes() != before
 
 
 def check_chapters(chapters: Sequence[str] | None, settings: Settings) -> None:

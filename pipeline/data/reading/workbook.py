@@ -16,7 +16,6 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-import openpyxl
 import pyarrow as pa
 
 from pipeline.data import store
@@ -70,6 +69,8 @@ def _check_archive(file: RawFile, largest_mb: int) -> None:
 
 
 def _loaded(file: RawFile, stack: contextlib.ExitStack, *, shows_formulas: bool) -> Any:
+    import openpyxl  # a second of loading that exports in CSV do not need
+
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parts that are not cells
         try:

@@ -11,10 +11,9 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from html import escape
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from great_tables import GT
 
 from pipeline.reporting import escaping, words
 from pipeline.reporting.tables.columns import (
@@ -25,6 +24,9 @@ from pipeline.reporting.tables.columns import (
     formatted,
     kinds_of,
 )
+
+if TYPE_CHECKING:
+    from great_tables import GT
 
 MOST_ROWS = 60
 """Longer tables show their beginning; the file under them holds every row."""
@@ -178,6 +180,8 @@ def _drawn(
         texts["group"] = [f"g{said.index(head)}" for head in groups]
     under = {column: head for each in spans.values() for column, head in each.items()}
     labels = {keys[column.name]: under.get(column.name, column.head) for column in found}
+    from great_tables import GT  # half a second of loading that finding nothing to do need not
+
     made = GT(texts, id=name, rowname_col="c0", groupname_col="group" if groups else None)
     made = made.cols_label({**labels}).tab_stubhead(labels["c0"])
     for span, members in spans.items():

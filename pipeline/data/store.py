@@ -34,6 +34,8 @@ FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins like this; OWASP, CSV injection."""
 PLAIN_NUMBER = re.compile(r"-?[0-9]+([.,][0-9]+)?", re.ASCII)
 HASH_BLOCK = 1 << 20
+ROWS_TOGETHER = 1 << 18
+"""Rows of a row group: a reader's memory and its share of the work on another core."""
 SEAL = b"lodestar.sha256"
 SEAL_LENGTH = 64
 NO_SEAL = b"0" * SEAL_LENGTH
@@ -111,7 +113,7 @@ def write_parquet(frame: pd.DataFrame | pa.Table, path: Path) -> None:
     content = content.replace_schema_metadata(None)
     with replacing(path) as temporary:
         with _parquet_writer(temporary, content.schema) as writer:
-            writer.write_table(content)
+            writer.write_table(content, row_group_size=ROWS_TOGETHER)
         _seal(temporary)
 
 
@@ -153,6 +155,26 @@ def parquet_size(path: Path) -> tuple[int, int]:
         return found.num_rows, found.num_columns
 
 
+def parquet_cuts(path: Path, column: str, rows_at_once: int) -> list[str]:
+    """Values of a text column that cut a file into slices of about so many rows; maybe none.
+
+    Slices are cut where row groups begin, so a file sorted by the column is read about once; in
+    any other order the slices are as whole, and cost more.
+    """
+    with _named_by(path):
+        found = pq.read_metadata(path)
+    place = found.schema.names.index(column)
+    cuts, n_rows = [], 0
+    for group in range(found.num_row_groups):
+        own = found.row_group(group)
+        statistics = own.column(place).statistics
+        if n_rows + own.num_rows > rows_at_once and n_rows and statistics:
+            cuts.append(str(statistics.min))
+            n_rows = 0
+        n_rows += own.num_rows
+    return sorted(set(cuts))
+
+
 @contextlib.contextmanager
 def _named_by(path: Path) -> Iterator[None]:
     try:
@@ -175,6 +197,16 @@ def check_seal(path: Path) -> None:
         " A bit may have flipped, or another program wrote there. Delete it and run again, or run "
         "`dvc checkout`."
     )
+
+
+def seal(path: Path) -> str:
+    """The hash that a Parquet file of ours bears: it names the content, and costs one look."""
+    if not path.is_file():
+        raise MissingDataError(f"{path} is missing.")
+    place = _place_of_seal(path)
+    if place is None:
+        check_seal(path)
+    return _bytes_at(path, place or 0).decode()
 
 
 def _seal(path: Path) -> None:

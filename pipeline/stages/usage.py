@@ -1,61 +1,172 @@
 """How much did each account use the product, month by month?
 
 Reads ingest/usage/<month>.parquet (events by the month in which they became known); makes
-usage/<month>.parquet, one row per account. A month whose events did not change is not read again:
-features are sums over earlier months, so only a new month costs. An event known more than
-`usage.late_after_days` after it happened enters no feature and is counted.
+usage/<month>.parquet, one row per account. Of a month whose events did not change nothing but the
+seal is read: features are sums over earlier months, so only a new month costs. An event known more
+than `usage.late_after_days` after it happened enters no feature and is counted. The subtle point:
+a file is read in slices of whole accounts, so that memory does not grow with its events.
 """
 
 from __future__ import annotations
 
+import datetime
+import functools
+import itertools
+import math
+import operator
+from dataclasses import dataclass
 from pathlib import Path
 
 import ibis
+import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
+import pyarrow as pa
+import pyarrow.compute as pc
+from ibis.backends.duckdb import Backend
 
 from pipeline.data import engine, store
 from pipeline.data.schema import USAGE_MONTHS
 from pipeline.settings import Paths, Settings
 
 MANIFEST = "manifest.json"
+EVENTS_AT_ONCE = 1 << 20
+WORD = 63
+"""Bits of an int64 that are not its sign."""
+MOST_PLACES = 4 * WORD
+"""Of more distinct days or features the engine keeps lists itself: slower, as exact."""
+OTHER_DAY = datetime.date(1970, 1, 1)
+"""Stands in where no event is timely and no day is counted."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What the timely events of a whole month hold: their first and last day, their features."""
+
+    first: datetime.date | None
+    last: datetime.date | None
+    features: tuple[str, ...]
+
+
+@ibis.udf.agg.builtin
+def bit_or(word: dt.int64) -> dt.int64:
+    """Every bit that is set in some row; DuckDB and Spark have it under this name."""
+
+
+@ibis.udf.scalar.builtin
+def bit_count(word: dt.int64) -> dt.int64:
+    """How many bits are set; DuckDB and Spark have it under this name."""
 
 
 def run(settings: Settings, paths: Paths) -> None:
     """Write the months whose events changed and remove months that have none any more."""
     events = {path.stem: path for path in sorted((paths.ingest / "usage").glob("*.parquet"))}
+    late_after_days = settings.usage.late_after_days
     wanted = {
-        month: {"sha256": store.sha256(path), "late_after_days": settings.usage.late_after_days}
+        month: {"seal": store.seal(path), "late_after_days": late_after_days}
         for month, path in events.items()
     }
     manifest = paths.usage / MANIFEST
     done = store.read_json(manifest) if manifest.is_file() else {}
-    with engine.connect(settings.timezone) as backend:
-        for month, facts in wanted.items():
-            target = paths.usage / f"{month}.parquet"
-            if done.get(month) != facts or not target.is_file():
-                rows = engine.read(backend, events[month], f"usage_{month.replace('-', '_')}")
-                engine.write(
-                    account_usage(rows, settings.usage.late_after_days), USAGE_MONTHS, target
-                )
+    for month, facts in wanted.items():
+        target = paths.usage / f"{month}.parquet"
+        if done.get(month) != facts or not target.is_file():
+            with engine.connect(settings.timezone) as backend:
+                _write(backend, events[month], target, late_after_days)
     _forget(paths.usage, set(wanted))
     store.write_json(wanted, manifest)
 
 
-def account_usage(events: ir.Table, late_after_days: int) -> ir.Table:
-    """One row per account from the events that became known in one month."""
-    lateness = events.known_on.delta(events.occurred_at.date(), unit="day")
-    timely = lateness <= late_after_days
-    day = events.occurred_at.date()
-    has_users = "user_id" in events.columns
-    n_users = events.user_id.nunique(where=timely) if has_users else ibis.literal(0)
-    return events.group_by("account_id").agg(
+def _write(backend: Backend, path: Path, target: Path, late_after_days: int) -> None:
+    """One month, slice by slice; a slice holds every event of its accounts."""
+    events = engine.read(backend, path, f"usage_{path.stem.replace('-', '_')}")
+    whole = seen(events, late_after_days)
+    cuts = store.parquet_cuts(path, "account_id", EVENTS_AT_ONCE)
+    if not cuts:
+        engine.write(account_usage(events, late_after_days, whole), USAGE_MONTHS, target)
+        return
+    account = events.account_id
+    between = [(account >= low) & (account < high) for low, high in itertools.pairwise(cuts)]
+    parts = [
+        account_usage(events.filter(part), late_after_days, whole).to_pyarrow()
+        for part in (account < cuts[0], *between, account >= cuts[-1])
+    ]
+    engine.write(ibis.memtable(pa.concat_tables(parts)), USAGE_MONTHS, target)
+
+
+def seen(events: ir.Table, late_after_days: int) -> Seen:
+    """What a month's timely events hold, learned in one pass over three columns."""
+    timely = events.filter(_lateness(events) <= late_after_days)
+    day = timely.occurred_at.date()
+    found = timely.group_by("feature").agg(first=day.min(), last=day.max()).to_pyarrow()
+    features = tuple(sorted(name for name in found["feature"].to_pylist() if name is not None))
+    first, last = pc.min(found["first"]).as_py(), pc.max(found["last"]).as_py()
+    return Seen(first, last, features)
+
+
+def account_usage(events: ir.Table, late_after_days: int, whole: Seen | None = None) -> ir.Table:
+    """One row per account from the events that became known in one month.
+
+    Distinct days and features are bits: each has its place in a few words of 63, and the words of
+    an account's events are or-ed. That is exact, and keeps no list of what was seen.
+
+    Args:
+        events: One row per event, or those of some accounts: `account_id`, `occurred_at`,
+            `feature`, `known_on`, maybe `user_id`.
+        late_after_days: An event known later than this enters no feature.
+        whole: What the month's events hold; learned from `events` when absent.
+    """
+    whole = whole or seen(events, late_after_days)
+    rows = events.mutate(
+        day=events.occurred_at.date(), is_timely=_lateness(events) <= late_after_days
+    )
+    rows = _with_feature_places(rows, whole.features)
+    timely = rows.is_timely
+    has_users = "user_id" in rows.columns
+    n_users = rows.user_id.nunique(where=timely) if has_users else ibis.literal(0)
+    n_days = (whole.last - whole.first).days + 1 if whole.first and whole.last else 0
+    day_place = rows.day.delta(ibis.literal(whole.first or OTHER_DAY), unit="day")
+    return rows.group_by("account_id").agg(
         n_events=timely.sum().cast("int64"),
-        active_days=day.nunique(where=timely).cast("int64"),
+        active_days=_n_distinct(rows.day, day_place, n_days, timely),
         n_users=n_users.cast("int64"),
-        n_features=events.feature.nunique(where=timely).cast("int64"),
-        last_event_date=day.max(),
+        n_features=_n_distinct(rows.feature, rows.feature_place, len(whole.features), timely),
+        last_event_date=rows.day.max(),
         n_late=(~timely).sum().cast("int64"),
     )
+
+
+def _lateness(events: ir.Table) -> ir.IntegerValue:
+    """Days from an event to the day it became known."""
+    return events.known_on.delta(events.occurred_at.date(), unit="day")
+
+
+def _with_feature_places(rows: ir.Table, features: tuple[str, ...]) -> ir.Table:
+    """`feature_place`: which of the month's features an event is of, from 0 on."""
+    if not 0 < len(features) <= MOST_PLACES:
+        return rows.mutate(feature_place=ibis.literal(0, "int64"))
+    places = pa.table(
+        {"feature": pa.array(features), "feature_place": pa.array(range(len(features)))}
+    )
+    return rows.left_join(ibis.memtable(places), "feature").drop("feature_right")
+
+
+def _n_distinct(
+    value: ir.Column, place: ir.IntegerColumn, n_places: int, timely: ir.BooleanColumn
+) -> ir.IntegerScalar:
+    """Distinct values of timely rows, by the places 0 to `n_places` that they have.
+
+    Too many places: the engine counts.
+    """
+    if n_places > MOST_PLACES:
+        return value.nunique(where=timely).cast("int64")
+    inside = timely & place.notnull()
+    at = ibis.ifelse(inside, place, 0).cast("int64")
+    counts = []
+    for word in range(max(1, math.ceil(n_places / WORD))):
+        bit = ibis.literal(1, "int64") << (at - word * WORD).clip(0, WORD - 1)
+        is_here = inside & (at >= word * WORD) & (at < (word + 1) * WORD)
+        counts.append(bit_count(bit_or(ibis.ifelse(is_here, bit, 0))))
+    return functools.reduce(operator.add, counts).cast("int64")
 
 
 def _forget(folder: Path, months: set[str]) -> None:

@@ -1,0 +1,190 @@
+"""Monthly usage: exact whatever is drawn, in little memory, and only for months that changed."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pytest
+
+from pipeline import settings
+from pipeline.data import engine, store
+from pipeline.settings import Paths, Period
+from pipeline.stages import usage
+from tests.bench import event_months
+
+SEED = 20261122
+COLUMNS = ["n_events", "active_days", "n_users", "n_features", "last_event_date", "n_late"]
+
+
+def drawn(
+    month: str, n_events: int, latest: int, n_features: int = 7, seed: int = SEED
+) -> pd.DataFrame:
+    """One row per event known in a month, up to `latest` days after it happened, or a day before."""
+    draw = np.random.default_rng(seed)
+    period = Period(month)
+    known = np.array(
+        [
+            period.start + dt.timedelta(days=int(n))
+            for n in draw.integers(0, (period.end - period.start).days, n_events)
+        ]
+    )
+    late = np.where(draw.random(n_events) < 0.5, draw.integers(-1, latest + 1, n_events), 0)
+    moment = [
+        dt.datetime.combine(day - dt.timedelta(days=int(days)), dt.time(int(hour)))
+        for day, days, hour in zip(known, late, draw.integers(0, 24, n_events), strict=True)
+    ]
+    users = pd.Series(draw.integers(0, 9, n_events)).map("U{}".format)
+    return pd.DataFrame(
+        {
+            "account_id": pd.Series(draw.integers(0, 40, n_events)).map("A{:03d}".format),
+            "occurred_at": np.array(moment, dtype="datetime64[us]"),
+            "feature": pd.Series(draw.integers(0, n_features, n_events)).map("f{}".format),
+            "user_id": users.where(draw.random(n_events) < 0.8, None),
+            "known_on": known,
+        }
+    ).sort_values(["account_id", "occurred_at"], ignore_index=True)
+
+
+def plainly(events: pd.DataFrame, late_after_days: int) -> pd.DataFrame:
+    """The same by a loop over accounts."""
+    rows = {}
+    day = events["occurred_at"].dt.date
+    is_late = (events["known_on"] - day).map(lambda lateness: lateness.days) > late_after_days
+    for account, own in events.groupby("account_id"):
+        timely = own[~is_late[own.index]]
+        rows[account] = (
+            len(timely),
+            len(set(day[timely.index])),
+            timely["user_id"].nunique() if "user_id" in events else 0,
+            timely["feature"].nunique(),
+            day[own.index].max(),
+            len(own) - len(timely),
+        )
+    return pd.DataFrame.from_dict(rows, orient="index", columns=COLUMNS)
+
+
+def computed(events: pd.DataFrame, late_after_days: int) -> pd.DataFrame:
+    """The stage's expression over events held in the engine."""
+    with engine.connect() as backend:
+        rows = backend.create_table("events", pa.Table.from_pandas(events, preserve_index=False))
+        found = usage.account_usage(rows, late_after_days).order_by("account_id").to_pandas()
+    found["last_event_date"] = pd.to_datetime(found["last_event_date"]).dt.date
+    return found.set_index("account_id")[COLUMNS]
+
+
+@pytest.mark.parametrize("late_after_days", [0, 31, 200])
+@pytest.mark.parametrize("month", ["2025-02", "2024-02", "2025-04", "2025-05"])
+def test_usage_of_a_month_is_what_a_loop_over_its_accounts_counts(month, late_after_days):
+    events = drawn(month, 3_000, latest=240)
+
+    found = computed(events, late_after_days)
+
+    pd.testing.assert_frame_equal(
+        found, plainly(events, late_after_days), check_names=False, check_dtype=False
+    )
+
+
+def test_without_a_column_of_users_the_rest_is_counted_and_users_are_none():
+    events = drawn("2025-05", 500, latest=40).drop(columns="user_id")
+
+    found = computed(events, 31)
+
+    assert set(found["n_users"]) == {0}
+    pd.testing.assert_frame_equal(found, plainly(events, 31), check_names=False, check_dtype=False)
+
+
+@pytest.mark.parametrize("n_features", [63, 64, 252, 253, 2_000])
+def test_features_are_counted_exactly_however_many_words_they_fill(n_features):
+    events = drawn("2025-05", 6_000, latest=40, n_features=n_features)
+
+    found = computed(events, 31)
+
+    assert found["n_features"].to_dict() == plainly(events, 31)["n_features"].to_dict()
+
+
+def test_a_month_with_late_events_only_has_no_day_and_no_feature():
+    events = drawn("2025-05", 200, latest=5)
+    events["known_on"] = dt.date(2026, 1, 1)
+
+    found = computed(events, 31)
+
+    assert found[["n_events", "active_days", "n_users", "n_features"]].to_numpy().sum() == 0
+    assert found["n_late"].sum() == 200
+
+
+def root_of(place: Path, months: dict[str, pd.DataFrame]) -> Paths:
+    """A root whose ingest left these months."""
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "params.yaml").write_text((event_months.PROJECT / "params.yaml").read_text())
+    paths = Paths(place, settings.load(place).company)
+    for month, events in months.items():
+        store.write_parquet(events, paths.ingest / "usage" / f"{month}.parquet")
+    return paths
+
+
+def test_slices_of_accounts_make_the_same_file_as_the_whole_month(tmp_path, monkeypatch):
+    months = {"2025-05": drawn("2025-05", 4_000, latest=60)}
+    whole, sliced = root_of(tmp_path / "a", months), root_of(tmp_path / "b", months)
+    usage.run(settings.load(whole.root), whole)
+
+    monkeypatch.setattr(store, "ROWS_TOGETHER", 256)
+    sliced = root_of(tmp_path / "b", months)
+    monkeypatch.setattr(usage, "EVENTS_AT_ONCE", 512)
+    usage.run(settings.load(sliced.root), sliced)
+
+    cuts = store.parquet_cuts(sliced.ingest / "usage" / "2025-05.parquet", "account_id", 512)
+    assert len(cuts) > 4
+    assert store.read_parquet(sliced.usage / "2025-05.parquet").equals(
+        store.read_parquet(whole.usage / "2025-05.parquet")
+    )
+
+
+def test_slices_lose_no_event_of_a_file_that_is_in_no_order(tmp_path, monkeypatch):
+    events = drawn("2025-05", 4_000, latest=60).sample(frac=1, random_state=SEED)
+    monkeypatch.setattr(store, "ROWS_TOGETHER", 256)
+    monkeypatch.setattr(usage, "EVENTS_AT_ONCE", 512)
+    paths = root_of(tmp_path, {"2025-05": events})
+
+    usage.run(settings.load(tmp_path), paths)
+
+    found = store.read_frame(paths.usage / "2025-05.parquet").set_index("account_id")
+    expected = plainly(events.reset_index(drop=True), 31)
+    assert found["n_events"].to_dict() == expected["n_events"].to_dict()
+    assert found["n_users"].to_dict() == expected["n_users"].to_dict()
+
+
+def test_a_new_month_reads_no_event_of_another_and_leaves_its_file(tmp_path, monkeypatch):
+    old, new = (drawn(month, 300, latest=20) for month in ("2025-04", "2025-05"))
+    paths = root_of(tmp_path, {"2025-04": old})
+    usage.run(settings.load(tmp_path), paths)
+    written = (paths.usage / "2025-04.parquet").stat().st_mtime_ns
+    store.write_parquet(new, paths.ingest / "usage" / "2025-05.parquet")
+    opened = []
+    read = engine.read
+    monkeypatch.setattr(
+        engine, "read", lambda backend, path, name: opened.append(path) or read(backend, path, name)
+    )
+
+    usage.run(settings.load(tmp_path), paths)
+
+    assert [path.stem for path in opened] == ["2025-05"]
+    assert (paths.usage / "2025-04.parquet").stat().st_mtime_ns == written
+    assert sorted(path.stem for path in paths.usage.glob("*.parquet")) == ["2025-04", "2025-05"]
+
+
+def test_a_changed_limit_of_lateness_computes_every_month_again(tmp_path):
+    paths = root_of(tmp_path, {"2025-05": drawn("2025-05", 2_000, latest=60)})
+    before = settings.load(tmp_path)
+    usage.run(before, paths)
+    n_late = store.read_frame(paths.usage / "2025-05.parquet")["n_late"].sum()
+
+    text = (tmp_path / "params.yaml").read_text()
+    assert "late_after_days: 31" in text
+    (tmp_path / "params.yaml").write_text(text.replace("late_after_days: 31", "late_after_days: 5"))
+    usage.run(settings.load(tmp_path), paths)
+
+    assert store.read_frame(paths.usage / "2025-05.parquet")["n_late"].sum() > n_late

@@ -2,7 +2,10 @@
 
 One row per customer and month; the outcome lies in the month, every feature before its first day.
 From an account's notice on its features stand still (blackout): they are taken as of the first of
-the month in which it gave notice. A feature whose table is absent is empty, never zero.
+the month in which it gave notice. A feature whose table is absent is empty, never zero. The subtle
+point: every as-of day is the first of a month, so an event is counted in at the first one after it
+is known and out at the first one after it ended, and no account-month is ever paired with all the
+events of its account: the cost is that of sorting the events once.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from collections.abc import Callable
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from pipeline.data.schema import UNKNOWN
 from pipeline.data.slice import Slice
@@ -18,6 +22,7 @@ from pipeline.data.slice import Slice
 PLAY_DAYS = 90
 CHAMPION_DAYS = 90
 SURVEY_DAYS = 180
+SHORTEST_MONTH = 28
 PROMOTER, PASSIVE = 9, 7
 """Lowest scores of a promoter and of a passive; Reichheld 2003."""
 STAYED_ON = ("completed", "administrative")
@@ -128,17 +133,43 @@ def _tickets(rows: ir.Table, grid: ir.Table, tickets: ir.Table | None) -> ir.Tab
     rows = _counted("tickets")(rows, grid, tickets)
     if tickets is None or "resolved_at" not in tickets.columns:
         return rows.mutate(open_tickets=ibis.null("int64"))
-    pairs = grid.join(tickets, "account_id")
-    is_open = (pairs.known_on < pairs.asof) & (
-        pairs.resolved_at.isnull() | (pairs.resolved_at.date() >= pairs.asof)
+    spans = tickets.select(
+        "account_id", entered_on=tickets.known_on, left_on=tickets.resolved_at.date()
     )
-    counts = (
-        pairs.filter(is_open)
-        .group_by("account_id", "period")
-        .agg(open_tickets=ibis._.count().cast("int64"))
+    joined = _left(rows, _n_running(grid, spans), ["account_id", "asof"])
+    return joined.mutate(open_tickets=joined.n_running).drop("n_running")
+
+
+def _n_running(grid: ir.Table, spans: ir.Table) -> ir.Table:
+    """How many spans of the account run at each as-of day of the grid: `n_running`.
+
+    A span runs from the day after `entered_on` through `left_on`, empty: without end. One row per
+    account and as-of day, besides days on which a count changes. One sum over sorted changes.
+    """
+    known = spans.filter(spans.entered_on.notnull())
+    ended = known.filter(known.left_on.notnull())
+    entered = known.select("account_id", asof=_next_first(known.entered_on), change=_whole(1))
+    left = ended.select(
+        "account_id",
+        asof=_next_first(ibis.greatest(ended.entered_on, ended.left_on)),
+        change=_whole(-1),
     )
-    joined = _left(rows, counts, ["account_id", "period"])
-    return joined.mutate(open_tickets=joined.open_tickets.fill_null(0))
+    marks = grid.select("account_id", "asof").distinct().mutate(change=_whole(0))
+    every = entered.union(left).union(marks)
+    changes = every.group_by("account_id", "asof").agg(change=every.change.sum())
+    so_far = ibis.window(group_by="account_id", order_by="asof", rows=(None, 0))
+    return changes.select(
+        "account_id", "asof", n_running=changes.change.sum().over(so_far).cast("int64")
+    )
+
+
+def _whole(number: int) -> ir.IntegerScalar:
+    return ibis.literal(number, "int64")
+
+
+def _next_first(day: ir.DateValue) -> ir.DateValue:
+    """The first of the month after a day: the first as-of day that may know of it."""
+    return (day.truncate("month") + ibis.interval(months=1)).cast("date")
 
 
 def _happened(
@@ -149,13 +180,16 @@ def _happened(
     def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None) -> ir.Table:
         if events is None:
             return rows.mutate(**{name: ibis.null("boolean")})
-        dated = events.mutate(day=moment(events)).filter(ibis._.day.notnull())
-        pairs = grid.join(dated.select("account_id", "day", "known_on"), "account_id")
-        age = pairs.asof.delta(pairs.day, unit="day")
-        recent = pairs.filter((pairs.known_on < pairs.asof) & (age > 0) & (age <= days))
-        marked = recent.select("account_id", "period").distinct().mutate(**{name: True})
-        joined = _left(rows, marked, ["account_id", "period"])
-        return joined.mutate(**{name: joined[name].fill_null(False)})
+        dated = events.mutate(day=moment(events)).filter(
+            ibis._.day.notnull(), ibis._.known_on.notnull()
+        )
+        spans = dated.select(
+            "account_id",
+            entered_on=ibis.greatest(dated.known_on, dated.day),
+            left_on=(dated.day + ibis.interval(days=days)).cast("date"),
+        )
+        joined = _left(rows, _n_running(grid, spans), ["account_id", "asof"])
+        return joined.mutate(**{name: joined.n_running > 0}).drop("n_running")
 
     return feature
 
@@ -164,7 +198,9 @@ def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None) -> ir.Table:
     """The latest NPS answer of the account in the days before, whoever gave it."""
     if surveys is None:
         return rows.mutate(nps_band=ibis.null(str))
-    answers = surveys.filter((surveys.kind == "nps") & surveys.responded_at.notnull())
+    answers = surveys.filter(
+        (surveys.kind == "nps") & surveys.responded_at.notnull() & surveys.known_on.notnull()
+    )
     answers = answers.select(
         "account_id",
         "response_id",
@@ -172,11 +208,15 @@ def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None) -> ir.Table:
         day=answers.responded_at.date(),
         answer_known="known_on",
     )
-    pairs = grid.join(answers, "account_id")
-    age = pairs.asof.delta(pairs.day, unit="day")
-    recent = pairs.filter((pairs.answer_known < pairs.asof) & (age > 0) & (age <= SURVEY_DAYS))
+    ahead = ibis.memtable(pa.table({"ahead": range(SURVEY_DAYS // SHORTEST_MONTH + 1)}))
+    first = _next_first(ibis.greatest(answers.day, answers.answer_known))
+    spread = answers.mutate(first=first).cross_join(ahead)
+    spread = spread.mutate(asof=(spread.first + spread.ahead.as_interval("M")).cast("date"))
+    recent = spread.filter(spread.asof.delta(spread.day, unit="day") <= SURVEY_DAYS).semi_join(
+        grid, ["account_id", "asof"]
+    )
     newest = ibis.row_number().over(
-        group_by=["account_id", "period"], order_by=[recent.day.desc(), recent.response_id.desc()]
+        group_by=["account_id", "asof"], order_by=[recent.day.desc(), recent.response_id.desc()]
     )
     latest = recent.mutate(newest=newest).filter(ibis._.newest == 0)
     band = ibis.cases(
@@ -184,9 +224,7 @@ def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None) -> ir.Table:
         (latest.score >= PASSIVE, "passive"),
         else_="detractor",
     )
-    joined = _left(
-        rows, latest.select("account_id", "period", nps_band=band), ["account_id", "period"]
-    )
+    joined = _left(rows, latest.select("account_id", "asof", nps_band=band), ["account_id", "asof"])
     return joined.mutate(nps_band=joined.nps_band.fill_null("no_answer"))
 
 

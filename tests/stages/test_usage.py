@@ -20,11 +20,9 @@ SEED = 20261122
 COLUMNS = ["n_events", "active_days", "n_users", "n_features", "last_event_date", "n_late"]
 
 
-def drawn(
-    month: str, n_events: int, latest: int, n_features: int = 7, seed: int = SEED
-) -> pd.DataFrame:
-    """One row per event known in a month, up to `latest` days after it happened, or a day before."""
-    draw = np.random.default_rng(seed)
+def drawn(month: str, n_events: int, latest: int, n_features: int = 7) -> pd.DataFrame:
+    """One row per event known in a month, a day before it happened to `latest` days after."""
+    draw = np.random.default_rng(SEED)
     period = Period(month)
     known = np.array(
         [

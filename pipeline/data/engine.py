@@ -16,6 +16,9 @@ from ibis.backends.duckdb import Backend
 from pipeline.data import store
 from pipeline.data.schema import Table
 
+MEGABYTES_OF_A_THREAD, FEWEST_THREADS = 250, 2
+"""What `spill` leaves in memory: a join or a sort needs some for each thread."""
+
 
 @contextlib.contextmanager
 def connect(timezone: str = "UTC", threads: int | None = None) -> Iterator[Backend]:
@@ -27,6 +30,37 @@ def connect(timezone: str = "UTC", threads: int | None = None) -> Iterator[Backe
         yield backend
     finally:
         backend.disconnect()
+
+
+def spill(backend: Backend, folder: Path) -> None:
+    """Let the engine hold little in memory and put what is more into a folder.
+
+    Rows of a result without an order then come in any.
+    """
+    threads = int(backend.con.execute("SELECT current_setting('threads')").fetchone()[0])
+    limit = f"{MEGABYTES_OF_A_THREAD * max(threads, FEWEST_THREADS)}MB"
+    backend.con.execute("SET temp_directory = ?", [str(folder)])
+    backend.con.execute("SET memory_limit = ?", [limit])
+    backend.con.execute("SET preserve_insertion_order = false")
+
+
+def read_parts(backend: Backend, paths: Sequence[Path], name: str) -> ibis.Table:
+    """Parquet files of one run's own as one table; a column that a file lacks is empty there."""
+    return backend.read_parquet(list(paths), table_name=name, union_by_name=True)
+
+
+def keep_in_file(backend: Backend, expression: ibis.Table, path: Path, name: str) -> ibis.Table:
+    """Compute an expression once into a Parquet file that only this run reads: many rows."""
+    backend.to_parquet(expression, path, compression="lz4")
+    return backend.read_parquet(path, table_name=name)
+
+
+def batches(backend: Backend, expression: ibis.Table, rows: int) -> Iterator[pa.Table]:
+    """The rows of an expression in their order, so many at a time; first none, for the schema."""
+    schema = expression.schema().to_pyarrow()
+    yield schema.empty_table()
+    for batch in backend.raw_sql(backend.compile(expression)).to_arrow_reader(rows):
+        yield pa.Table.from_batches([batch]).cast(schema)
 
 
 def read(backend: Backend, path: Path, name: str) -> ibis.Table:

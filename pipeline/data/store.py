@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import csv
 import hashlib
+import itertools
 import json
 import math
 import mmap
@@ -117,6 +118,13 @@ def write_parquet(frame: pd.DataFrame | pa.Table, path: Path) -> None:
         _seal(temporary)
 
 
+def write_parquet_parts(parts: Iterator[pa.Table], path: Path) -> None:
+    """As `write_parquet`, for tables of one schema one after the other; at least one."""
+    with appending(path) as append:
+        for part in parts:
+            append(part.replace_schema_metadata(None))
+
+
 def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one Parquet file of ours as an Arrow table; decimals stay decimals.
 
@@ -140,6 +148,27 @@ def read_foreign_parquet(path: Path, columns: Sequence[str] | None = None) -> pa
         content = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
         content.validate(full=True)  # text that is not UTF-8, places beyond the end
     return content.replace_schema_metadata(None)
+
+
+def foreign_parquet_batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
+    """As `read_foreign_parquet`, so many rows at a time."""
+    if not path.is_file():
+        raise MissingDataError(f"{path} is missing.")
+    if _place_of_seal(path):
+        check_seal(path)
+    with _named_by(path):
+        content = pq.ParquetFile(path, page_checksum_verification=True)
+        for batch in content.iter_batches(rows, columns=list(columns)):
+            batch.validate(full=True)
+            yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
+
+
+def write_parts(parts: Iterator[pa.Table], path: Path) -> None:
+    """Write tables of one schema as one Parquet file that only this run reads: without a seal."""
+    first = next(parts)
+    with pq.ParquetWriter(path, first.schema, compression="lz4") as writer:
+        for part in itertools.chain([first], parts):
+            writer.write_table(part)
 
 
 def parquet_names(path: Path) -> list[str]:

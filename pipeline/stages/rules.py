@@ -141,20 +141,19 @@ def _key_rules(rows: ir.Table, table: Table) -> list[Rule]:
     key = key_of(rows, table)
     if not key:
         return []
-    version = [*key, "recorded_at"] if "recorded_at" in rows.columns else key
-    same = rows.count().over(ibis.window(group_by=version))
     shown = reduce(
         lambda left, right: left + " · " + right,
         [rows[name].cast(str).fill_null("") for name in key],
     )
-    return [Rule("conflicting_key", key[0], same > 1, shown)]
+    return [Rule("conflicting_key", key[0], rows.n_alike > 1, shown)]
 
 
 def relation_rules(rows: ir.Table, table: Table) -> list[Rule]:
     """Rules that need more than the row: conflicting keys, unknown accounts, impossible times.
 
-    `rows` carry `parent_is_there`, `parent_is_known` and `parent_signed` of their account (and
-    `parent_start`, `parent_end` of their own subscription).
+    `rows` carry `n_alike` (rows with the same key, recorded at the same moment), `parent_is_there`,
+    `parent_is_known` and `parent_signed` of their account (and `parent_start`, `parent_end` of
+    their own subscription).
     """
     found = []
     if "parent_is_there" in rows.columns:

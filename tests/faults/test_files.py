@@ -418,17 +418,16 @@ def test_f023_a_file_that_goes_on_changing_is_tried_again_later(tmp_path, monkey
 def _grow_while_read(monkeypatch: pytest.MonkeyPatch, path: Path, times: int) -> list[int]:
     """Let a writer add a row between the two looks at the file's content."""
     changes: list[int] = []
-    read = reading._file_text
+    read = reading._file_parts
 
     def read_while_written(file, *rest):
-        result = read(file, *rest)
+        yield from read(file, *rest)
         if file.path == path and len(changes) < times:
             changes.append(len(changes) + 1)
             with path.open("a", encoding="utf-8") as content:
                 content.write(f"N{len(changes)},2024-01-01\n")
-        return result
 
-    monkeypatch.setattr(reading, "_file_text", read_while_written)
+    monkeypatch.setattr(reading, "_file_parts", read_while_written)
     return changes
 
 

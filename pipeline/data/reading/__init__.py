@@ -10,8 +10,9 @@ after.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -37,7 +38,7 @@ __all__ = [
     "EXAMPLES", "FIELDS", "FILE", "LINE", "NUL_SHOWN",
     "ChangingFileError", "DataError", "RawFile", "Read",
     "check_headers", "check_unchanged", "empty_files", "find_all", "find_files",
-    "find_named", "opened", "read", "read_text", "read_whole", "remember",
+    "find_named", "opened", "read", "read_in_parts", "read_text", "read_whole", "remember",
 ]  # fmt: skip
 
 FILE, LINE, FIELDS = "source_file", "source_line", "source_fields"
@@ -46,6 +47,7 @@ NUL_SHOWN = "\u2400"
 LARGEST_FILE_MB = Source().largest_file_mb
 FORMS = {".parquet": columnar.opened, ".xlsx": workbook.opened}
 """How a file is opened by its form; all others are CSV."""
+Taken = TypeVar("Taken")
 
 
 @dataclass(frozen=True)
@@ -123,56 +125,90 @@ def read(
 
     DataError: a file cannot be read, or lacks columns. ChangingFileError: it is being written.
     """
-    parts, facts = [], []
-    for file in found:
-        text, own = _settled(file, table, source, largest_mb, is_strict)
-        parts.append(text)
-        facts.append(own)
+    parts, facts = read_in_parts(
+        table,
+        source,
+        found,
+        lambda _, parts: pa.concat_tables(parts),
+        largest_mb=largest_mb,
+        is_strict=is_strict,
+    )
     return Read(pa.concat_tables(parts, promote_options="default"), facts)
 
 
+def read_in_parts(
+    table: Table,
+    source: SourceTable | None,
+    found: Sequence[RawFile],
+    take: Callable[[RawFile, Iterator[pa.Table]], Taken],
+    *,
+    largest_mb: int = LARGEST_FILE_MB,
+    is_strict: bool = False,
+) -> tuple[list[Taken], list[dict[str, object]]]:
+    """Read as `read` does, some rows of a file at a time: what `take` made of each, and its facts.
+
+    `take` gets the file and its rows, the first part empty; it is called once more for a file that
+    changed meanwhile, and what it made before does not count.
+    """
+    taken, facts = [], []
+    for file in found:
+        own: dict[str, object] = {}
+        reading = _settled(
+            file, lambda: _file_parts(file, table, source, largest_mb, is_strict, own), take
+        )
+        taken.append(reading[0])
+        facts.append({"file": file.name, "sha256": reading[1]} | own)
+    return taken, facts
+
+
 def _settled(
-    file: RawFile, table: Table, source: SourceTable | None, largest_mb: int, is_strict: bool
-) -> tuple[pa.Table, dict[str, object]]:
+    file: RawFile,
+    parts: Callable[[], Iterator[pa.Table]],
+    take: Callable[[RawFile, Iterator[pa.Table]], Taken],
+) -> tuple[Taken, str]:
     """Read a file whose content is the same before and after; once more when it changed."""
     for _ in range(2):
-        files.check_size(file, largest_mb)
         before = store.sha256(file.path)
-        failure, result = None, None
+        failure: Exception | None = None
         try:
-            result = _file_text(file, table, source, largest_mb, is_strict)
+            taken = take(file, parts())
         except (DataError, store.CorruptDataError) as error:  # perhaps of a file half written
             failure = error
         if file.path.is_file() and store.sha256(file.path) == before:
-            if failure is not None or result is None:
-                raise failure or DataError(f"{file.name} cannot be read.")
-            text, facts = result
-            return text, {"file": file.name, "sha256": before} | facts
+            if failure is not None:
+                raise failure
+            return taken, before
     raise ChangingFileError(
         f"{file.name} changes while it is read: it is being written. Its rows would be a mixture "
         "of two exports. Wait until the export has ended and run again."
     )
 
 
-def _file_text(
-    file: RawFile, table: Table, source: SourceTable | None, largest_mb: int, is_strict: bool
-) -> tuple[pa.Table, dict[str, object]]:
+def _file_parts(
+    file: RawFile,
+    table: Table,
+    source: SourceTable | None,
+    largest_mb: int,
+    is_strict: bool,
+    facts: dict[str, object],
+) -> Iterator[pa.Table]:
+    """The rows of one file, part by part, the first part empty; its facts when all are read."""
+    n_rows = 0
     with opened(file, source, largest_mb) as export:
         columns.check(export.header, table, source, file, is_strict)
         choice = columns.choose(export.header, table, source)
         places = sorted(set(choice.places))
-        fields = [*((name, pa.string()) for name in choice.ours), *PLACE_TYPES]
-        parts = [pa.schema(fields).empty_table()]
+        schema = pa.schema([*((name, pa.string()) for name in choice.ours), *PLACE_TYPES])
+        yield schema.empty_table()
         for block in export.blocks(places):
             cell = dict(zip(places, block.cells, strict=True))
             own = [cell[place] for place in choice.places]
             name = pa.repeat(file.name, len(block.lines))
-            parts.append(
-                pa.table([*own, name, block.lines, block.surplus], schema=pa.schema(fields))
-            )
-    text = _with_legible_cells(pa.concat_tables(parts), source)
-    facts = {"bytes": file.path.stat().st_size, "rows": text.num_rows}
-    return text, facts | {"extra_columns": choice.extra} | export.facts
+            rows = pa.table([*own, name, block.lines, block.surplus], schema=schema)
+            n_rows += rows.num_rows
+            yield _with_legible_cells(rows, source)
+    facts |= {"bytes": file.path.stat().st_size, "rows": n_rows}
+    facts |= {"extra_columns": choice.extra} | export.facts
 
 
 PLACE_TYPES = ((FILE, pa.string()), (LINE, pa.int64()), (FIELDS, pa.int32()))

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipeline.data import store
-from pipeline.data.reading.export import Block, Export, named
+from pipeline.data.reading.export import BLOCK_ROWS, Block, Export, named, whole_block
 from pipeline.data.reading.files import DataError, RawFile
 from pipeline.settings import SourceTable
 
@@ -37,13 +37,15 @@ def opened(file: RawFile, source: SourceTable, largest_mb: int) -> Iterator[Expo
 
     def blocks(places: Sequence[int]) -> Iterator[Block]:
         wanted = [names[place] for place in places]
-        content = store.read_foreign_parquet(file.path, wanted)
-        cells = [
-            _as_text(content[name], source.decimal, f"{file.name}: column {name!r}")
-            for name in wanted
-        ]
-        lines = pa.array(range(1, content.num_rows + 1), pa.int64())
-        yield Block(cells, lines, pa.array([0] * content.num_rows, pa.int32()))
+        n_before = 0
+        for content in store.foreign_parquet_batches(file.path, wanted or names[:1], BLOCK_ROWS):
+            cells = [
+                _as_text(content[name], source.decimal, f"{file.name}: column {name!r}")
+                for name in wanted
+            ]
+            n_after = n_before + content.num_rows
+            yield whole_block(cells, range(n_before + 1, n_after + 1))
+            n_before = n_after
 
     yield Export(named(names, file, "columns"), blocks)
 

@@ -20,13 +20,13 @@ import pyarrow.csv
 from pipeline.data import store
 from pipeline.data.reading import packed
 from pipeline.data.reading.encodings import encoding_of, explained
-from pipeline.data.reading.export import Block, Export, named, texts
+from pipeline.data.reading.export import BLOCK_ROWS, Block, Export, after, named, texts, whole_block
 from pipeline.data.reading.files import DataError, RawFile
 from pipeline.settings import SourceTable
 
-BLOCK_ROWS = 100_000
 PLAIN_BYTES = 5_000_000
 """From this size on a file without quotes is read in blocks."""
+BLOCK_BYTES = 1 << 24
 LARGEST_CELL = 10_000_000
 OTHER_SEPARATORS = ";\t|,"
 
@@ -223,28 +223,36 @@ def _are_plain_lines(first: bytes, content: BinaryIO) -> bool:
 def _plain_blocks(
     file: RawFile, source: SourceTable, names: list[str], places: Sequence[int]
 ) -> Iterator[Block]:
-    """All records at once; record by record when a line may not be one with the header's cells."""
+    """Records in blocks; record by record when a line may not be one with the header's cells."""
     wanted = [names[place] for place in places]
+    n_before = 0
     try:
         with file.path.open("rb") as content:
             if not _are_plain_lines(content.readline(LARGEST_CELL), content):
                 raise pa.ArrowInvalid("quotes, blank lines or other bytes that hide a line")
-        rows = pyarrow.csv.read_csv(
-            file.path,
-            pyarrow.csv.ReadOptions(column_names=names, skip_rows=1),
-            pyarrow.csv.ParseOptions(delimiter=source.separator, quote_char=False),
-            pyarrow.csv.ConvertOptions(
-                include_columns=wanted or names[:1],
-                column_types=dict.fromkeys(names, pa.string()),
-                strings_can_be_null=False,
-            ),
-        )
+        for rows in _plain_batches(file, source, names, wanted):
+            n_after = n_before + rows.num_rows
+            yield whole_block([rows[name] for name in wanted], range(n_before + 2, n_after + 2))
+            n_before = n_after
     except pa.ArrowInvalid:
         with file.path.open(encoding="utf-8-sig", newline="") as text:
             records = _Records(file, source, text)
             records.header()
-            yield from records.blocks(len(names), places)
-        return
-    lines = pa.array(range(2, rows.num_rows + 2), pa.int64())
-    surplus = pa.array([0] * rows.num_rows, pa.int32())
-    yield Block([rows[name] for name in wanted], lines, surplus)
+            yield from after(n_before, records.blocks(len(names), places))
+
+
+def _plain_batches(
+    file: RawFile, source: SourceTable, names: list[str], wanted: list[str]
+) -> Iterator[pa.RecordBatch]:
+    """The wanted columns of a file whose lines are its records; ArrowInvalid: one is not."""
+    with pyarrow.csv.open_csv(
+        file.path,
+        pyarrow.csv.ReadOptions(column_names=names, skip_rows=1, block_size=BLOCK_BYTES),
+        pyarrow.csv.ParseOptions(delimiter=source.separator, quote_char=False),
+        pyarrow.csv.ConvertOptions(
+            include_columns=wanted or names[:1],
+            column_types=dict.fromkeys(names, pa.string()),
+            strings_can_be_null=False,
+        ),
+    ) as batches:
+        yield from batches

@@ -8,9 +8,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
 from pipeline.data.reading.files import DataError, RawFile
+
+BLOCK_ROWS = 100_000
+"""Records that are in memory at a time."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,22 @@ def named(cells: Sequence[str], file: RawFile, where: str) -> list[str]:
             "rename or remove one in the export."
         )
     return header
+
+
+def whole_block(cells: list[pa.Array | pa.ChunkedArray], lines: range) -> Block:
+    """Records of one line each, none with more or fewer fields than the header."""
+    numbers = pa.array(np.arange(lines.start, lines.stop), pa.int64())
+    return Block(cells, numbers, pa.repeat(pa.scalar(0, pa.int32()), len(lines)))
+
+
+def after(n_records: int, blocks: Iterator[Block]) -> Iterator[Block]:
+    """Blocks without their first records."""
+    for block in blocks:
+        n_here = len(block.lines)
+        if n_records < n_here:
+            cells = [cell[n_records:] for cell in block.cells]
+            yield Block(cells, block.lines[n_records:], block.surplus[n_records:])
+        n_records = max(n_records - n_here, 0)
 
 
 def texts(values: Sequence[str | None]) -> pa.Array:

@@ -9,6 +9,11 @@ row became known: `recorded_at`, else its own date.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Iterator
+from functools import reduce
+from pathlib import Path
+
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
@@ -19,7 +24,7 @@ from pipeline.data.reading import FILE, LINE, DataError
 from pipeline.data.schema import RAW, Table
 from pipeline.settings import ConfigurationError, Paths, Settings, SourceTable
 from pipeline.stages import rules, shapes
-from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks
+from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks, scratch
 from pipeline.stages.ingest.aside import Aside, Sorted
 from pipeline.stages.rules import GAP, KNOWN_ON, TEXT, TWICE, Rule
 
@@ -39,8 +44,9 @@ def run(settings: Settings, paths: Paths) -> None:
     reading.check_unchanged(paths.exports_seen, exports)
     if settings.source.shape == shapes.INTERVALS:
         reading.check_headers(settings.source, files)
-    with engine.connect(settings.timezone) as backend:
-        ingest = Ingest(backend, settings, paths)
+    with scratch.folder(paths) as folder, engine.connect(settings.timezone) as backend:
+        engine.spill(backend, folder)
+        ingest = Ingest(backend, settings, paths, folder)
         for name in RAW:
             if files[name]:
                 ingest.read(RAW[name], files[name])
@@ -61,15 +67,18 @@ def run(settings: Settings, paths: Paths) -> None:
 class Ingest:
     """One run over all raw tables; tables come in the order of the schema, accounts first."""
 
-    def __init__(self, backend: Backend, settings: Settings, paths: Paths) -> None:
+    def __init__(self, backend: Backend, settings: Settings, paths: Paths, folder: Path) -> None:
         self.backend = backend
         self.settings = settings
         self.paths = paths
+        self.folder = folder
         self.aside = Aside(settings, paths)
         self.mergers = identity.mergers_of(
             settings.source.merged_accounts, settings.source.ids, paths
         )
         self.sorted: dict[str, Sorted] = {}
+        self.alike: dict[str, ir.Table] = {}
+        self.accounts: ir.Table | None = None
         self.files: list[dict[str, object]] = []
         self.n_kept = 0
 
@@ -94,7 +103,8 @@ class Ingest:
         remarks.on_cells(used, table, self.aside)
         if table is not raw and raw.name == SUBSCRIPTIONS:
             shapes.check_months(used, self.settings)
-            used = self._without_length(shapes.as_intervals(used, table, self.settings), raw)
+            intervals = shapes.as_intervals(used, table, self.settings)
+            used = self._without_length(self._keep(intervals, "subscriptions_intervals"), raw)
             self.aside.recount(raw)
         self.sorted[table.name] = Sorted(raw, typed, used, n_rows)
 
@@ -114,8 +124,9 @@ class Ingest:
         checks += shapes.rules_of(rest, table, self.settings)
         rest = self._set_aside(rest, table, checks)
         rest = self._merge_copies(rest, table)
-        rest = self._with_parents(rest, table)
-        return self._set_aside(rest, table, rules.relation_rules(rest, table))
+        rest = self._of_accounts_kept(rest, table)
+        judged = self._with_alike(self._with_parents(rest, table), table)
+        return self._set_aside(judged, table, rules.relation_rules(judged, table), rest)
 
     def _text(
         self,
@@ -126,17 +137,26 @@ class Ingest:
         is_first_look: bool,
     ) -> ir.Table:
         """The rows as text, ids by policy; their numbers as ids where the source has no other."""
-        found = reading.read(
+        ids = self.settings.source.ids
+
+        def keep(_: reading.RawFile, parts: Iterator[pa.Table]) -> Path:
+            path = self._path(f"{table.name}_text")
+            store.write_parts(
+                (identity.keyed(each, table, ids, self.mergers) for each in parts), path
+            )
+            return path
+
+        kept, facts = reading.read_in_parts(
             table,
             shapes.without_numbers(source),
             files,
+            keep,
             largest_mb=self.settings.source.largest_file_mb,
             is_strict=self.settings.source.strict,
         )
         if not is_first_look:
-            self.files += [{"table": table.name, **facts} for facts in found.facts]
-        cells = identity.keyed(found.text, table, self.settings.source.ids, self.mergers)
-        text = self._hold(cells, table.name)
+            self.files += [{"table": table.name, **each} for each in facts]
+        text = engine.read_parts(self.backend, kept, kept[0].stem)
         text = shapes.numbered(text) if shapes.is_numbered(source) else text
         return self._looked_up(text, table, source, is_counted=not is_first_look)
 
@@ -190,9 +210,19 @@ class Ingest:
         self.n_kept += 1
         return self.backend.create_table(f"{name}_text_{self.n_kept}", rows, temp=True)
 
-    def _keep(self, rows: ir.Table, name: str) -> ir.Table:
+    def _path(self, name: str) -> Path:
         self.n_kept += 1
-        return engine.keep(self.backend, rows, f"{name}_kept_{self.n_kept}")
+        return self.folder / f"{name}_{self.n_kept}.parquet"
+
+    def _keep(self, rows: ir.Table, name: str) -> ir.Table:
+        """Rows of a whole table, computed once."""
+        path = self._path(name)
+        return engine.keep_in_file(self.backend, rows, path, path.stem)
+
+    def _keep_few(self, rows: ir.Table, name: str) -> ir.Table:
+        """Rows of which there are few, or one per account, computed once."""
+        self.n_kept += 1
+        return engine.keep(self.backend, rows, f"{name}_{self.n_kept}")
 
     def _excluded(self, typed: ir.Table, table: Table, source: SourceTable) -> ir.Table:
         """Leave out rows by declared value, and subscription rows of no length."""
@@ -211,7 +241,6 @@ class Ingest:
         """Leave out subscription rows of no length."""
         if table.name != SUBSCRIPTIONS or not {"start_date", "end_date"} <= set(rows.columns):
             return rows
-        rows = self._keep(rows, f"{table.name}_lengths")
         empty = (rows.end_date == rows.start_date).fill_null(False)
         self.aside.note(rows.filter(empty), table, "zero_length", "excluded")
         return rows.filter(~empty)
@@ -229,50 +258,87 @@ class Ingest:
         self.aside.note(rows.filter(is_merged), table, "merged_account", "merged")
         return rows.filter(~is_merged)
 
-    def _set_aside(self, rows: ir.Table, table: Table, checks: list[Rule]) -> ir.Table:
-        """Quarantine the rows that break a rule; a row is listed under the first it breaks."""
+    def _set_aside(
+        self, rows: ir.Table, table: Table, checks: list[Rule], of: ir.Table | None = None
+    ) -> ir.Table:
+        """Quarantine the rows that break a rule; a row is listed under the first it breaks.
+
+        The rest `of` other rows at the same places, or of these.
+        """
+        rest = rows if of is None else of
         if not checks:
-            return rows
+            return rest
         broken = [check.broken.fill_null(False) for check in checks]
-        judged = rows.mutate(
+        judged = rows.filter(reduce(operator.or_, broken)).mutate(
             rule=ibis.cases(*zip(broken, [check.name for check in checks], strict=True)),
             column=ibis.cases(*zip(broken, [check.column for check in checks], strict=True)),
             value=ibis.cases(*zip(broken, [check.value for check in checks], strict=True)),
         )
-        judged = self._keep(judged, f"{table.name}_judged")
-        self.aside.quarantine(judged.filter(judged.rule.notnull()), table)
-        return judged.filter(judged.rule.isnull()).drop("rule", "column", "value")
+        bad = self._keep_few(judged, f"{table.name}_bad")
+        return _without(rest, bad) if self.aside.quarantine(bad, table) else rest
 
     def _merge_copies(self, rows: ir.Table, table: Table) -> ir.Table:
-        """One of several rows that agree in every column; tables without a key keep all."""
-        if not rules.key_of(rows, table):
+        """One of several rows that agree in every column; tables without a key keep all.
+
+        Such rows share their key, so only rows whose key stands more than once are compared.
+        """
+        key = rules.key_of(rows, table)
+        if not key:
             return rows
+        counted = rows.group_by(key).agg(n_alike=rows.count())
+        twice = counted.filter(counted.n_alike > 1).drop("n_alike")
+        twice = self._keep_few(twice, f"{table.name}_twice")
+        if not twice.count().execute():
+            return rows
+        is_same = [rows[name].identical_to(twice[name]) for name in key]
+        alike = self._keep_few(rows.semi_join(twice, is_same), f"{table.name}_alike")
         places = (FILE, LINE, identity.RESPELLED, identity.MERGED_FROM)
         said = [name for name in rows.columns if name not in places and not name.endswith(TEXT)]
         place = ibis.row_number().over(group_by=said, order_by=[FILE, LINE])
-        numbered = self._keep(rows.mutate(copy=place), f"{table.name}_copies")
-        self.aside.note(numbered.filter(numbered.copy > 0), table, "same_row_again", "merged")
-        return numbered.filter(numbered.copy == 0).drop("copy")
+        numbered = self._keep_few(alike.mutate(copy=place), f"{table.name}_copies")
+        copies = numbered.filter(numbered.copy > 0)
+        self.alike[table.name] = numbered.filter(numbered.copy == 0).drop("copy")
+        n_copies = self.aside.note(copies, table, "same_row_again", "merged")
+        return _without(rows, copies) if n_copies else rows
+
+    def _with_alike(self, rows: ir.Table, table: Table) -> ir.Table:
+        """Beside each row with a key: how many rows share it and the moment of recording."""
+        key = rules.key_of(rows, table)
+        if not key:
+            return rows
+        if table.name not in self.alike:
+            return rows.mutate(n_alike=ibis.literal(1))
+        alike = self._left_in(self.alike[table.name], table)
+        version = [*key, "recorded_at"] if "recorded_at" in rows.columns else key
+        n_alike = alike.count().over(ibis.window(group_by=version))
+        counted = self._keep_few(alike.select(FILE, LINE, n_alike=n_alike), f"{table.name}_shared")
+        counted = counted.filter(counted.n_alike > 1)
+        beside = rows.left_join(counted, [FILE, LINE], rname="other_{name}")
+        beside = beside.drop(f"other_{FILE}", f"other_{LINE}")
+        return beside.mutate(n_alike=beside.n_alike.fill_null(1))
+
+    def _of_accounts_kept(self, rows: ir.Table, table: Table) -> ir.Table:
+        """Rows of an account that was left out by a declared value are left out with it."""
+        rest = self._left_in(rows, table)
+        if rest is not rows:
+            is_out = rows.account_id.isin(self._left_out()).fill_null(False)
+            self.aside.note(rows.filter(is_out), table, "account_excluded", "excluded")
+        return rest
+
+    def _left_in(self, rows: ir.Table, table: Table) -> ir.Table:
+        left_out = self._left_out() if "accounts" in table.parents.values() else []
+        return rows.filter(~rows.account_id.isin(left_out).fill_null(False)) if left_out else rows
+
+    def _left_out(self) -> list[str]:
+        return self.aside.accounts_of(self.sorted["accounts"].table, "excluded")
 
     def _with_parents(self, rows: ir.Table, table: Table) -> ir.Table:
-        """Beside each row of an account: its sign-up, and the terms of its own subscription.
-
-        Rows of an account that was left out by a declared value are left out with it.
-        """
+        """Beside each row of an account: its sign-up, and the terms of its own subscription."""
         if "accounts" not in table.parents.values():
             return rows
-        accounts = self.sorted["accounts"]
-        left_out = self.aside.accounts_of(accounts.table, "excluded")
-        if left_out:
-            is_out = rows.account_id.isin(left_out).fill_null(False)
-            self.aside.note(rows.filter(is_out), table, "account_excluded", "excluded")
-            rows = rows.filter(~is_out)
-        signed = accounts.used.group_by("account_id").agg(
-            parent_signed=accounts.used.signed_up_date.min()
-        )
-        rows = _beside(rows, signed.mutate(parent_is_there=True), "account_id")
-        seen = accounts.typed.select("account_id").distinct().mutate(parent_is_known=True)
-        rows = _beside(rows, seen, "account_id")
+        if self.accounts is None:
+            self.accounts = self._keep_few(self._signed(), "accounts_signed")
+        rows = _beside(rows, self.accounts, "account_id")
         rows = rows.mutate(
             parent_is_there=rows.parent_is_there.fill_null(False),
             parent_is_known=rows.parent_is_known.fill_null(False),
@@ -280,6 +346,15 @@ class Ingest:
         if table.name in rules.EVENTS and "subscription_id" in rows.columns:
             rows = _beside(rows, self._terms(), "subscription_id")
         return rows
+
+    def _signed(self) -> ir.Table:
+        """One row per account that any row names: its sign-up, and whether it can be used."""
+        accounts = self.sorted["accounts"]
+        signed = accounts.used.group_by("account_id").agg(
+            parent_signed=accounts.used.signed_up_date.min()
+        )
+        seen = accounts.typed.select("account_id").distinct().mutate(parent_is_known=True)
+        return _beside(seen, signed.mutate(parent_is_there=True), "account_id")
 
     def _terms(self) -> ir.Table:
         """One row per subscription: its first and its last day."""
@@ -307,3 +382,9 @@ def _check_emptiness(table: Table, source: SourceTable, files: list[reading.RawF
 def _beside(rows: ir.Table, other: ir.Table, key: str) -> ir.Table:
     """Columns of another table, one row per key there, beside each row."""
     return rows.left_join(other, key, rname="other_{name}").drop(f"other_{key}")
+
+
+def _without(rows: ir.Table, gone: ir.Table) -> ir.Table:
+    """The rows at other places than those of `gone`."""
+    rest = rows.anti_join(gone.select(FILE, LINE), [FILE, LINE])
+    return rest.view()  # a relation of its own, to which another may be joined

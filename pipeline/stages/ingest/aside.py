@@ -56,7 +56,7 @@ class Aside:
     def __init__(self, settings: Settings, paths: Paths) -> None:
         self.settings = settings
         self.paths = paths
-        self.touched: list[pd.DataFrame] = []
+        self.touched: list[tuple[str, str, pa.Table]] = []
         self.listed: dict[str, list[pd.DataFrame]] = {}
         self.counts: dict[str, dict[str, int]] = {}
         self.problems: list[str] = []
@@ -79,22 +79,24 @@ class Aside:
             known_on=rows[KNOWN_ON] if is_dated else ibis.null("date"),
             amount=rows[money] if money else ibis.null("decimal(18, 4)"),
             currency=rows.currency if "currency" in columns else ibis.null(str),
-        ).to_pandas()
+        ).to_pyarrow()
         if len(named):
-            self.touched.append(named)
+            self.touched.append((table.name, kind, named))
         if kind in OUT:
             count = self.counts.setdefault(table.name, {})
             count[kind] = count.get(kind, 0) + len(named)
         return len(named)
 
-    def quarantine(self, bad: ir.Table, table: Table) -> None:
-        """List rows that broke a rule, with the cell as it was written."""
+    def quarantine(self, bad: ir.Table, table: Table) -> int:
+        """List rows that broke a rule, with the cell as it was written; how many it was."""
         listed = bad.select(
             file=bad[FILE], line=bad[LINE], column=bad.column, rule=bad.rule, value=bad.value
         )
-        if self.note(bad, table, None, "quarantined"):
+        n_bad = self.note(bad, table, None, "quarantined")
+        if n_bad:
             rows = listed.order_by("file", "line").to_pandas()
             self.listed.setdefault(table.name, []).append(_masked(rows, table))
+        return n_bad
 
     def balance(self, table: Table, n_rows: int, n_used: int) -> None:
         """Rows in are rows used, quarantined, merged and excluded; else UnbalancedError."""
@@ -118,10 +120,10 @@ class Aside:
         return sorted(own["account_id"].dropna().unique()) if len(own) else []
 
     def _of(self, table: Table, kind: str) -> pd.DataFrame:
-        if not self.touched:
+        own = [rows for name, word, rows in self.touched if (name, word) == (table.name, kind)]
+        if not own:
             return pd.DataFrame(columns=[*TOUCHED_COLUMNS, "amount", "currency"])
-        touched = pd.concat(self.touched, ignore_index=True)
-        return touched[(touched["table"] == table.name) & (touched["kind"] == kind)]
+        return pa.concat_tables(own, promote_options="permissive").to_pandas()
 
     def weigh(self, table: Table, used: ir.Table) -> None:
         """Note a problem when too many rows, or too much revenue, could not be used."""
@@ -204,9 +206,8 @@ class Aside:
 
     def write(self) -> None:
         """Write `touched` and the quarantine; listings of tables without bad rows go away."""
-        parts = self.touched or [pd.DataFrame(columns=TOUCHED_COLUMNS)]
-        touched = pd.concat(parts, ignore_index=True)[TOUCHED_COLUMNS]
-        rows = pa.Table.from_pandas(touched, TOUCHED_SCHEMA, preserve_index=False)
+        parts = [each.select(TOUCHED_COLUMNS).cast(TOUCHED_SCHEMA) for _, _, each in self.touched]
+        rows = pa.concat_tables([TOUCHED_SCHEMA.empty_table(), *parts])
         ordered = rows.sort_by([(name, "ascending") for name in TOUCHED_COLUMNS])
         store.write_parquet(ordered, self.paths.ingest / "touched.parquet")
         for name in sorted({*RAW, *self.listed}):

@@ -79,12 +79,17 @@ def after_last_paid_day(events: ir.Table, subscriptions: ir.Table) -> ir.Table:
     paid = subscriptions.filter(subscriptions.mrr > 0)
     end = paid.end_date if "end_date" in paid.columns else ibis.null("date")
     spans = paid.select("account_id", "start_date", until=ibis.coalesce(end, OPEN))
+    reached = spans.group_by("account_id", "start_date").agg(until=spans.until.max())
+    order = ibis.window(group_by="account_id", order_by="start_date")
     so_far = ibis.window(group_by="account_id", order_by="start_date", rows=(None, 0))
-    reach = spans.mutate(reach=spans.until.max().over(so_far))
-    last = reach.group_by("account_id", "start_date").agg(reach=reach.reach.max())
+    gaps = reached.mutate(
+        reach=reached.until.max().over(so_far),
+        goes_on=ibis.coalesce(reached.start_date.lead().over(order), OPEN),
+    )
+    gaps = gaps.filter(gaps.goes_on > gaps.reach).select("account_id", "reach", "goes_on")
     dated = events.select("account_id", KNOWN_ON, day=events.occurred_at.date())
-    joined = dated.asof_join(last, dated.day >= last.start_date, "account_id")
-    return joined.filter(joined.day > joined.reach)
+    in_gap = [dated.account_id == gaps.account_id, dated.day > gaps.reach, dated.day < gaps.goes_on]
+    return dated.join(gaps, in_gap).select(dated)
 
 
 def latest(rows: ir.Table, column: str | None) -> dt.date | None:

@@ -37,6 +37,9 @@ MERGERS = table(
 
 def spelled(cells: pa.ChunkedArray, ids: Ids) -> pa.ChunkedArray:
     """Ids as the policy writes them; empty cells stay empty."""
+    is_ascii = pc.all(pc.string_is_ascii(cells)).as_py() in (True, None)
+    if is_ascii:
+        return pc.utf8_trim_whitespace(cells) if ids.trim else cells
     if ids.normalise != "none":
         cells = pc.utf8_normalize(cells, form=ids.normalise)
     if ids.trim:
@@ -51,7 +54,7 @@ def keyed(text: pa.Table, table: Table, ids: Ids, mergers: dict[str, str]) -> pa
     row named, when it goes on as another.
     """
     names = [name for name in text.column_names if name in table.columns]
-    respelled = pa.chunked_array([pa.array([False] * text.num_rows, pa.bool_())])
+    respelled = pa.chunked_array([pa.repeat(False, text.num_rows)])
     for name in (name for name in names if table.kind(name) == "id"):
         written, cells = text[name], spelled(text[name], ids)
         is_other = pc.fill_null(pc.not_equal(written, cells), False)

@@ -7,16 +7,20 @@ events became known, so that a later month leaves the files of earlier ones as t
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping
+import itertools
+import operator
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from ibis.backends.duckdb import Backend
 
 from pipeline.data import engine, store
 from pipeline.data.reading import FIELDS, FILE, LINE, DataError
-from pipeline.data.schema import Table
 from pipeline.settings import Paths
 from pipeline.stages.ingest import identity, money
 from pipeline.stages.ingest.aside import Sorted
@@ -24,6 +28,8 @@ from pipeline.stages.rules import GAP, KNOWN_ON, TEXT, TWICE
 
 PRIVATE = (TEXT, GAP, TWICE, FIELDS, identity.RESPELLED, identity.MERGED_FROM, money.ROUNDED)
 """Endings of columns that no stage below needs."""
+PART_ROWS, BATCH_ROWS = 1 << 20, 1 << 16
+"""Rows that are in memory at a time, a row group of what is written; rows of a batch."""
 
 
 def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
@@ -38,24 +44,51 @@ def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
         ]
         rows = kept.used.select(*columns)
         if kept.table.name == "usage":
-            _write_months(engine.keep(backend, rows, "usage_to_write"), kept.table, paths)
+            _write_months(backend, rows, paths.ingest / "usage")
         else:
             order = [name for name in (*kept.table.key, KNOWN_ON, FILE, LINE) if name in columns]
-            content = rows.order_by(order).to_pyarrow()
-            store.write_parquet(content, paths.ingest / f"{kept.table.name}.parquet")
+            path = paths.ingest / f"{kept.table.name}.parquet"
+            parts = engine.batches(backend, rows.order_by(order), BATCH_ROWS)
+            store.write_parquet_parts(_whole(parts), path)
 
 
-def _write_months(used: ir.Table, table: Table, paths: Paths) -> None:
+def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:
+    """One file per month, out of one sort of all rows, of which few are in memory at a time."""
     months = used.mutate(known_month=used[KNOWN_ON].strftime("%Y-%m"))
-    names = sorted(months.select("known_month").distinct().to_pandas()["known_month"])
-    folder = paths.ingest / table.name
-    for month in names:
-        content = months.filter(months.known_month == month).drop("known_month")
-        content = content.order_by("account_id", "occurred_at", FILE, LINE).to_pyarrow()
-        store.write_parquet(content, folder / f"{month}.parquet")
+    rows = months.order_by("known_month", "account_id", "occurred_at", FILE, LINE)
+    names = []
+    for month, own in itertools.groupby(
+        _months_of(engine.batches(backend, rows, BATCH_ROWS)), operator.itemgetter(0)
+    ):
+        parts = (part for _, part in own)
+        store.write_parquet_parts(_whole(parts), folder / f"{month}.parquet")
+        names.append(month)
     for path in folder.glob("*.parquet"):
         if path.stem not in names:
             path.unlink()
+
+
+def _months_of(parts: Iterator[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
+    """Each part of rows in the order of their month, cut where a month ends."""
+    for part in parts:
+        ends = pc.run_end_encode(part["known_month"].combine_chunks())
+        rows = part.drop_columns("known_month")
+        first = 0
+        for month, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
+            yield month, rows.slice(first, end - first)
+            first = end
+
+
+def _whole(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+    """The same rows, PART_ROWS to a part and the last one shorter; one empty part for no rows."""
+    waiting: list[pa.Table] = []
+    for part in parts:
+        waiting.append(part)
+        while sum(map(len, waiting)) > PART_ROWS:
+            rows = pa.concat_tables(waiting)
+            yield rows.slice(0, PART_ROWS).combine_chunks()
+            waiting = [rows.slice(PART_ROWS)]
+    yield pa.concat_tables(waiting).combine_chunks()
 
 
 def facts(tables: Mapping[str, Sorted], last: dt.date) -> dict[str, Any]:

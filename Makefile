@@ -20,7 +20,7 @@ STALE := $(shell sh .ci/set-up --stale)
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help report test lab check fix hooks bench docs verify lock clean clean-all stale
+.PHONY: help report test lab check fix hooks bench docs verify spark lock clean clean-all stale
 
 # Runs lodestar with the words of $(1) and says what its exit code means. make itself returns 2.
 define lodestar
@@ -68,10 +68,18 @@ verify: $(READY) ## draw the simulation study, write docs/verification.md, run t
 	@$(BIN)/python -m tests.verification
 	@$(BIN)/pytest -m slow tests
 
-lock: $(READY) ## choose every version anew and write requirements.lock
+spark: $(READY) ## add Spark to .venv, for `engine: pyspark` (400 MB; needs Java 17)
+	@$(BIN)/uv pip install --quiet --python $(BIN)/python --require-hashes --compile-bytecode \
+		-r requirements-spark.lock
+
+lock: $(READY) ## choose every version anew and write requirements.lock and requirements-spark.lock
 	@$(BIN)/uv pip compile pyproject.toml --group dev --universal --python-version 3.11 --upgrade \
 		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
 		-o requirements.lock
+	@$(BIN)/uv pip compile --group pyproject.toml:spark --constraint requirements.lock \
+		--universal --python-version 3.11 --upgrade \
+		--generate-hashes --no-emit-index-url --no-header --no-annotate --quiet \
+		-o requirements-spark.lock
 
 clean: ## remove all that a run makes, earlier publications included; keep your raw data and .venv
 	@rm -rf build data/raw/sample

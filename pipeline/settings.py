@@ -516,7 +516,7 @@ class Settings(Block):
     seed: Annotated[int, Field(ge=0)] = 20260115
     annex: Literal["quarterly", "monthly", "never"] = "quarterly"
     controls: dict[str, str] = {}
-    engine: Literal["duckdb"] = "duckdb"
+    engine: Literal["duckdb", "pyspark"] = "duckdb"
     source: Source = Source()
     quarantine: Quarantine = Quarantine()
     reports: Reports = Reports()

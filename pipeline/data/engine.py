@@ -6,23 +6,38 @@ Results are written sorted by their full key, so that the bytes do not depend on
 from __future__ import annotations
 
 import contextlib
+import importlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 
 import ibis
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
+from ibis.backends.sql import SQLBackend as Backend
 
 from pipeline.data import store
 from pipeline.data.schema import Table
+from pipeline.settings import ConfigurationError
+
+DUCKDB = "duckdb"
 
 MEGABYTES_OF_A_THREAD, FEWEST_THREADS = 250, 2
 """What `spill` leaves in memory: a join or a sort needs some for each thread."""
 
 
 @contextlib.contextmanager
-def connect(timezone: str = "UTC", threads: int | None = None) -> Iterator[Backend]:
-    """An in-memory engine in the business time zone that reaches for no network."""
+def connect(
+    timezone: str = "UTC", name: str = DUCKDB, *, threads: int | None = None
+) -> Iterator[Backend]:
+    """An engine by its name in params.yaml, in the business time zone.
+
+    DuckDB computes in this process and reaches for no network. ConfigurationError: what the engine
+    needs is not installed.
+    """
+    if name != DUCKDB:
+        with _spark().connected(timezone) as backend:
+            yield backend
+        return
     options = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
     backend = ibis.duckdb.connect(**options, **({"threads": str(threads)} if threads else {}))
     backend.con.execute("SET TimeZone = ?", [timezone])
@@ -61,6 +76,19 @@ def batches(backend: Backend, expression: ibis.Table, rows: int) -> Iterator[pa.
     yield schema.empty_table()
     for batch in backend.raw_sql(backend.compile(expression)).to_arrow_reader(rows):
         yield pa.Table.from_batches([batch]).cast(schema)
+
+
+def _spark() -> ModuleType:
+    """Our module for Spark, of the optional extra `spark`."""
+    try:
+        return importlib.import_module("pipeline.data.spark")
+    except ModuleNotFoundError as error:
+        if error.name not in ("pyspark", "py4j"):
+            raise
+        raise ConfigurationError(
+            "engine: pyspark needs the optional extra spark, and pyspark is not installed. Run "
+            "make spark, or set engine: duckdb."
+        ) from None
 
 
 def read(backend: Backend, path: Path, name: str) -> ibis.Table:

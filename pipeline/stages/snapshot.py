@@ -47,7 +47,7 @@ def run(settings: Settings, paths: Paths) -> None:
 
 def _write(cut: Slice, settings: Settings, paths: Paths) -> None:
     folder = paths.snapshot(cut.period)
-    with engine.connect(settings.timezone) as backend:
+    with engine.connect(settings.timezone, settings.engine) as backend:
         tables = Snapshot(backend, cut, settings, paths).tables()
         for name, content in tables.items():
             path = folder / f"{name}.parquet"

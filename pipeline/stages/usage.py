@@ -70,7 +70,7 @@ def run(settings: Settings, paths: Paths) -> None:
     for month, facts in wanted.items():
         target = paths.usage / f"{month}.parquet"
         if done.get(month) != facts or not target.is_file():
-            with engine.connect(settings.timezone) as backend:
+            with engine.connect(settings.timezone, settings.engine) as backend:
                 _write(backend, events[month], target, late_after_days)
     _forget(paths.usage, set(wanted))
     store.write_json(wanted, manifest)

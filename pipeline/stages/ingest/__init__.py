@@ -44,7 +44,10 @@ def run(settings: Settings, paths: Paths) -> None:
     reading.check_unchanged(paths.exports_seen, exports)
     if settings.source.shape == shapes.INTERVALS:
         reading.check_headers(settings.source, files)
-    with scratch.folder(paths) as folder, engine.connect(settings.timezone) as backend:
+    with (
+        scratch.folder(paths) as folder,
+        engine.connect(settings.timezone, settings.engine) as backend,
+    ):
         engine.spill(backend, folder)
         ingest = Ingest(backend, settings, paths, folder)
         for name in RAW:

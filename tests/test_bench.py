@@ -312,3 +312,10 @@ def test_the_growth_plot_has_every_line_and_a_quick_one_a_line_of_each_kind(
     assert [each.of for each in found] == ["events", "accounts", "accounts"]
     assert found[0].sizes == (10**5, 10**6, 10**7, 10**8)
     assert [each.name for each in bench.one_of_each_kind(found)] == [bench.USAGE, "x"]
+
+
+def test_what_is_flat_is_drawn_and_said_as_flat() -> None:
+    assert growth.decades([9.446, 9.461]) == (1.0, 10.0)
+    assert growth.decades([100.0, 100.0]) == (100.0, 1000.0)
+    assert growth.decades([0.2, 30.0]) == (0.1, 100.0)
+    assert growth.said(-0.001) == "exponent 0.00"

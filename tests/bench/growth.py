@@ -7,6 +7,7 @@ that a fixed cost still weighs; above 1 it says that doubling the company more t
 
 from __future__ import annotations
 
+import math
 import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -93,9 +94,20 @@ def _panel(panel: Any, found: Sequence[dict[str, Any]], key: str) -> None:
     for series, colour, marker in zip(found, COLOURS, MARKERS, strict=False):
         sizes = [point["size"] for point in series["points"]]
         values = [point[key] for point in series["points"]]
-        slope = series[f"{key}_exponent"]
-        label = series["name"] if slope is None else f"{series['name']}: exponent {slope:.2f}"
+        label = ": ".join(filter(None, [series["name"], said(series[f"{key}_exponent"])]))
         panel.plot(sizes, values, color=colour, marker=marker, markersize=4, label=label)
-    panel.set(xscale="log", yscale="log")
+    shown = [point[key] for series in found for point in series["points"]]
+    panel.set(xscale="log", yscale="log", ylim=decades(shown))
     panel.grid(alpha=0.3)
     panel.legend(frameon=False, fontsize=8)
+
+
+def said(slope: float | None) -> str:
+    """An exponent in words; empty where one size tells of no growth."""
+    return "" if slope is None else f"exponent {slope:z.2f}"
+
+
+def decades(values: Sequence[float]) -> tuple[float, float]:
+    """Whole powers of ten around the values: what is flat looks flat."""
+    low, high = math.floor(math.log10(min(values))), math.ceil(math.log10(max(values)))
+    return 10.0**low, 10.0 ** max(high, low + 1)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from tests.bench import growth
 from tests.bench.row import Row
 
 PICTURE = "images/performance-growth.png"
@@ -138,7 +139,7 @@ def _growth(found: dict[str, Any]) -> list[str]:
 
 def _series(series: dict[str, Any]) -> str:
     slopes = [
-        f"{what} with exponent {series[key]:.2f}"
+        f"{what} with {growth.said(series[key])}"
         for key, what in (("seconds_exponent", "time"), ("peak_mb_exponent", "memory"))
         if series[key] is not None
     ]

@@ -100,7 +100,7 @@ def _newton(found: list[_Layer], p: int) -> CoxFit:
         return CoxFit(np.full(p, np.nan), np.full((p, p), np.nan), null, null, False)
     value = null
     for _ in range(STEPS):
-        step = np.linalg.lstsq(information, score, rcond=None)[0]
+        step = _step(information, score)
         is_settled = float(score @ step) < SETTLED
         if is_settled:
             break
@@ -108,6 +108,14 @@ def _newton(found: list[_Layer], p: int) -> CoxFit:
         b = b + step
     is_steady = bool(np.abs(step).max(initial=0.0) < STEADY)
     return CoxFit(b, _inverse(information), value, null, is_steady)
+
+
+def _step(information: NDArray, score: NDArray) -> NDArray[np.float64]:
+    """Newton's step, solved on one scale: a flat direction is one to go far in, not one to skip."""
+    size = np.sqrt(np.maximum(np.diag(information), np.finfo(float).tiny))
+    scaled = information / np.outer(size, size)
+    found = np.linalg.lstsq(scaled, score / size, rcond=None)[0]
+    return np.asarray(found / size, dtype=np.float64)
 
 
 def _climbed(

@@ -69,6 +69,8 @@ def rows_of(design: Design) -> DesignRows:
             collapsed = _collapsed(design, flags)
             if collapsed is not None:
                 return collapsed
+    if isinstance(design, pd.DataFrame) and len(design) <= BLOCK:
+        return _Blocks(design.to_numpy(dtype=float))
     return _Blocks(design)
 
 

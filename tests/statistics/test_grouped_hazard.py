@@ -2,7 +2,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipeline.statistics.grouped_hazard import average_marginal_effects, fit
+from pipeline.statistics.grouped_hazard import fit
+from pipeline.statistics.marginal_effects import average_marginal_effects
 from tests.statistics.oracle import cases, needs_reference, subjects
 
 

@@ -65,6 +65,7 @@ from pipeline.analysis.drivers.reading import (
 )
 from pipeline.analysis.drivers.registry import LeakageError, registered
 from pipeline.analysis.drivers.rows import (
+    MONTHLY,
     blackout_months,
     driver_rows,
     lagged,
@@ -84,6 +85,7 @@ __all__ = [
     "AS_SHARES",
     "FORECAST_SPANS",
     "LEAVING",
+    "MONTHLY",
     "REFERENCE",
     "STAYING",
     "STEADY_SHARE",

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.drivers.feature import Feature, columns_of, learn_feature
+from pipeline.analysis.drivers.rows import month_number
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics.baseline import merge_thin
 from pipeline.statistics.design_rows import rows_of
@@ -237,9 +238,7 @@ def _tenure_band(rows: pd.DataFrame) -> np.ndarray:
 
 def _quarter(rows: pd.DataFrame) -> np.ndarray:
     """Calendar quarters counted from year 0."""
-    periods, position = np.unique(rows["period"].to_numpy(str), return_inverse=True)
-    quarters = [int(name[:4]) * 4 + (int(name[5:7]) - 1) // 3 for name in periods]
-    return np.array(quarters, dtype=np.int64)[position]
+    return month_number(rows["period"]) // 3
 
 
 def _calendar(rows: pd.DataFrame, groups: dict[int, int], is_later: bool) -> dict[str, np.ndarray]:

@@ -19,8 +19,9 @@ from pipeline.analysis.drivers.feature import Feature
 from pipeline.analysis.drivers.model import DriverModel
 from pipeline.analysis.drivers.registry import EITHER, FEATURES
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
-from pipeline.statistics import cloglog, grouped_hazard, multiplicity
+from pipeline.statistics import cloglog, multiplicity
 from pipeline.statistics.grouped_hazard import GroupedHazardFit
+from pipeline.statistics.marginal_effects import average_marginal_effects
 
 STEADY_SHARE = 0.8
 """A sign that held in fewer of the earlier fits is not called steady."""
@@ -155,7 +156,7 @@ def _marginal_effects(
     }
     is_slope = (terms["kind"] == "number") & (terms["level"] == "")
     blocks = [
-        grouped_hazard.average_marginal_effects(
+        average_marginal_effects(
             fitted, model.design, list(terms.loc[mask, "column"]), kind, siblings,
             confidence=confidence,
         )

@@ -23,6 +23,10 @@ TAIL = 0.01
 """Numbers are held within their first and last percentile, so that no giant decides an effect."""
 
 
+LOOK_AT = 1_000
+"""Rows in which enough accounts are looked for first."""
+
+
 @dataclass(frozen=True)
 class Feature:
     """How one driver becomes columns."""
@@ -186,18 +190,22 @@ def columns_of(values: pd.Series, feature: Feature) -> dict[str, np.ndarray]:
         return columns | {"": standard.fillna(0.0).to_numpy()}
     if feature.kind == "flag":
         return columns | {"yes": (values == True).to_numpy(bool).astype(np.int8)}  # noqa: E712
-    text, is_seen = text_levels(values), list(feature.levels)
-    found = text.map(feature.levels).where(text.isin(is_seen) | text.isna(), feature.stand_in)
+    codes, found = pd.factorize(values)
+    names = text_levels(pd.Series(found))
+    modelled = [feature.levels.get(name, feature.stand_in) for name in names] + [None]  # blank
     return columns | {
-        level: (found == level).to_numpy(bool).astype(np.int8)
+        level: np.array([name == level for name in modelled], dtype=np.int8)[codes]
         for level in feature.modelled_levels
         if level != NOT_MEASURED
     }
 
 
 def _is_seen(rows: pd.DataFrame, mask: np.ndarray) -> bool:
-    """Enough accounts to speak of the rows of a mask."""
-    return bool(mask.any() and rows.loc[mask, "account_id"].nunique() >= SMALLEST_N)
+    """Enough accounts to speak of the rows of a mask; the first rows nearly always tell."""
+    there, accounts = np.flatnonzero(mask), rows["account_id"]
+    return any(
+        accounts.iloc[there[:first]].nunique() >= SMALLEST_N for first in (LOOK_AT, len(there))
+    )
 
 
 def _carries(rows: pd.DataFrame, mask: np.ndarray) -> bool:
@@ -207,9 +215,11 @@ def _carries(rows: pd.DataFrame, mask: np.ndarray) -> bool:
 
 
 def _is_id(rows: pd.DataFrame, name: str) -> bool:
-    known = rows.loc[rows[name].notna(), ["account_id", name]]
-    levels, accounts = known[name].nunique(), known["account_id"].nunique()
-    return accounts >= FEWEST_FOR_AN_ID and levels >= ID_LIKE_SHARE * accounts
+    levels = rows[name].nunique()
+    if levels < ID_LIKE_SHARE * FEWEST_FOR_AN_ID:
+        return False
+    accounts = rows.loc[rows[name].notna(), "account_id"].nunique()
+    return bool(accounts >= FEWEST_FOR_AN_ID and levels >= ID_LIKE_SHARE * accounts)
 
 
 def _counted(rows: pd.DataFrame, mask: np.ndarray) -> str:

@@ -14,7 +14,7 @@ from pipeline.analysis.checks import Check
 from pipeline.analysis.drivers.rows import lagged, settled
 from pipeline.analysis.levels import named, text_levels
 from pipeline.analysis.reliability import SMALLEST_N
-from pipeline.statistics.binary_validation import discrimination
+from pipeline.statistics.binary_validation import concordance
 
 LEAKAGE = "leakage"
 LARGEST_AUC = 0.95
@@ -61,7 +61,7 @@ def _row(name: str, now: pd.Series, before: pd.Series, churned: np.ndarray) -> t
     n_events = int(churned.sum())
     if n_events < SMALLEST_N or n_events == len(churned):
         return name, np.nan, np.nan, np.nan, len(churned), n_events, False, "too few churns to say"
-    auc, earlier = (discrimination(_score(part, churned), churned)[0] for part in (now, before))
+    auc, earlier = (concordance(_score(part, churned), churned) for part in (now, before))
     auc, earlier = max(auc, 1 - auc), max(earlier, 1 - earlier)
     note = ""
     if auc > LARGEST_AUC:

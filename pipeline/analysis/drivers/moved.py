@@ -43,7 +43,7 @@ def moved(model: DriverModel, confidence: float, false_discovery_rate: float) ->
         months, or when the earlier fit does not settle.
     """
     empty = pd.DataFrame(columns=MOVED_COLUMNS)
-    months = np.unique(model.rows["period"].to_numpy(str)) if len(model.rows) else np.array([], str)
+    months = np.sort(model.rows["period"].unique().astype(str))
     if model.fitted is None or model.is_penalised or len(months) < LEAST_MONTHS:
         return empty
     is_new = model.rows["period"].eq(months[-1]).to_numpy()

@@ -14,7 +14,14 @@ import pandas as pd
 
 from pipeline.analysis.drivers.registry import refuse, refuse_ids
 
+MONTHLY = (
+    "period", "account_id", "tenure_months", "is_age_known", "is_settled", "is_churn",
+    "is_in_notice", "mrr",
+)  # fmt: skip
+"""Columns of account_months that the chapter needs beside its candidates."""
 MANAGER = "csm_id"
+MOST_MONTHS = 1_000_000
+"""More than there are months since year 0: an account times it, plus the month, is a key."""
 BLACKOUT_MONTHS = 1
 """Further lag of every feature where no notice is on file."""
 
@@ -65,7 +72,9 @@ def settled(rows: pd.DataFrame) -> pd.DataFrame:
             f"{int((~is_known).sum())} outcomes in is_churn are neither 0 nor 1 ({', '.join(odd)})."
             " Map them before the model reads them: it would take any text for a churn."
         )
-    return kept.assign(is_churn=kept["is_churn"].astype(bool)).reset_index(drop=True)
+    found = kept.set_axis(pd.RangeIndex(len(kept))).copy(deep=False)
+    found["is_churn"] = found["is_churn"].astype(bool)
+    return found
 
 
 def not_used(rows: pd.DataFrame) -> pd.DataFrame:
@@ -113,14 +122,15 @@ def lagged(rows: pd.DataFrame, candidates: list[str], months: int) -> pd.DataFra
         no customer then, so that its changing candidates are blank.
     """
     if months == 0:
-        return rows.assign(is_lag_known=True)
+        same = rows.copy(deep=False)  # millions of rows are not written twice
+        same["is_lag_known"] = True
+        return same
     changing = [name for name in candidates if name in rows and _changes(rows, name)]
-    own = pd.MultiIndex.from_arrays([rows["account_id"], month_number(rows["period"])])
-    wanted = pd.MultiIndex.from_arrays([rows["account_id"], month_number(rows["period"]) - months])
-    at = own.get_indexer(wanted)
+    own = pd.factorize(rows["account_id"])[0] * MOST_MONTHS + month_number(rows["period"])
+    at = pd.Index(own).get_indexer(own - months)
     is_known = at >= 0
     earlier = {
-        name: rows[name].astype(object).take(np.where(is_known, at, 0)).set_axis(rows.index)
+        name: rows[name].take(np.where(is_known, at, 0)).set_axis(rows.index)
         .where(is_known).infer_objects()
         for name in changing
     }  # fmt: skip
@@ -129,8 +139,8 @@ def lagged(rows: pd.DataFrame, candidates: list[str], months: int) -> pd.DataFra
 
 def month_number(periods: pd.Series) -> np.ndarray:
     """Months counted from year 0, of texts YYYY-MM."""
-    names, position = np.unique(periods.to_numpy(str), return_inverse=True)
-    numbers = [int(name[:4]) * 12 + int(name[5:7]) - 1 for name in names]
+    position, names = pd.factorize(periods)
+    numbers = [int(str(name)[:4]) * 12 + int(str(name)[5:7]) - 1 for name in names]
     return np.array(numbers, dtype=np.int64)[position]
 
 

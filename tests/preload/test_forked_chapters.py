@@ -152,6 +152,18 @@ def test_a_preload_that_cannot_start_costs_no_chapter_and_is_counted(tmp_path: P
     flow.close()
 
 
+def test_our_code_is_compiled_once_whatever_the_caller_wishes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    root = toy_root.make(tmp_path / "root")
+    flow = Flow(root)
+    (ended,) = flow.run_side_by_side([Task("quick", "2026-10")], 1)
+    flow.close()
+    assert ended.code == 0
+    assert list((root / "pipeline" / "__pycache__").glob("lock.*.pyc"))
+
+
 def test_the_end_of_a_run_ends_its_preload(tmp_path: Path) -> None:
     flow = Flow(toy_root.make(tmp_path / "root"))
     flow.warm_up()

@@ -43,7 +43,8 @@ WRITES = {
 GATEWAYS = {"store", "reading", "backend"}
 """Names through which a file may be read: the store, the raw readers, the engine in a stage."""
 LOG_WRITERS = {
-    "pipeline/cli.py", "pipeline/flow.py", "pipeline/lock.py", "pipeline/run/journal.py",
+    "pipeline/cli.py", "pipeline/flow.py", "pipeline/lock.py", "pipeline/preload/client.py",
+    "pipeline/preload/process.py", "pipeline/run/journal.py",
 }  # fmt: skip
 """They write logs and hold the lock; no data."""
 CLOCK = {"now", "today", "utcnow"}

@@ -46,7 +46,7 @@ class Kernel:
     def begin(self, arguments: list[str], environment: dict[str, str], folder: str) -> None:
         """Let it become a kernel with these arguments, environment variables and folder."""
         order = {"arguments": arguments, "environment": environment, "folder": folder}
-        with open(self._orders, "wb") as orders:
+        with os.fdopen(self._orders, "wb") as orders:
             orders.write(json.dumps(order).encode())
 
     def poll(self) -> int | None:
@@ -100,7 +100,7 @@ def hold() -> None:
         os.kill(os.getpid(), signal.SIGKILL)
     os.closerange(FIRST_FILE, reader)
     os.closerange(reader + 1, os.sysconf("SC_OPEN_MAX"))
-    with open(reader, "rb") as orders:
+    with os.fdopen(reader, "rb") as orders:
         order = orders.read()
     if order:
         _become_kernel(**json.loads(order), parent=chapter)
@@ -115,9 +115,7 @@ def _become_kernel(
     os.environ.update(environment)
     time.tzset()
     os.chdir(folder)
-    nothing = os.open(os.devnull, os.O_RDWR)
-    os.dup2(nothing, 0)
-    os.dup2(nothing, 1)  # cells are heard by messages; a log must not fill
+    os.dup2(0, 1)  # to nowhere, like its input: cells are heard by messages; a log must not fill
     _draw_anew()
     if sys.path and Path(sys.path[0] or ".").resolve() == Path.cwd():
         del sys.path[0]  # as the launcher does; IPython puts it back

@@ -133,11 +133,21 @@ def _tickets(rows: ir.Table, grid: ir.Table, tickets: ir.Table | None) -> ir.Tab
     rows = _counted("tickets")(rows, grid, tickets)
     if tickets is None or "resolved_at" not in tickets.columns:
         return rows.mutate(open_tickets=ibis.null("int64"))
-    spans = tickets.select(
-        "account_id", entered_on=tickets.known_on, left_on=tickets.resolved_at.date()
-    )
-    joined = _left(rows, _n_running(grid, spans), ["account_id", "asof"])
+    joined = _left(rows, tickets_open(grid, tickets), ["account_id", "asof"])
     return joined.mutate(open_tickets=joined.n_running).drop("n_running")
+
+
+def tickets_open(grid: ir.Table, tickets: ir.Table) -> ir.Table:
+    """How many tickets of an account were known and not resolved at each as-of day.
+
+    Args:
+        grid: One row per account and as-of day `asof`, the first of a month.
+        tickets: `account_id`, `known_on`, `resolved_at`.
+    """
+    spans = tickets.select(
+        "account_id", entered_on=tickets.known_on, left_on=tickets.resolved_at.cast("date")
+    )
+    return _n_running(grid, spans)
 
 
 def _n_running(grid: ir.Table, spans: ir.Table) -> ir.Table:

@@ -1,4 +1,4 @@
-"""Every list of versions agrees: pyproject.toml, requirements.lock and environment.yml.
+"""Every list of versions agrees: pyproject.toml, the two locks and environment.yml.
 
 `make check` runs these. They read files and ask no network: that each direct dependency is in the
 lock, at a version that pyproject.toml allows, is what goes wrong when one of the two is edited.
@@ -17,7 +17,9 @@ from ruamel.yaml import YAML
 
 ROOT = Path(__file__).parents[1]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
-LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+PLAIN_LOCK = (ROOT / "requirements.lock").read_text(encoding="utf-8")
+SPARK_LOCK = (ROOT / "requirements-spark.lock").read_text(encoding="utf-8")
+LOCK = PLAIN_LOCK + SPARK_LOCK
 LOCKED = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^\s;\\]+)", re.MULTILINE)
 CONDA = YAML(typ="safe").load((ROOT / "environment.yml").read_text(encoding="utf-8"))
 REMEDY = "run `make lock`, or correct pyproject.toml"
@@ -25,7 +27,9 @@ REMEDY = "run `make lock`, or correct pyproject.toml"
 
 def direct_requirements() -> list[Requirement]:
     groups = PROJECT.get("dependency-groups", {}).values()
-    texts = [*PROJECT["project"]["dependencies"], *(text for group in groups for text in group)]
+    extras = PROJECT["project"]["optional-dependencies"].values()
+    more = (text for each in (*groups, *extras) for text in each)
+    texts = [*PROJECT["project"]["dependencies"], *more]
     return [Requirement(text) for text in texts]
 
 
@@ -81,6 +85,17 @@ def test_every_locked_package_has_a_hash() -> None:
     assert len(blocks) == len(LOCKED.findall(LOCK))
     bare = [each.split()[0] for each in blocks if "--hash=sha256:" not in each]
     assert not bare, f"requirements.lock holds no hash of {bare[:5]}; make it with `make lock`"
+
+
+def test_only_who_asks_for_spark_gets_it() -> None:
+    first, second = (set(re.findall(LOCKED, text)) for text in (PLAIN_LOCK, SPARK_LOCK))
+    assert {name for name, _ in second} == {"py4j", "pyspark"}
+    assert first & second == set()
+
+
+def test_the_extra_and_the_group_ask_for_the_same_spark() -> None:
+    extra = set(PROJECT["project"]["optional-dependencies"]["spark"])
+    assert set(PROJECT["dependency-groups"]["spark"]) <= extra
 
 
 def test_conda_users_get_the_same_lock() -> None:

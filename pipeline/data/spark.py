@@ -60,6 +60,7 @@ JAVA_MISSING = (
 OVERLAPS = (30, 60)
 """Minutes by which a clock is set back, as in `cells`."""
 WHITE = sorted(map(ord, string.whitespace))
+MIDNIGHT = r"([T ])24:00:00([.]0*)?(?![0-9.])"
 EPOCH = "TIMESTAMP_NTZ'1970-01-01'"
 
 
@@ -100,6 +101,15 @@ class Dialect(PySparkCompiler):
     def visit_DateTruncate(self, op: Any, *, arg: Any, unit: Any) -> Any:  # noqa: N802
         return self.f.anon.trunc(arg, unit.singular)  # date_trunc would make a moment of it
 
+    def visit_TryCast(self, op: Any, *, arg: Any, to: Any) -> Any:  # noqa: N802
+        """The midnight that ends a day may be written 24:00:00; DuckDB knows that."""
+        if not (op.arg.dtype.is_string() and to.is_timestamp()):
+            return super().visit_TryCast(op, arg=arg, to=to)
+        begins = self.f.regexp_replace(arg, MIDNIGHT, "$100:00:00$2")
+        day = sge.TryCast(this=begins, to=self.type_mapper.from_ibis(to), safe=True)
+        after = self.f.anon.timestampadd(sge.var("DAY"), 1, day)
+        return self.if_(self.f.regexp_like(arg, MIDNIGHT), after, day)
+
     def visit_DateDelta(self, op: Any, *, part: Any, left: Any, right: Any) -> Any:  # noqa: N802
         if op.part.value != "day":
             raise NotImplementedError("the distance of two dates on Spark: in days")
@@ -132,10 +142,11 @@ class Dialect(PySparkCompiler):
     def visit_ScalarUDF(self, op: Any, **kw: Any) -> Any:  # noqa: N802
         if op.__func_name__ == "timezone":
             zone, moment = kw.values()
-            return self._in_zone(zone, moment) if op.dtype.timezone else self._local(zone, moment)
+            to = op.dtype
+            return self._in_zone(zone, moment, to) if to.timezone else self._local(zone, moment)
         return super().visit_ScalarUDF(op, **kw)
 
-    def _in_zone(self, zone: Any, local: Any) -> Any:
+    def _in_zone(self, zone: Any, local: Any, to: dt.Timestamp) -> Any:
         """The moment of a local time; the last of two, as DuckDB takes it."""
         first = self.f.anon.convert_timezone(zone, "UTC", local)
         moment = first
@@ -143,10 +154,8 @@ class Dialect(PySparkCompiler):
             later = self.f.anon.timestampadd(sge.var("MINUTE"), minutes, first)
             again = self.f.anon.convert_timezone("UTC", zone, later)
             moment = self.if_(sge.EQ(this=again, expression=local), later, moment)
-        epoch: Any = sge.maybe_parse(EPOCH, dialect="spark")
-        return self.f.anon.timestamp_micros(
-            self.f.anon.timestampdiff(sge.var("MICROSECOND"), epoch, moment)
-        )
+        utc = self.f.anon.concat(self.cast(moment, dt.string), "Z")
+        return self.cast(utc, to)
 
     def _local(self, zone: Any, moment: Any) -> Any:
         """The local time of a moment, whatever the session's zone is."""
@@ -252,3 +261,10 @@ def _spark() -> SparkSession:
             f"engine: pyspark, and Spark does not start: {error}. It needs Java 17 or newer, and "
             "the cluster that SPARK_CONF_DIR or PYSPARK_SUBMIT_ARGS names must answer."
         ) from None
+
+
+def stop() -> None:
+    """End the Spark of this process, if there is one."""
+    if _spark.cache_info().currsize:
+        _spark().stop()
+        _spark.cache_clear()

@@ -193,5 +193,7 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path, before, monk
     from pipeline.data import engine
 
     connect = engine.connect
-    monkeypatch.setattr(engine, "connect", lambda timezone="UTC": connect(timezone, threads=1))
+    monkeypatch.setattr(
+        engine, "connect", lambda timezone="UTC", name="duckdb": connect(timezone, name, threads=1)
+    )
     assert slice_bytes(write_company(tmp_path / "one", FILES, **CHOICES)) == before

@@ -50,8 +50,12 @@ def connect(
 def spill(backend: Backend, folder: Path) -> None:
     """Let the engine hold little in memory and put what is more into a folder.
 
-    Rows of a result without an order then come in any.
+    Rows of a result without an order then come in any. Spark does so by itself, and keeps there
+    what `batches` hands out.
     """
+    if backend.name != DUCKDB:
+        backend.scratch = folder
+        return
     threads = int(backend.con.execute("SELECT current_setting('threads')").fetchone()[0])
     limit = f"{MEGABYTES_OF_A_THREAD * max(threads, FEWEST_THREADS)}MB"
     backend.con.execute("SET temp_directory = ?", [str(folder)])
@@ -65,7 +69,12 @@ def read_parts(backend: Backend, paths: Sequence[Path], name: str) -> ibis.Table
 
 
 def keep_in_file(backend: Backend, expression: ibis.Table, path: Path, name: str) -> ibis.Table:
-    """Compute an expression once into a Parquet file that only this run reads: many rows."""
+    """Compute an expression once into a Parquet file that only this run reads: many rows.
+
+    Spark holds what it computed itself.
+    """
+    if backend.name != DUCKDB:
+        return keep(backend, expression, name)
     backend.to_parquet(expression, path, compression="lz4")
     return backend.read_parquet(path, table_name=name)
 
@@ -74,6 +83,9 @@ def batches(backend: Backend, expression: ibis.Table, rows: int) -> Iterator[pa.
     """The rows of an expression in their order, so many at a time; first none, for the schema."""
     schema = expression.schema().to_pyarrow()
     yield schema.empty_table()
+    if backend.name != DUCKDB:
+        yield from backend.batches(expression, rows)
+        return
     for batch in backend.raw_sql(backend.compile(expression)).to_arrow_reader(rows):
         yield pa.Table.from_batches([batch]).cast(schema)
 

@@ -13,6 +13,7 @@ import os
 import re
 import shutil
 import string
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -33,6 +34,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as sql
 
+from pipeline.data import store
 from pipeline.settings import ConfigurationError
 
 NAMED_BY = ("SPARK_CONF_DIR", "SPARK_HOME", "PYSPARK_SUBMIT_ARGS")
@@ -49,6 +51,7 @@ ON_THIS_MACHINE = {
 MEANING = {
     "spark.sql.ansi.enabled": "true",  # a cast that fails is an error, as it is on DuckDB
     "spark.sql.timestampType": "TIMESTAMP_NTZ",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
     "spark.sql.caseSensitive": "false",
     "spark.sql.execution.arrow.pyspark.enabled": "true",
 }
@@ -175,6 +178,8 @@ class Backend(ibis.backends.pyspark.Backend):
     """Ibis on Spark, with the calls that the stages make on DuckDB."""
 
     compiler = Dialect()
+    scratch: Path
+    """Where results wait that are taken row by row; on a cluster, a folder that all workers see."""
 
     def create_table(self, name: str, obj: ir.Table | pa.Table, **_: object) -> ir.Table:
         """Rows under a name, computed now and held by Spark; nothing is written anywhere."""
@@ -185,15 +190,33 @@ class Backend(ibis.backends.pyspark.Backend):
         return self.table(name)
 
     def read_parquet(
-        self, path: Path | Sequence[Path], /, *, table_name: str, filename: bool = False
+        self,
+        path: Path | Sequence[Path],
+        /,
+        *,
+        table_name: str,
+        filename: bool = False,
+        union_by_name: bool = False,
     ) -> ir.Table:
-        """Parquet files as one table; `filename`: the path of each row beside it."""
+        """Parquet files as one table; `filename`: the path of each row beside it.
+
+        `union_by_name`: a column that a file lacks is empty there.
+        """
         paths = [path] if isinstance(path, Path) else path
-        rows = self._session.read.parquet(*[f"file://{each.resolve()}" for each in paths])
+        reader = self._session.read.option("mergeSchema", union_by_name)
+        rows = reader.parquet(*[f"file://{each.resolve()}" for each in paths])
         if filename:
             rows = rows.withColumn("filename", sql.col("_metadata.file_path"))
         rows.createOrReplaceTempView(table_name)
         return self.table(table_name)
+
+    def batches(self, expression: ir.Table, rows: int) -> Iterator[pa.Table]:
+        """The result in its order, so many rows at a time; it waits in files of `scratch`."""
+        place = self.scratch / f"result-{uuid.uuid4().hex}"
+        self._rows(expression).write.parquet(place.resolve().as_uri())
+        for path in sorted(place.glob("part-*")):
+            for content in store.foreign_parquet_batches(path, expression.columns, rows):
+                yield PyArrowData.convert_table(content, expression.schema())
 
     def to_pyarrow(self, expr: ir.Expr, /, **_: object) -> Any:
         """The result as Arrow, in the types that the expression promises."""

@@ -1,6 +1,7 @@
 """The primary contrast of revenue, its trend, and what it rests on."""
 
 import datetime as dt
+import sys
 
 import numpy as np
 import pandas as pd
@@ -230,3 +231,11 @@ def test_drawing_accounts_again_agrees_with_the_linearised_interval():
     withheld = revenue.intervals(giant.ledger, "2026-10", 0.95, 7).set_index("measure")
     assert withheld.loc["net_revenue_retention", "ci_low"].isna().all()
     assert withheld.loc["net_revenue_retention", "note"].eq("interval withheld").all()
+
+
+def test_accounts_drawn_in_small_blocks_give_the_same_interval(monkeypatch):
+    ledger = random_books(13, n=300).ledger
+    whole = revenue.intervals(ledger, "2026-10", 0.95, 7)
+    module = sys.modules["pipeline.analysis.revenue.concentration"]
+    monkeypatch.setattr(module, "MOST_COUNTS", 1_000)
+    pd.testing.assert_frame_equal(revenue.intervals(ledger, "2026-10", 0.95, 7), whole)

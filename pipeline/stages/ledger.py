@@ -185,20 +185,23 @@ def _with_movements(both: ir.Table, spells: ir.Table, cut: Slice) -> ir.Table:
         else_="retained",
     )
     rows = rows.mutate(movement=movement)
-    ended = spells.filter(spells.lapse_date.notnull()).select(
-        "account_id", "lapse_date", lapse_type=ibis.coalesce(spells.end_type, UNKNOWN)
+    ended = spells.filter(spells.lapse_date.notnull())
+    ended = ended.select(
+        "account_id",
+        "lapse_date",
+        period=ended.lapse_date.strftime("%Y-%m"),
+        last_type=ibis.coalesce(ended.end_type, UNKNOWN),
     )
-    in_month = [
-        rows.account_id == ended.account_id,
-        ended.lapse_date >= rows.p0,
-        ended.lapse_date < rows.p1,
-        rows.movement == "churn",
-    ]
-    with_end = rows.left_join(ended, in_month).drop("account_id_right")
+    with_end = rows.left_join(ended, ["account_id", "period"]).drop(
+        "account_id_right", "period_right"
+    )
     newest = ibis.row_number().over(
         group_by=["account_id", "period"], order_by=with_end.lapse_date.desc(nulls_first=False)
     )
     with_end = with_end.mutate(newest=newest).filter(lambda t: t.newest == 0)
+    with_end = with_end.mutate(
+        lapse_type=ibis.ifelse(with_end.movement == "churn", with_end.last_type, None)
+    )
     is_due = ibis.ifelse(with_end.mrr_start > 0, with_end.is_due, False)
     return with_end.select(
         "period",

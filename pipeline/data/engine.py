@@ -71,12 +71,20 @@ def read_parts(backend: Backend, paths: Sequence[Path], name: str) -> ibis.Table
 def keep_in_file(backend: Backend, expression: ibis.Table, path: Path, name: str) -> ibis.Table:
     """Compute an expression once into a Parquet file that only this run reads: many rows.
 
-    Spark holds what it computed itself.
+    Spark holds what it computed itself. DuckDB may have made moments of days (a day and an
+    interval); they are days again.
     """
     if backend.name != DUCKDB:
         return keep(backend, expression, name)
     backend.to_parquet(expression, path, compression="lz4")
-    return backend.read_parquet(path, table_name=name)
+    found = backend.read_parquet(path, table_name=name)
+    declared = expression.schema()
+    other = {
+        column: kind
+        for column, kind in declared.items()
+        if found.schema()[column].copy(nullable=True) != kind.copy(nullable=True)
+    }
+    return found.cast(other) if other else found
 
 
 def batches(backend: Backend, expression: ibis.Table, rows: int) -> Iterator[pa.Table]:

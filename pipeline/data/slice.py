@@ -103,9 +103,7 @@ def slice_of(period: Period, extract_date: dt.date, settings: Settings) -> Slice
 
 def periods(paths: Paths) -> list[str]:
     """The periods that have a snapshot, from the oldest on."""
-    return sorted(
-        place.parent.name for place in paths.processed.glob(f"snapshot/*/{FILE_NAME}")
-    )
+    return sorted(place.parent.name for place in paths.processed.glob(f"snapshot/*/{FILE_NAME}"))
 
 
 def write(cut: Slice, folder: Path) -> None:

@@ -130,9 +130,7 @@ class Dialect(PySparkCompiler):
         there = sge.Not(this=sge.Is(this=arg, expression=sge.Null()))
         rows = sge.And(this=there, expression=where) if where is not None else there
         order = self.f.anon.struct(*[key.this for key in order_by])
-        return sge.Filter(
-            this=self.f.anon.min_by(arg, order), expression=sge.Where(this=rows)
-        )
+        return sge.Filter(this=self.f.anon.min_by(arg, order), expression=sge.Where(this=rows))
 
     def visit_InSubquery(self, op: Any, *, rel: Any, needle: Any) -> Any:  # noqa: N802
         """As an array, which may stand among columns too; Spark's own only in a filter."""

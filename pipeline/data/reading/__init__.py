@@ -12,6 +12,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TypeVar
 
 import pyarrow as pa
@@ -153,9 +154,8 @@ def read_in_parts(
     taken, facts = [], []
     for file in found:
         own: dict[str, object] = {}
-        reading = _settled(
-            file, lambda: _file_parts(file, table, source, largest_mb, is_strict, own), take
-        )
+        parts = partial(_file_parts, file, table, source, largest_mb, is_strict, own)
+        reading = _settled(file, parts, take)
         taken.append(reading[0])
         facts.append({"file": file.name, "sha256": reading[1]} | own)
     return taken, facts

@@ -41,7 +41,7 @@ RULES: dict[str, str] = {
     "n": "Rows.",
     "n_of": "Of so many rows received.",
     "n_accounts": "Accounts that they name; 0: the table names none.",
-    "mrr": "MRR of these accounts, and of the rows of subscriptions that are set aside; null as above.",
+    "mrr": "MRR of these accounts, and of subscription rows that are set aside; null as above.",
     "mrr_share": "Share of that in the MRR of all; null when there is none.",
     "what_to_do": "One sentence.",
     "examples": "Up to five places: file, line (the header is line 1), column, value.",

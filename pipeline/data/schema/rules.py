@@ -15,7 +15,8 @@ RULES: dict[str, str] = {
     "null_values.",
     "required": "The cell is empty and nothing works without it: fill it in at the source.",
     "day_unreadable": "The cell is no date as declared: set date_format, or mend the date.",
-    "month_unreadable": "The cell is no month YYYY-MM, nor a day in one: set date_format, or mend it.",
+    "month_unreadable": "The cell is no month YYYY-MM, nor a day in one: set date_format, "
+    "or mend it.",
     "instant_unreadable": "The cell is no date or time as declared: set date_format, or mend it.",
     "money_unreadable": "The cell is no amount: declare decimal and thousands, and export numbers "
     "without signs of a currency or brackets.",

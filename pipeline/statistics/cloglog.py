@@ -14,8 +14,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
-from pipeline.statistics.design_rows import Design, DesignRows, rows_of
+from pipeline.statistics.design_rows import GROUPS_AT_ONCE, Design, DesignRows, rows_of
 
 STEPS = 50
 TOLERANCE = 1e-9
@@ -33,7 +34,10 @@ class Coefficients:
 
 
 def scoring(
-    events: ArrayLike, design: Design, start: NDArray[np.float64] | None = None
+    events: ArrayLike,
+    design: Design,
+    start: NDArray[np.float64] | None = None,
+    counts: NDArray[np.float64] | None = None,
 ) -> Coefficients:
     """Fit P(event) = 1 − exp(−exp(xβ)) by Fisher scoring.
 
@@ -41,6 +45,7 @@ def scoring(
         events: 0 or 1 per row.
         design: one row per subject and interval, one column per coefficient, full rank.
         start: coefficients to begin from; None: the overall rate.
+        counts: how many equal rows each stands for; None: one.
 
     Returns:
         The coefficients; `converged` is false when steps did not become small.
@@ -48,18 +53,22 @@ def scoring(
     Source: Prentice and Gloeckler (1978); McCullagh and Nelder (1989), section 2.5.
     """
     y, rows = np.asarray(events, dtype=float), rows_of(design)
-    params = _from_rate(y, rows) if start is None else np.array(start, dtype=float)
+    params = _from_rate(y, rows, counts) if start is None else np.array(start, dtype=float)
     information = np.eye(rows.shape[1])
     for _ in range(STEPS):
         hazard = _hazard(rows, params)
         share = -np.expm1(-hazard)
-        information = rows.information(hazard**2 * np.exp(-hazard) / share)
-        score = rows.pull((y - share) * hazard / share)
+        information = rows.information(_times(hazard**2 * np.exp(-hazard) / share, counts))
+        score = rows.pull(_times((y - share) * hazard / share, counts))
         step = np.linalg.lstsq(information, score, rcond=None)[0]
         params = params + step
         if np.abs(step).max() < TOLERANCE * max(1.0, np.abs(params).max()):
             return Coefficients(params, _inverse(information), True)
     return Coefficients(params, _inverse(information), False)
+
+
+def _times(values: NDArray[np.float64], counts: NDArray[np.float64] | None) -> NDArray[np.float64]:
+    return values if counts is None else values * counts
 
 
 def _hazard(rows: DesignRows, params: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -98,6 +107,51 @@ def clustered(
     (n, k), g = rows.shape, len(found)
     factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
     return replace(coefficients, cov=factor * bread @ (sums.T @ sums) @ bread)
+
+
+def clustered_by_kind(
+    events: ArrayLike,
+    design: Design,
+    coefficients: Coefficients,
+    counts: NDArray[np.float64],
+    owners: sparse.csr_array,
+    pairs: sparse.csr_array | None = None,
+) -> Coefficients:
+    """The covariance of `clustered` from kinds of equal rows.
+
+    Args:
+        events: 0 or 1 per kind.
+        design: one row per kind, as fitted.
+        coefficients: from `scoring`.
+        counts: rows of each kind.
+        owners: how many rows of a kind a group has: one row per kind, one column per group.
+        pairs: owners times its transpose, where that is small; Σ s s' over groups is then one over
+            pairs of kinds, which costs a product per pair and column, and no pass over groups.
+
+    Source: as of `clustered`: Liang and Zeger (1986).
+    """
+    y, rows = np.asarray(events, dtype=float), rows_of(design)
+    hazard = _hazard(rows, coefficients.params)
+    share = -np.expm1(-hazard)
+    score, kinds = (y - share) * hazard / share, np.arange(len(y), dtype=np.int64)
+    scores = rows.group_sums(score, kinds, len(y))
+    meat = _by_owner(owners, scores) if pairs is None else scores.T @ (pairs @ scores)
+    slope = hazard * np.exp(-hazard) / share
+    curvature = np.where(y == 1, slope * (hazard + slope - 1), hazard)
+    bread = np.linalg.pinv(rows.information(curvature * counts), hermitian=True)
+    n, k = counts.sum(), rows.shape[1]
+    g = np.count_nonzero(np.bincount(owners.indices))
+    factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
+    return replace(coefficients, cov=factor * bread @ meat @ bread)
+
+
+def _by_owner(owners: sparse.csr_array, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Σ s s' over groups, of which some are held at once."""
+    meat, owned = np.zeros((scores.shape[1], scores.shape[1])), owners.T.tocsr()
+    for first in range(0, owned.shape[0], GROUPS_AT_ONCE):
+        sums = owned[first : first + GROUPS_AT_ONCE] @ scores
+        meat += sums.T @ sums
+    return meat
 
 
 def parts(
@@ -143,13 +197,23 @@ def probability(design: NDArray[np.float64], params: NDArray[np.float64]) -> NDA
 
     Source: definition, of the complementary log-log link.
     """
-    return -np.expm1(-np.exp(np.clip(design @ params, LOWEST, HIGHEST)))
+    return probability_at(design @ params)
 
 
-def _from_rate(y: NDArray[np.float64], rows: DesignRows) -> NDArray[np.float64]:
+def probability_at(eta: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probability of the event at a linear predictor.
+
+    Source: definition, of the complementary log-log link.
+    """
+    return -np.expm1(-np.exp(np.clip(eta, LOWEST, HIGHEST)))
+
+
+def _from_rate(
+    y: NDArray[np.float64], rows: DesignRows, counts: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
     """The coefficients whose linear predictor is nearest to the log of the overall hazard."""
-    rate = np.clip(y.mean(), 1e-6, 1 - 1e-6)
-    ones = np.ones(len(y))
-    target = rows.pull(np.full(len(y), np.log(-np.log1p(-rate))))
+    rate = np.clip(np.average(y, weights=counts), 1e-6, 1 - 1e-6)
+    ones = _times(np.ones(len(y)), counts)
+    target = rows.pull(_times(np.full(len(y), np.log(-np.log1p(-rate))), counts))
     found = np.linalg.lstsq(rows.information(ones), target, rcond=None)[0]
     return np.asarray(found, dtype=np.float64)

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.drivers.feature import Feature, columns_of, learn_feature
+from pipeline.analysis.drivers.months import Months, counted
 from pipeline.analysis.drivers.rows import month_number
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics.baseline import merge_thin
@@ -69,12 +70,14 @@ class Recipe:
         return list(self.terms["column"])
 
 
-def learn(rows: pd.DataFrame, candidates: list[str], folds_separated: bool = False) -> Recipe:
+def learn(
+    rows: pd.DataFrame | Months, candidates: list[str], folds_separated: bool = False
+) -> Recipe:
     """Learn from settled rows how each candidate enters the model, and which cannot.
 
     Args:
-        rows: one row per account and month: account_id, period, tenure_months, is_churn and the
-            candidates.
+        rows: one row per account and month, or those counted by kind: account_id, period,
+            tenure_months, is_churn and the candidates.
         candidates: names of drivers; one the rows lack is left out and named.
         folds_separated: a level at which nobody left counts as another one, for fits without a
             penalty; else it stays and is named in `separated`.
@@ -83,13 +86,14 @@ def learn(rows: pd.DataFrame, candidates: list[str], folds_separated: bool = Fal
         The recipe. `terms`: one row per column (column, driver, level, unit, reference, kind).
         `left_out`: one row per driver or level that is not in the model, with the reason.
     """
-    features, reasons = [], []
+    known = counted(rows, candidates)
+    rows, features, reasons = known.rows, [], []
     for name in candidates:
-        feature, why = learn_feature(rows, name, folds_separated)
+        feature, why = learn_feature(known, name, folds_separated)
         reasons += why
         if feature is not None:
             features.append(feature)
-    events = rows["is_churn"].to_numpy(bool)
+    events = known.churned * known.weights
     tenure = np.bincount(_tenure_band(rows), events, minlength=len(TENURE_STARTS))
     quarters, position = np.unique(_quarter(rows), return_inverse=True)
     groups = merge_thin(np.bincount(position, events), BASELINE_EVENTS)
@@ -100,7 +104,7 @@ def learn(rows: pd.DataFrame, candidates: list[str], folds_separated: bool = Fal
         _terms(features),
         pd.DataFrame(reasons, columns=["driver", "level", "reason"]),
     )
-    return _without_dependent(_one_clock(recipe, rows), rows)
+    return _without_dependent(_one_clock(recipe, known), known)
 
 
 def encode(rows: pd.DataFrame, recipe: Recipe, is_later: bool = False) -> pd.DataFrame:
@@ -168,10 +172,10 @@ def _terms(features: list[Feature]) -> pd.DataFrame:
     return terms.assign(column=[f"x{position}" for position in range(len(terms))])
 
 
-def _one_clock(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
+def _one_clock(recipe: Recipe, known: Months) -> Recipe:
     """The recipe without quarters where all began together: the calendar is then the tenure."""
     bare = replace(recipe, features=(), terms=recipe.terms.iloc[:0])
-    if not _follows(encode(rows, bare)).any():
+    if not _follows(encode(known.rows, bare), known.weights).any():
         return recipe
     named = pd.DataFrame(
         [("calendar quarter", "", "follows from the tenure: the accounts began together")],
@@ -185,18 +189,18 @@ def _one_clock(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
     )
 
 
-def _without_dependent(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
+def _without_dependent(recipe: Recipe, known: Months) -> Recipe:
     """Leave out columns that follow from those before them."""
     if recipe.terms.empty:
         return recipe
-    design = encode(rows, recipe)
-    dependent = list(design.columns[_follows(design)])
+    design = encode(known.rows, recipe)
+    dependent = list(design.columns[_follows(design, known.weights)])
     labels = {row.column: f"{row.driver} {row.level}".strip() for row in recipe.terms.itertuples()}
     blank = set(recipe.terms.loc[recipe.terms["level"] == NOT_MEASURED, "column"])
     kept, told = [column for column in labels if column not in dependent], []
     for column in dependent:
         if column in labels:
-            like = _like(design, column, kept)
+            like = _like(design, column, kept, known.n)
             reason = f"says the same as {labels[like]}" if like else FOLLOWS
             recipe = without(recipe, column, reason)
             told += [labels[column] + (f" (as {labels[like]})" if like else "")] * (
@@ -205,22 +209,28 @@ def _without_dependent(recipe: Recipe, rows: pd.DataFrame) -> Recipe:
     return replace(recipe, dependent=tuple(told))
 
 
-def _like(design: pd.DataFrame, column: str, others: list[str]) -> str:
+def _like(design: pd.DataFrame, column: str, others: list[str], n: np.ndarray | None = None) -> str:
     """The other column that says the same; blank: none alone does."""
     own = design[column].to_numpy(float)
     if not others or np.ptp(own) == 0:
         return ""
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.array(
-            [np.corrcoef(own, design[other].to_numpy(float))[0, 1] for other in others]
-        )
+        found = np.array([_correlation(own, design[other].to_numpy(float), n) for other in others])
     same = np.flatnonzero(np.abs(np.nan_to_num(found)) > SAME)
     return others[same[0]] if len(same) else ""
 
 
-def _follows(design: pd.DataFrame) -> np.ndarray:
+def _correlation(one: np.ndarray, other: np.ndarray, n: np.ndarray | None) -> float:
+    """Correlation of two columns, each row counted n times."""
+    if n is None:
+        return float(np.corrcoef(one, other)[0, 1])
+    spread = np.cov(one, other, fweights=n.astype(np.int64))
+    return float(spread[0, 1] / np.sqrt(spread[0, 0] * spread[1, 1]))
+
+
+def _follows(design: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
     """Which columns are 0 or a sum of multiples of the columns before them (Cholesky sweep)."""
-    gram = rows_of(design).information(np.ones(len(design)))
+    gram = rows_of(design).information(weights)
     size = np.sqrt(np.diag(gram))
     left = gram / np.outer(np.where(size > 0, size, 1), np.where(size > 0, size, 1))
     follows = np.zeros(len(gram), dtype=bool)

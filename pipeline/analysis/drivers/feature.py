@@ -15,16 +15,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
+from pipeline.analysis.drivers.months import Months, quantiles
 from pipeline.analysis.drivers.registry import FEWEST_FOR_AN_ID, ID_LIKE_SHARE
 from pipeline.analysis.levels import MOST_LEVELS, NOT_MEASURED, OTHER, text_levels
-from pipeline.analysis.reliability import SMALLEST_N
 
 TAIL = 0.01
 """Numbers are held within their first and last percentile, so that no giant decides an effect."""
-
-
-LOOK_AT = 1_000
-"""Rows in which enough accounts are looked for first."""
 
 
 @dataclass(frozen=True)
@@ -77,12 +73,12 @@ Reasons = list[tuple[str, str, str]]
 
 
 def learn_feature(
-    rows: pd.DataFrame, name: str, folds_separated: bool
+    months: Months, name: str, folds_separated: bool
 ) -> tuple[Feature | None, Reasons]:
     """How a candidate enters the model, or why it cannot.
 
     Args:
-        rows: one row per account and month: account_id, is_churn and the candidate.
+        months: account_id, is_churn and the candidate per account and month.
         name: of the candidate; one the rows lack is left out and named.
         folds_separated: a level at which nobody left counts as another one; else it stays and is
             named in `separated`.
@@ -90,48 +86,56 @@ def learn_feature(
     Returns:
         The feature (None: left out), and (driver, level, reason) of what has no column of its own.
     """
+    rows = months.rows
     if name not in rows or rows[name].notna().sum() == 0:
         return None, [(name, "", "no value in the data")]
     values = rows[name]
     if pd.api.types.is_datetime64_any_dtype(values):
         return None, [(name, "", "a date is no driver")]
     missing = values.isna().to_numpy()
-    has_missing = _carries(rows, missing)
+    has_missing = months.carries(missing)
     if is_flag(values):
-        feature, reasons = _flag(rows, name, folds_separated)
+        feature, reasons = _flag(months, name, folds_separated)
     elif pd.api.types.is_numeric_dtype(values):
-        feature, reasons = _number(values, name)
+        feature, reasons = _number(months, name)
     else:
-        feature, reasons = _category(rows, name, folds_separated)
+        feature, reasons = _category(months, name, folds_separated)
     if feature is None:
         return None, reasons
     if missing.any() and not has_missing:
         level = "at the median" if feature.kind == "number" else f"as {feature.reference}"
-        text = f"account-months without a value: {int(missing.sum())}, counted {level}"
+        text = f"account-months without a value: {months.count(missing)}, counted {level}"
         reasons.append((name, NOT_MEASURED, text))
     return replace(feature, has_missing=has_missing), reasons
 
 
-def _flag(rows: pd.DataFrame, name: str, folds: bool) -> tuple[Feature | None, Reasons]:
+def _flag(months: Months, name: str, folds: bool) -> tuple[Feature | None, Reasons]:
+    rows = months.rows
     present = (rows[name] == True).to_numpy(bool)  # noqa: E712 - blanks are neither
     absent = (rows[name] == False).to_numpy(bool)  # noqa: E712
     for level, mask in (("yes", present), ("no", absent)):
-        if not _carries(rows, mask) and (folds or not _is_seen(rows, mask)):
-            return None, [(name, level, _counted(rows, mask))]
+        if not months.carries(mask) and (folds or not months.is_seen(mask)):
+            return None, [(name, level, _counted(months, mask))]
     empty = tuple(
-        level for level, mask in (("yes", present), ("no", absent)) if not _carries(rows, mask)
+        level for level, mask in (("yes", present), ("no", absent)) if not months.carries(mask)
     )
     unit = "yes against no"
     return Feature(name, "flag", reference="no", unit=unit, separated=empty), []
 
 
-def _number(values: pd.Series, name: str) -> tuple[Feature | None, Reasons]:
+def _number(months: Months, name: str) -> tuple[Feature | None, Reasons]:
+    values = months.rows[name]
     known = values.dropna().astype(float)
     is_log = is_money(name) and bool((known > 0).all())
     known = np.log2(known) if is_log else known
     if known.nunique() < 2:
         return None, [(name, "", "one value only")]
-    low, quarter, median, three_quarters, high = known.quantile([TAIL, 0.25, 0.5, 0.75, 1 - TAIL])
+    shares = [TAIL, 0.25, 0.5, 0.75, 1 - TAIL]
+    if months.n is None:
+        low, quarter, median, three_quarters, high = known.quantile(shares)
+    else:
+        n = months.n[values.notna().to_numpy()]
+        low, quarter, median, three_quarters, high = quantiles(known.to_numpy(), n, shares).tolist()
     limits = (low, high) if low < high else (known.min(), known.max())
     if is_log:
         return Feature(
@@ -141,30 +145,44 @@ def _number(values: pd.Series, name: str) -> tuple[Feature | None, Reasons]:
     if scale == 0 and (known % 1 == 0).all():
         scale, words = 1.0, "one unit; the quartiles are equal"
     elif scale == 0:
-        scale, words = float(known.clip(*limits).std()), "one standard deviation"
+        scale, words = _deviation(known.clip(*limits), months), "one standard deviation"
     unit = f"{scale:,.4g} more ({words})"
     return Feature(name, "number", unit=unit, centre=median, scale=scale, limits=limits), []
 
 
-def _category(rows: pd.DataFrame, name: str, folds: bool) -> tuple[Feature | None, Reasons]:
-    if _is_id(rows, name):
+def _deviation(known: pd.Series, months: Months) -> float:
+    """Standard deviation of known values, one per row of the months that has one."""
+    if months.n is None:
+        return float(known.std())
+    n = pd.Series(months.n, months.rows.index)[known.index].to_numpy().astype(np.int64)
+    return float(np.sqrt(np.cov(known.to_numpy(), fweights=n)))
+
+
+def _category(months: Months, name: str, folds: bool) -> tuple[Feature | None, Reasons]:
+    if _is_id(months, name):
         return None, [(name, "", "about as many levels as accounts: it names them")]
-    text = text_levels(rows[name])
-    sizes = text.value_counts().sort_index().sort_values(ascending=False, kind="stable")
+    text = text_levels(months.rows[name])
+    weights = pd.Series(months.weights, text.index)
+    sizes = (
+        weights.groupby(text.to_numpy())
+        .sum()
+        .sort_index()
+        .sort_values(ascending=False, kind="stable")
+    )
     levels: dict[str, str] = {}
     reasons: list[tuple[str, str, str]] = []
     for position, level in enumerate(sizes.index):
         mask = (text == level).to_numpy(bool)
-        is_enough = _carries(rows, mask) if folds else _is_seen(rows, mask)
+        is_enough = months.carries(mask) if folds else months.is_seen(mask)
         is_kept = position < MOST_LEVELS and is_enough
         levels[level] = level if is_kept else OTHER
         if not is_kept and len(reasons) < MOST_LEVELS:
-            reasons.append((name, level, f"{_counted(rows, mask)}; counted as other"))
+            reasons.append((name, level, f"{_counted(months, mask)}; counted as other"))
     others = text.map(levels).eq(OTHER).to_numpy(bool)
     kept = [level for level in sizes.index if levels[level] != OTHER]
-    if others.any() and not _carries(rows, others) and kept:
+    if others.any() and not months.carries(others) and kept:
         levels = {level: kept[0] if kind == OTHER else kind for level, kind in levels.items()}
-        reasons.append((name, OTHER, f"{_counted(rows, others)}; counted as {kept[0]}"))
+        reasons.append((name, OTHER, f"{_counted(months, others)}; counted as {kept[0]}"))
     modelled = text.map(levels).value_counts()
     if len(modelled) < 2:
         return None, [*reasons, (name, "", "one level to compare")]
@@ -172,7 +190,7 @@ def _category(rows: pd.DataFrame, name: str, folds: bool) -> tuple[Feature | Non
     empty = tuple(
         level
         for level in sorted(modelled.index)
-        if not _carries(rows, (found == level).to_numpy(bool))
+        if not months.carries((found == level).to_numpy(bool))
     )
     with_both = [level for level in kept if level not in empty]
     reference = next(iter([*with_both, *kept]), modelled.index[0])
@@ -200,30 +218,13 @@ def columns_of(values: pd.Series, feature: Feature) -> dict[str, np.ndarray]:
     }
 
 
-def _is_seen(rows: pd.DataFrame, mask: np.ndarray) -> bool:
-    """Enough accounts to speak of the rows of a mask; the first rows nearly always tell."""
-    there, accounts = np.flatnonzero(mask), rows["account_id"]
-    return any(
-        accounts.iloc[there[:first]].nunique() >= SMALLEST_N for first in (LOOK_AT, len(there))
-    )
-
-
-def _carries(rows: pd.DataFrame, mask: np.ndarray) -> bool:
-    """Enough accounts, and both outcomes, to say something about the rows of a mask."""
-    churned = rows["is_churn"].to_numpy(bool)[mask]
-    return bool(_is_seen(rows, mask) and churned.any() and not churned.all())
-
-
-def _is_id(rows: pd.DataFrame, name: str) -> bool:
-    levels = rows[name].nunique()
+def _is_id(months: Months, name: str) -> bool:
+    levels = months.rows[name].nunique()
     if levels < ID_LIKE_SHARE * FEWEST_FOR_AN_ID:
         return False
-    accounts = rows.loc[rows[name].notna(), "account_id"].nunique()
+    accounts = months.n_accounts(months.rows[name].notna().to_numpy())
     return bool(accounts >= FEWEST_FOR_AN_ID and levels >= ID_LIKE_SHARE * accounts)
 
 
-def _counted(rows: pd.DataFrame, mask: np.ndarray) -> str:
-    churned, accounts = int(rows["is_churn"].to_numpy(bool)[mask].sum()), 0
-    if mask.any():
-        accounts = rows.loc[mask, "account_id"].nunique()
-    return f"{churned} events among {accounts} accounts"
+def _counted(months: Months, mask: np.ndarray) -> str:
+    return f"{months.events(mask)} events among {months.n_accounts(mask)} accounts"

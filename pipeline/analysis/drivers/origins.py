@@ -15,9 +15,11 @@ import pandas as pd
 
 from pipeline.analysis.drivers.design import Recipe, encode, learn
 from pipeline.analysis.drivers.model import DriverModel
+from pipeline.analysis.drivers.months import Months, counted
 from pipeline.analysis.drivers.rows import month_number
 from pipeline.statistics import cloglog
 from pipeline.statistics.cloglog import Coefficients
+from pipeline.statistics.design_rows import rows_of
 
 WINDOWS = 6
 """Newest origins whose signs are counted."""
@@ -96,11 +98,12 @@ def rolling_origins(
     Returns:
         The origins, oldest first.
     """
-    number = month_number(rows["period"])
+    number, known = month_number(rows["period"]), counted(rows, candidates)
+    of_kind = number if known.rows is rows else month_number(known.rows["period"])
     origins: list[Origin] = []
     for month in np.unique(number)[1:][-most:]:
-        earlier = rows[number <= month - behind].reset_index(drop=True)
-        own = rows[number == month].reset_index(drop=True)
+        earlier = known.part(of_kind <= month - behind)
+        own = _of_month(rows, number == month)
         before = origins[-1].coefficients.params if origins else None
         origin = _origin(earlier, own, candidates, events_per_parameter, before)
         origins += [origin] if origin else []
@@ -121,12 +124,11 @@ def hold_out(
     Returns:
         The origin, whose rows are the months kept out; None: too little to fit or to hold against.
     """
-    kept_out = rows["period"].isin(sorted(rows["period"].unique())[-months:])
-    later, earlier = (
-        rows[mask].reset_index(drop=True) for mask in (kept_out, ~kept_out)
-    )  # fmt: skip
+    known, newest = counted(rows, candidates), sorted(rows["period"].unique())[-months:]
+    later = rows[rows["period"].isin(newest)].reset_index(drop=True)
     if not later["is_churn"].any():
         return None
+    earlier = known.part(~known.rows["period"].isin(newest).to_numpy())
     return _origin(earlier, later, candidates, events_per_parameter)
 
 
@@ -149,7 +151,8 @@ def coming_month(
     if not len(coming):
         return None
     own = coming[coming["period"] == coming["period"].min()].reset_index(drop=True)
-    return _origin(settled_rows, own, candidates, events_per_parameter)
+    known = counted(settled_rows, candidates)
+    return _origin(known, own, candidates, events_per_parameter)
 
 
 def in_order(origins: list[Origin], coming: Origin | None) -> list[Origin]:
@@ -209,24 +212,31 @@ def held_out_signs(model: DriverModel, held: Origin | None) -> pd.Series:
 
 
 def _origin(
-    earlier: pd.DataFrame,
+    earlier: Months,
     own: pd.DataFrame,
     candidates: list[str],
     events_per_parameter: float,
     before: np.ndarray | None = None,
 ) -> Origin | None:
     """Fit, from the coefficients of the fit before when it has as many; None: too few events."""
-    if not len(earlier) or not earlier["is_churn"].any():
+    if not earlier.n_events:
         return None
     recipe = learn(earlier, candidates, folds_separated=True)
-    n_terms, churned = len(recipe.terms), earlier["is_churn"].to_numpy(float)
-    if n_terms == 0 or churned.sum() < events_per_parameter * n_terms:
+    n_terms = len(recipe.terms)
+    if n_terms == 0 or earlier.n_events < events_per_parameter * n_terms:
         return None
-    design = encode(earlier, recipe)
+    design = encode(earlier.rows, recipe)
     start = before if before is not None and len(before) == design.shape[1] else None
-    fitted = cloglog.scoring(churned, design, start)
-    fitted = cloglog.clustered(churned, design, fitted, earlier["account_id"])
-    applied = encode(own, recipe, is_later=True).to_numpy(dtype=float)
-    risk = cloglog.probability(applied, fitted.params)
-    period = str(own["period"].min())
-    return Origin(period, recipe, fitted, own, risk, float(churned.mean()))
+    fitted = earlier.scored(design, start)
+    eta = rows_of(encode(own, recipe, is_later=True)).linear(fitted.params)
+    period, rate = str(own["period"].min()), earlier.n_events / earlier.n_months
+    return Origin(period, recipe, fitted, own, cloglog.probability_at(eta), rate)
+
+
+def _of_month(rows: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
+    """The rows of a mask; a view where they stand together, as months hold many accounts."""
+    there = np.flatnonzero(mask)
+    if len(there) and there[-1] - there[0] + 1 == len(there):
+        own = rows.iloc[there[0] : there[-1] + 1]
+        return own.set_axis(pd.RangeIndex(len(own)))
+    return rows[mask].reset_index(drop=True)

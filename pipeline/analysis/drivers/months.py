@@ -1,0 +1,185 @@
+"""How do millions of account-months become few kinds of them, with nothing lost?
+
+Works on settled rows. Most drivers are flags, levels and small counts, so many accounts look alike
+in a month: same month, tenure, outcome and drivers. Such rows are one kind with a count. Fits,
+quantiles and sums of scores follow exactly from the counts. The subtle point: errors clustered by
+account need to know whose rows they are; the sum over accounts of the product of their scores is
+one over pairs of kinds, weighted by how many accounts were in both.
+
+Cost of a fit: by kinds, not by rows. Counting: one pass per column and one sort of the keys.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy import sparse
+
+from pipeline.analysis.reliability import SMALLEST_N
+from pipeline.statistics import cloglog
+from pipeline.statistics.cloglog import Coefficients
+from pipeline.statistics.design_rows import BLOCK
+
+ROWS_PER_KIND = 4
+"""Fewest rows per kind for which counting pays."""
+MOST_PAIRS = 20_000_000
+"""Pairs of kinds held in memory; of more, scores are added up account by account."""
+LOOK_AT = 1_000
+"""Rows in which enough accounts are looked for first; kinds from which pairs are estimated."""
+MOST_KEYS = 2**62
+
+
+@dataclass(frozen=True)
+class Months:
+    """Account-months, each a row of its own or counted by kind.
+
+    `rows`: one row per account-month, or per kind. Counted: `n` months of each kind, `owners` the
+    months by kind and account, `pairs` the sum over accounts of the products of those.
+    """
+
+    rows: pd.DataFrame
+    n: NDArray[np.float64] | None = None
+    owners: sparse.csr_array | None = None
+    pairs: sparse.csr_array | None = None
+
+    @property
+    def weights(self) -> NDArray[np.float64]:
+        """Account-months behind each row."""
+        return np.ones(len(self.rows)) if self.n is None else self.n
+
+    @property
+    def churned(self) -> NDArray[np.float64]:
+        """0 or 1 per row."""
+        return self.rows["is_churn"].to_numpy(float)
+
+    @property
+    def n_events(self) -> int:
+        """Churns among the account-months."""
+        return int(self.churned @ self.weights)
+
+    @property
+    def n_months(self) -> int:
+        """Account-months."""
+        return int(self.weights.sum())
+
+    def count(self, mask: NDArray[np.bool_]) -> int:
+        """Account-months in the rows of a mask."""
+        return int(mask.sum() if self.n is None else self.n[mask].sum())
+
+    def events(self, mask: NDArray[np.bool_]) -> int:
+        """Churns in the rows of a mask."""
+        return self.count(mask & self.rows["is_churn"].to_numpy(bool))
+
+    def n_accounts(self, mask: NDArray[np.bool_]) -> int:
+        """Accounts in the rows of a mask."""
+        if self.owners is None:
+            return int(self.rows.loc[mask, "account_id"].nunique())
+        there = self.owners[np.flatnonzero(mask)].indices
+        return int(np.count_nonzero(np.bincount(there)))
+
+    def is_seen(self, mask: NDArray[np.bool_]) -> bool:
+        """Enough accounts to speak of the rows of a mask; the first rows nearly always tell."""
+        there = np.flatnonzero(mask)
+        for first in (there[:LOOK_AT], there):
+            part = np.zeros(len(mask), dtype=bool)
+            part[first] = True
+            if self.n_accounts(part) >= SMALLEST_N:
+                return True
+        return False
+
+    def carries(self, mask: NDArray[np.bool_]) -> bool:
+        """Enough accounts, and both outcomes, to say something about the rows of a mask."""
+        churned = self.rows["is_churn"].to_numpy(bool)[mask]
+        return bool(self.is_seen(mask) and churned.any() and not churned.all())
+
+    def part(self, mask: NDArray[np.bool_]) -> Months:
+        """The rows of a mask."""
+        rows = self.rows[mask].reset_index(drop=True)
+        if self.n is None or self.owners is None:
+            return Months(rows)
+        at = np.flatnonzero(mask)
+        pairs = None if self.pairs is None else self.pairs[at][:, at]
+        return Months(rows, self.n[at], self.owners[at], pairs)
+
+    def scored(
+        self, design: pd.DataFrame, start: NDArray[np.float64] | None = None
+    ) -> Coefficients:
+        """The fit, errors clustered by account."""
+        found = cloglog.scoring(self.churned, design, start, self.n)
+        if self.n is None or self.owners is None:
+            return cloglog.clustered(self.churned, design, found, self.rows["account_id"])
+        return cloglog.clustered_by_kind(
+            self.churned, design, found, self.n, self.owners, self.pairs
+        )
+
+
+def counted(rows: pd.DataFrame | Months, names: list[str]) -> Months:
+    """The account-months, counted by kind where they are many and kinds are few.
+
+    Args:
+        rows: from `settled`: period, account_id, tenure_months, is_churn and the candidates.
+        names: of the candidates; what else the rows hold is left aside when they are counted.
+
+    Returns:
+        The same account-months; up to one block of rows each keeps a row of its own.
+    """
+    if isinstance(rows, Months):
+        return rows
+    if len(rows) <= BLOCK:
+        return Months(rows)
+    kept = list(dict.fromkeys(["period", "tenure_months", "is_churn", *names]))
+    kept = [name for name in kept if name in rows]
+    kind, first = _kinds(rows, kept)
+    if len(first) * ROWS_PER_KIND > len(rows):
+        return Months(rows)
+    account, found = pd.factorize(rows["account_id"])
+    size = len(first), len(found)
+    once = np.ones(len(rows), dtype=np.float32)
+    owners = sparse.coo_array((once, (kind.astype(np.int32), account.astype(np.int32))), size)
+    owners = owners.tocsr()
+    n = np.bincount(kind, minlength=len(first)).astype(np.float64)
+    return Months(rows[kept].iloc[first].reset_index(drop=True), n, owners, _pairs(owners))
+
+
+def quantiles(
+    values: NDArray[np.float64], n: NDArray[np.float64], shares: list[float]
+) -> NDArray[np.float64]:
+    """Quantiles of values of which there are n each, as of the values written out.
+
+    Source: Hyndman and Fan (1996), definition 7.
+    """
+    order = np.argsort(values, kind="stable")
+    ordered, upto = values[order], np.cumsum(n[order])
+    place = np.asarray(shares) * (upto[-1] - 1)
+    low, high = (ordered[np.searchsorted(upto, at, side="right")]
+                 for at in (np.floor(place), np.ceil(place)))  # fmt: skip
+    return np.asarray(low + (high - low) * (place - np.floor(place)))
+
+
+def _kinds(rows: pd.DataFrame, names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """The number of each row's kind, and the first row of each kind."""
+    key, size = np.zeros(len(rows), dtype=np.int64), 1
+    for name in names:
+        codes, found = pd.factorize(rows[name])
+        levels = len(found) + 1  # a blank is a level
+        if size * levels > MOST_KEYS:
+            key, distinct = pd.factorize(key)
+            size = len(distinct)
+        key = key * levels + (codes + 1)
+        size *= levels
+    kind, _ = pd.factorize(key)
+    seen = np.concatenate([[-1], np.maximum.accumulate(kind)[:-1]])
+    return kind.astype(np.int64, copy=False), np.flatnonzero(kind > seen)
+
+
+def _pairs(owners: sparse.csr_array) -> sparse.csr_array | None:
+    """Accounts in both of two kinds; none where there would be too many pairs."""
+    looked = np.linspace(0, owners.shape[0] - 1, min(LOOK_AT, owners.shape[0])).astype(int)
+    by_account = owners.T.tocsr()
+    share = owners.shape[0] / len(looked)
+    if (owners[looked] @ by_account).nnz * share > MOST_PAIRS:
+        return None
+    return (owners @ by_account).astype(np.float64)

@@ -63,7 +63,6 @@ JAVA_MISSING = (
 OVERLAPS = (30, 60)
 """Minutes by which a clock is set back, as in `cells`."""
 WHITE = sorted(map(ord, string.whitespace))
-MIDNIGHT = r"([T ])24:00:00([.]0*)?(?![0-9.])"
 EPOCH = "TIMESTAMP_NTZ'1970-01-01'"
 
 
@@ -103,15 +102,6 @@ class Dialect(PySparkCompiler):
 
     def visit_DateTruncate(self, op: Any, *, arg: Any, unit: Any) -> Any:  # noqa: N802
         return self.f.anon.trunc(arg, unit.singular)  # date_trunc would make a moment of it
-
-    def visit_TryCast(self, op: Any, *, arg: Any, to: Any) -> Any:  # noqa: N802
-        """The midnight that ends a day may be written 24:00:00; DuckDB knows that."""
-        if not (op.arg.dtype.is_string() and to.is_timestamp()):
-            return super().visit_TryCast(op, arg=arg, to=to)
-        begins = self.f.regexp_replace(arg, MIDNIGHT, "$100:00:00$2")
-        day = sge.TryCast(this=begins, to=self.type_mapper.from_ibis(to), safe=True)
-        after = self.f.anon.timestampadd(sge.var("DAY"), 1, day)
-        return self.if_(self.f.regexp_like(arg, MIDNIGHT), after, day)
 
     def visit_DateDelta(self, op: Any, *, part: Any, left: Any, right: Any) -> Any:  # noqa: N802
         if op.part.value != "day":

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from pipeline.analysis import checks, fits
 from pipeline.analysis.checks import Check
 from pipeline.analysis.reliability import EVENTS_PER_PARAMETER
 from pipeline.analysis.time_to_value.covariates import LEVEL_COLUMNS, coded
-from pipeline.analysis.time_to_value.leaving import ON_COUNTS, cox
+from pipeline.analysis.time_to_value.leaving import Library, cox
 from pipeline.analysis.time_to_value.starters import CHURN, VALUE
 from pipeline.statistics.multiplicity import benjamini_hochberg
 
@@ -31,8 +32,8 @@ RATIO_COLUMNS = ["hazard_ratio", "ci_low", "ci_high", "p_value"]
 class CauseModel:
     """One cause-specific model: its ratios by level (reference rows 1), and what was checked.
 
-    `fitted` is lifelines' CoxPHFitter, to go on working with; None where nothing was fitted, or
-    where rows were so many that they were counted by day.
+    `fitted` is lifelines' CoxPHFitter, to go on working with, made by `library` when first asked
+    for; None where nothing was fitted.
     """
 
     name: str
@@ -41,7 +42,12 @@ class CauseModel:
     note: str
     ratios: pd.DataFrame
     checks: tuple[Check, ...] = field(default_factory=tuple)
-    fitted: CoxPHFitter | None = field(default=None, repr=False, compare=False)
+    library: Library | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def fitted(self) -> CoxPHFitter | None:
+        """The library's own object; lifelines fits when it is first asked for."""
+        return self.library() if self.library else None
 
     def __repr__(self) -> str:
         n_terms = 0 if self.note else int((self.ratios["hazard_ratio"] != 1.0).sum())
@@ -51,7 +57,7 @@ class CauseModel:
 
     def print_summary(self, **how: Any) -> None:
         """Print what lifelines prints of the model; `how` as of CoxPHFitter.print_summary."""
-        fits.found(self.fitted, self.note or ON_COUNTS).print_summary(**how)
+        fits.found(self.fitted, self.note).print_summary(**how)
 
     @property
     def badge(self) -> dict[str, object]:
@@ -152,4 +158,4 @@ def _model(
     found = fit.ratios.reindex(ratios["column"])[RATIO_COLUMNS].to_numpy()
     ratios = kept.assign(**dict(zip(RATIO_COLUMNS, found.T, strict=True)))
     ratios.loc[is_reference, "hazard_ratio"] = 1.0
-    return replace(nothing, ratios=ratios, checks=fit.checks, fitted=fit.fitted)
+    return replace(nothing, ratios=ratios, checks=fit.checks, library=fit.library)

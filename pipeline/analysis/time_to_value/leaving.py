@@ -6,30 +6,28 @@ The subtle point: without enough losses on both sides there is no model, and it 
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from lifelines import CoxPHFitter
-from lifelines.exceptions import ConvergenceError
 from scipy import stats
 
 from pipeline.analysis import checks, fits
 from pipeline.analysis.checks import Check
 from pipeline.analysis.reliability import EVENTS_PER_PARAMETER, SMALLEST_N
 from pipeline.analysis.time_to_value.covariates import coded, independent
-from pipeline.analysis.time_to_value.starters import MANY
-from pipeline.statistics import cox_counts
-from pipeline.statistics.cox_counts import CoxCounts
+from pipeline.statistics import cox as partial_likelihood
 from pipeline.statistics.proportional_hazards import proportional_hazards_test
 
 LARGEST_LOG_RATIO = 10.0
 """A coefficient above it is separation, not an effect."""
-ON_COUNTS = "fitted on counts by day, without an object of lifelines; read `ratios`"
 NEWTON = {"precision": 1e-10, "r_precision": 1e-13}
-"""When to stop; the library's own values stop short of R in the seventh digit."""
+"""When lifelines is to stop; its own values stop short of R in the seventh digit."""
+Library = Callable[[], CoxPHFitter]
 
 
 @dataclass(frozen=True)
@@ -37,8 +35,8 @@ class LeavingModel:
     """A model of leaving on one exposure: its hazard ratio, and whether it may be read.
 
     `ratios` is the tidy frame. `fitted` is lifelines' CoxPHFitter of all `terms`, to go on working
-    with; None where nothing was fitted, in `grouped_model`, whose estimator is our own, and where
-    rows are so many that they were counted by day (`cox`).
+    with, made by `library` when first asked for; None where nothing was fitted, and in
+    `grouped_model`, which is no Cox model.
     """
 
     hazard_ratio: float
@@ -50,7 +48,12 @@ class LeavingModel:
     terms: tuple[str, ...] = ()
     checks: tuple[Check, ...] = ()
     p_value: float = np.nan
-    fitted: CoxPHFitter | None = field(default=None, repr=False, compare=False)
+    library: Library | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def fitted(self) -> CoxPHFitter | None:
+        """The library's own object; lifelines fits when it is first asked for."""
+        return self.library() if self.library else None
 
     def __repr__(self) -> str:
         n_terms = len(self.terms) if self.converged else 0
@@ -60,7 +63,7 @@ class LeavingModel:
 
     def print_summary(self, **how: Any) -> None:
         """Print what lifelines prints of the Cox model; `how` as of CoxPHFitter.print_summary."""
-        fits.found(self.fitted, self.note or ON_COUNTS).print_summary(**how)
+        fits.found(self.fitted, self.note).print_summary(**how)
 
     @property
     def ratios(self) -> pd.DataFrame:
@@ -94,11 +97,14 @@ class LeavingModel:
 
 @dataclass(frozen=True)
 class CoxFit:
-    """A fitted Cox model: one row per column of hazard_ratio, ci_low, ci_high, p_value."""
+    """A fitted Cox model: one row per column of hazard_ratio, ci_low, ci_high, p_value.
+
+    `library` fits the same with lifelines.
+    """
 
     ratios: pd.DataFrame
     checks: tuple[Check, ...]
-    fitted: CoxPHFitter | None = field(default=None, repr=False, compare=False)
+    library: Library | None = field(default=None, repr=False, compare=False)
 
     @property
     def is_found(self) -> bool:
@@ -144,7 +150,7 @@ def leaving_model(
     note = "" if events.passed else "not adjusted: too few losses"
     return LeavingModel(
         float(ratio), float(low), float(high), n, n_events, note, tuple(design.columns),
-        fit.checks, float(p_value), fit.fitted,
+        fit.checks, float(p_value), fit.library,
     )  # fmt: skip
 
 
@@ -174,8 +180,6 @@ def cox(
 ) -> CoxFit:
     """Fit a Cox model with Efron ties and delayed entry, and look at what must hold.
 
-    Of many rows the fit is made on counts by day and pattern of the covariates, which is exact.
-
     Args:
         rows: start, stop, event, one row per account and time span.
         design: columns of the model, of full rank, aligned with the rows.
@@ -184,76 +188,48 @@ def cox(
         events: the check of events per parameter.
         tested: columns whose ratio is asked to hold still with age; None: all together.
     """
-    if len(rows) >= MANY:
-        counts = cox_counts.countable(rows["stop"], rows["event"], design, rows["start"])
-        if counts is not None:
-            return _on_counts(counts, design, confidence, (rank, events), tested)
-    table = design.assign(start=rows["start"], stop=rows["stop"], event=rows["event"].astype(int))
-    fitter = CoxPHFitter(alpha=1 - confidence)
-    try:
-        with warnings.catch_warnings():
-            # What they warn of is checked below: no coefficient may run away.
-            warnings.simplefilter("ignore")
-            fitter.fit(
-                table, duration_col="stop", event_col="event", entry_col="start",
-                fit_options=NEWTON,
-            )  # fmt: skip
-    except (ConvergenceError, np.linalg.LinAlgError):
+    found = partial_likelihood.fit(
+        rows["stop"], rows["event"], design.to_numpy(dtype=float), rows["start"]
+    )
+    params = pd.Series(found.coefficients, design.columns)
+    away = [name for name in design if abs(params[name]) >= LARGEST_LOG_RATIO]
+    if not found.converged and not away:
         return CoxFit(pd.DataFrame(), (checks.convergence(False), rank, events))
-    away = [name for name in design if not abs(fitter.params_[name]) < LARGEST_LOG_RATIO]
     separation = replace(checks.separation(away), is_hard=True)
     looked = (checks.convergence(True), separation, rank, events)
     if away:
         return CoxFit(pd.DataFrame(), looked)
-    limits = np.exp(fitter.confidence_intervals_.to_numpy())
-    ratios = pd.DataFrame(
-        {
-            "hazard_ratio": np.exp(fitter.params_),
-            "ci_low": limits[:, 0],
-            "ci_high": limits[:, 1],
-            "p_value": fitter.summary["p"],
-        }
+    p_value = _hold_still(rows, design, params, tested)
+    return CoxFit(
+        _ratios(params, found.cov, confidence),
+        (*looked, checks.proportional_hazards(p_value, confidence)),
+        partial(_of_lifelines, rows, design, confidence),
     )
-    p_value = _hold_still(rows, design, fitter.params_, tested)
-    return CoxFit(ratios, (*looked, checks.proportional_hazards(p_value, confidence)), fitter)
 
 
-def _on_counts(
-    counts: CoxCounts,
-    design: pd.DataFrame,
-    confidence: float,
-    given: tuple[Check, Check],
-    tested: Iterable[str] | None,
-) -> CoxFit:
-    """The same fit and the same checks from counts by day and pattern of the covariates."""
-    found = cox_counts.fit(counts)
-    if not found.converged:
-        return CoxFit(pd.DataFrame(), (checks.convergence(False), *given))
-    away = [
-        name
-        for name, param in zip(design, found.params, strict=True)
-        if abs(param) >= LARGEST_LOG_RATIO
-    ]
-    separation = replace(checks.separation(away), is_hard=True)
-    looked = (checks.convergence(True), separation, *given)
-    if away:
-        return CoxFit(pd.DataFrame(), looked)
-    error = np.sqrt(np.diag(found.cov))
+def _ratios(params: pd.Series, cov: np.ndarray, confidence: float) -> pd.DataFrame:
+    """Hazard ratios with Wald intervals, one row per coefficient."""
+    error = np.sqrt(np.diag(cov))
     reach = stats.norm.ppf(0.5 + confidence / 2) * error
-    ratios = pd.DataFrame(
+    return pd.DataFrame(
         {
-            "hazard_ratio": np.exp(found.params),
-            "ci_low": np.exp(found.params - reach),
-            "ci_high": np.exp(found.params + reach),
-            "p_value": 2 * stats.norm.sf(np.abs(found.params / error)),
+            "hazard_ratio": np.exp(params),
+            "ci_low": np.exp(params - reach),
+            "ci_high": np.exp(params + reach),
+            "p_value": 2 * stats.norm.sf(np.abs(params / error)),
         },
-        index=design.columns,
+        index=params.index,
     )
-    asked = design.columns if tested is None else list(tested)
-    p_value = cox_counts.proportional_hazards(
-        counts, found.params, design.columns.get_indexer(asked)
-    )
-    return CoxFit(ratios, (*looked, checks.proportional_hazards(p_value, confidence)))
+
+
+def _of_lifelines(rows: pd.DataFrame, design: pd.DataFrame, confidence: float) -> CoxPHFitter:
+    """The same model as lifelines fits it, for whoever goes on working with it."""
+    table = design.assign(start=rows["start"], stop=rows["stop"], event=rows["event"].astype(int))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # what they warn of was checked
+        return CoxPHFitter(alpha=1 - confidence).fit(
+            table, duration_col="stop", event_col="event", entry_col="start", fit_options=NEWTON
+        )
 
 
 def _hold_still(

@@ -125,27 +125,33 @@ def write_parquet_parts(parts: Iterator[pa.Table], path: Path) -> None:
             append(part.replace_schema_metadata(None))
 
 
-def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_parquet(
+    path: Path, columns: Sequence[str] | None = None, levels: Sequence[str] = ()
+) -> pa.Table:
     """Read one Parquet file of ours as an Arrow table; decimals stay decimals.
 
-    `columns`: these only, else all. MissingDataError: it is not there. CorruptDataError: its seal
-    does not fit.
+    `columns`: these only, else all; `levels`: texts kept by number. MissingDataError: it is not
+    there. CorruptDataError: its seal does not fit.
     """
     check_seal(path)
-    return read_foreign_parquet(path, columns)
+    return read_foreign_parquet(path, columns, levels)
 
 
-def read_foreign_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+def read_foreign_parquet(
+    path: Path, columns: Sequence[str] | None = None, levels: Sequence[str] = ()
+) -> pa.Table:
     """Read a Parquet file that others may have written; a seal of ours is checked all the same.
 
-    `columns`: these only, else all.
+    `columns`: these only, else all; `levels`: texts kept by number.
     """
     if not path.is_file():
         raise MissingDataError(f"{path} is missing.")
     if _place_of_seal(path):
         check_seal(path)
     with _named_by(path):
-        content = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
+        content = pq.ParquetFile(
+            path, page_checksum_verification=True, read_dictionary=list(levels)
+        ).read(columns)
         content.validate(full=True)  # text that is not UTF-8, places beyond the end
     return content.replace_schema_metadata(None)
 
@@ -175,6 +181,14 @@ def parquet_names(path: Path) -> list[str]:
     """The columns of a Parquet file, in its order."""
     with _named_by(path):
         return list(pq.read_schema(path).names)
+
+
+def parquet_texts(path: Path) -> list[str]:
+    """The columns of a Parquet file that hold text."""
+    if not path.is_file():
+        return []
+    with _named_by(path):
+        return [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
 
 
 def parquet_size(path: Path) -> tuple[int, int]:
@@ -286,15 +300,18 @@ def column_names(path: Path) -> list[str]:
     return list(pq.read_schema(path).names)
 
 
-def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame:
+def read_frame(
+    path: Path, columns: Sequence[str] | None = None, is_compact: bool = False
+) -> pd.DataFrame:
     """Read one Parquet file for analysis: decimals as floats, days as datetime64.
 
-    `columns`: these only, else all.
+    `columns`: these only, else all. `is_compact`: texts as categories, whole numbers in the
+    smallest type that holds them, for a table of millions of rows.
 
     Returns:
         One row per row of the file, columns as it declares them.
     """
-    content = read_parquet(path, columns)
+    content = read_parquet(path, columns, parquet_texts(path) if is_compact else ())
     for position, column in enumerate(content.schema):
         if pa.types.is_decimal(column.type):
             values = pc.cast(content.column(position), pa.float64())
@@ -302,7 +319,23 @@ def read_frame(path: Path, columns: Sequence[str] | None = None) -> pd.DataFrame
         elif pa.types.is_date(column.type):
             values = pc.cast(content.column(position), pa.timestamp("us"))
             content = content.set_column(position, column.name, values)
+        elif is_compact and pa.types.is_integer(column.type):
+            values = pc.cast(content.column(position), _smallest(content.column(position)))
+            content = content.set_column(position, column.name, values)
+    if is_compact:
+        return content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
     return content.to_pandas(date_as_object=False)
+
+
+def _smallest(values: pa.ChunkedArray) -> pa.DataType:
+    """The smallest type that holds whole numbers exactly; with blanks, a float."""
+    span = pc.min_max(values).as_py()
+    largest = max(abs(span["min"] or 0), abs(span["max"] or 0))
+    if values.null_count:
+        return pa.float32() if largest <= 2**24 else pa.float64()
+    fitting = [kind for kind in (pa.int8(), pa.int16(), pa.int32())
+               if largest < 2 ** (kind.bit_width - 1)]  # fmt: skip
+    return fitting[0] if fitting else pa.int64()
 
 
 def write_csv(frame: pd.DataFrame | pa.Table, path: Path) -> None:

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from pipeline.statistics import cloglog
 from pipeline.statistics.design_rows import Design, rows_of
+from pipeline.statistics.grouped_hazard import ByKind
 
 
 @dataclass(frozen=True)
@@ -35,9 +36,10 @@ class Move:
 def move(
     events: ArrayLike,
     design: Design,
-    groups: ArrayLike,
+    groups: ArrayLike | None,
     is_new: ArrayLike,
     start: NDArray[np.float64] | None = None,
+    by_kind: ByKind | None = None,
 ) -> Move:
     """Fit with and without the new rows.
 
@@ -48,6 +50,7 @@ def move(
         groups: what the rows are clustered by, such as the account.
         is_new: rows that the earlier fit does not have.
         start: coefficients to begin from.
+        by_kind: rows are kinds of equal rows, as of `grouped_hazard.fit`; in place of `groups`.
 
     Returns:
         A Move. Its errors are the larger of the clustered one and the one by information; NaN, as
@@ -57,13 +60,20 @@ def move(
     two fits of which one holds all rows.
     """
     y, fresh = np.asarray(events, dtype=float), np.asarray(is_new, dtype=bool)
-    now = cloglog.scoring(y, design, start)
-    before = cloglog.scoring(y[~fresh], design[~fresh], now.params)
-    codes, found = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))
-    n_groups = len(found)
-    parts = cloglog.parts(y, design, now, codes, n_groups)
-    parts = parts - cloglog.parts(y[~fresh], design[~fresh], before, codes[~fresh], n_groups)
-    clustered = (parts**2).sum(axis=0) * n_groups / max(n_groups - 1, 1)
+    counts = (None, None) if by_kind is None else (by_kind[0], by_kind[0][~fresh])
+    now = cloglog.scoring(y, design, start, counts[0])
+    before = cloglog.scoring(y[~fresh], design[~fresh], now.params, counts[1])
+    if by_kind is None:
+        codes, found = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))
+    else:
+        codes, found = np.arange(len(y)), np.arange(len(y))
+    parts = cloglog.parts(y, design, now, codes, len(found))
+    parts = parts - cloglog.parts(y[~fresh], design[~fresh], before, codes[~fresh], len(found))
+    squares, n_groups = (parts**2).sum(axis=0), len(found)
+    if by_kind is not None:
+        meat, n_groups = cloglog.added_by_owner(parts, *by_kind[1:])
+        squares = np.diag(meat)
+    clustered = squares * n_groups / max(n_groups - 1, 1)
     by_information = np.clip(np.diag(before.cov) - np.diag(now.cov), 0.0, None)
     was_there = _is_there(design[~fresh])  # else least squares leaves the start as it was
     return Move(

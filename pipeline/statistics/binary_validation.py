@@ -47,21 +47,26 @@ def discrimination(score: NDArray[np.float64], happened: NDArray) -> tuple[float
     return float(below.mean()), float(np.sqrt(variance))
 
 
-def concordance(score: NDArray[np.float64], happened: NDArray) -> float:
-    """The chance of `discrimination` alone, by counting the rows of each distinct score.
+def concordance(
+    score: NDArray[np.float64], events: NDArray[np.float64], others: NDArray[np.float64]
+) -> float:
+    """The chance of `discrimination` alone, from how many rows of each kind a score has.
 
-    Cost: one pass over the rows and a sort of the distinct scores. Missing as there.
+    Args:
+        score: one per value, in any order; equal ones are taken together.
+        events: rows with the event at each.
+        others: rows without it.
+
+    Cost: a sort of the scores. Missing as there.
 
     Source: as of `discrimination`: DeLong, DeLong and Clarke-Pearson (1988).
     """
-    is_event = np.asarray(happened) == 1
     codes, found = pd.factorize(score, sort=True)
-    events = np.bincount(codes[is_event], minlength=len(found)).astype(float)
-    others = np.bincount(codes[~is_event], minlength=len(found)).astype(float)
-    if min(events.sum(), others.sum()) < 2:
+    had, had_not = (np.bincount(codes, part, minlength=len(found)) for part in (events, others))
+    if min(had.sum(), had_not.sum()) < 2:
         return np.nan
-    below = np.cumsum(others) - others / 2
-    return float(events @ below / (events.sum() * others.sum()))
+    below = np.cumsum(had_not) - had_not / 2
+    return float(had @ below / (had.sum() * had_not.sum()))
 
 
 def scaled_brier(

@@ -133,16 +133,32 @@ def clustered_by_kind(
     y, rows = np.asarray(events, dtype=float), rows_of(design)
     hazard = _hazard(rows, coefficients.params)
     share = -np.expm1(-hazard)
-    score, kinds = (y - share) * hazard / share, np.arange(len(y), dtype=np.int64)
-    scores = rows.group_sums(score, kinds, len(y))
-    meat = _by_owner(owners, scores) if pairs is None else scores.T @ (pairs @ scores)
+    meat, g = meat_by_kind(rows, (y - share) * hazard / share, owners, pairs)
     slope = hazard * np.exp(-hazard) / share
     curvature = np.where(y == 1, slope * (hazard + slope - 1), hazard)
     bread = np.linalg.pinv(rows.information(curvature * counts), hermitian=True)
     n, k = counts.sum(), rows.shape[1]
-    g = np.count_nonzero(np.bincount(owners.indices))
     factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
     return replace(coefficients, cov=factor * bread @ meat @ bread)
+
+
+def meat_by_kind(
+    rows: DesignRows,
+    score: NDArray[np.float64],
+    owners: sparse.csr_array,
+    pairs: sparse.csr_array | None,
+) -> tuple[NDArray[np.float64], int]:
+    """Σ s s' over groups from the score of a row of each kind, and how many groups there are."""
+    kinds = np.arange(len(score), dtype=np.int64)
+    return added_by_owner(rows.group_sums(score, kinds, len(score)), owners, pairs)
+
+
+def added_by_owner(
+    scores: NDArray[np.float64], owners: sparse.csr_array, pairs: sparse.csr_array | None
+) -> tuple[NDArray[np.float64], int]:
+    """Σ s s' over groups from the scores of a row of each kind, and how many groups there are."""
+    meat = _by_owner(owners, scores) if pairs is None else scores.T @ (pairs @ scores)
+    return meat, int(np.count_nonzero(np.bincount(owners.indices)))
 
 
 def _by_owner(owners: sparse.csr_array, scores: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -14,11 +14,12 @@ from __future__ import annotations
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
-from scipy import linalg
+from scipy import linalg, sparse
 from scipy.special import expit
 from statsmodels.genmod.families import Binomial, links
 from statsmodels.genmod.generalized_linear_model import GLM, GLMResults
@@ -31,6 +32,8 @@ from statsmodels.tools.sm_exceptions import (
 
 from pipeline.statistics import cloglog
 from pipeline.statistics.design_rows import DesignRows, rows_of
+
+ByKind: TypeAlias = tuple[NDArray[np.float64], sparse.csr_array, sparse.csr_array | None]
 
 LINKS = {"cloglog": links.CLogLog, "logit": links.Logit}
 ITERATIONS = 100
@@ -61,6 +64,7 @@ def fit(
     weights: ArrayLike | None = None,
     link: str = "cloglog",
     start: ArrayLike | None = None,
+    by_kind: ByKind | None = None,
 ) -> GroupedHazardFit:
     """Fit the grouped-time hazard regression.
 
@@ -71,6 +75,8 @@ def fit(
         weights: of the rows, such as inverse sampling shares; None = 1 each.
         link: "cloglog" (log hazard ratios) or "logit" (log odds ratios).
         start: coefficients to begin from, such as those of `cloglog.scoring`; None = none known.
+        by_kind: rows are kinds of equal rows: how many each stands for, and whose, as
+            `cloglog.meat_by_kind` reads them; in place of `groups` and `weights`.
 
     Returns:
         A GroupedHazardFit. `converged` is false when the iteration did not settle or the data are
@@ -84,12 +90,16 @@ def fit(
     y, rows = np.asarray(events, dtype=float), rows_of(design)
     _refuse_unusable(y, design, rows)
     ones = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
+    ones = ones if by_kind is None else by_kind[0]
     with np.errstate(all="ignore"):  # of a fit that ran away; `converged` says so
         params, is_settled = _scored(y, rows, ones, link, _start(y, design, ones, link, start))
         at = _AT[link](rows.linear(params), y)
         cov = _pseudo_inverse(rows.information(ones * at.expected))
-        codes, n_groups = None, len(y)
-        if groups is not None:
+        n_groups = len(y)
+        if by_kind is not None:
+            meat, n_groups = cloglog.meat_by_kind(rows, at.score, *by_kind[1:])
+            cov = _sandwich(rows, ones, at, meat, n_groups, int(ones.sum()))
+        elif groups is not None:
             codes, found = pd.factorize(
                 groups if isinstance(groups, pd.Series) else np.asarray(groups)
             )
@@ -99,8 +109,8 @@ def fit(
         return GroupedHazardFit(
             params=pd.Series(params, design.columns),
             cov=pd.DataFrame(cov, design.columns, design.columns),
-            n=len(y),
-            n_events=int(y.sum()),
+            n=len(y) if by_kind is None else int(ones.sum()),
+            n_events=int(y.sum() if by_kind is None else y @ ones),
             converged=bool(is_settled and is_known) and not _is_separated(params, design, y),
             log_likelihood=float(ones @ at.log_likelihood),
             n_groups=n_groups,
@@ -201,10 +211,15 @@ def _clustered(
 ) -> NDArray[np.float64]:
     """Liang and Zeger's covariance, observed information, factor G/(G−1)·(N−1)/(N−K)."""
     sums = rows.group_sums(weights * at.score, codes, n_groups)
-    bread = _pseudo_inverse(rows.information(weights * at.observed))
-    (n, k), g = rows.shape, n_groups
+    return _sandwich(rows, weights, at, sums.T @ sums, n_groups, rows.shape[0])
+
+
+def _sandwich(
+    rows: DesignRows, weights: NDArray, at: _At, meat: NDArray, g: int, n: int
+) -> NDArray[np.float64]:
+    bread, k = _pseudo_inverse(rows.information(weights * at.observed)), rows.shape[1]
     factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
-    return factor * bread @ (sums.T @ sums) @ bread
+    return factor * bread @ meat @ bread
 
 
 def _pseudo_inverse(information: NDArray) -> NDArray[np.float64]:

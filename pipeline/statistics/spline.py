@@ -10,16 +10,21 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from pipeline.statistics.counted_values import quantiles
+
 KNOTS = (0.05, 0.275, 0.5, 0.725, 0.95)
 """Quantiles at which five knots stand (four degrees of freedom with the line); Harrell (2015),
 table 2.3."""
 
 
-def restricted_cubic(x: ArrayLike) -> NDArray[np.float64]:
+def restricted_cubic(
+    x: ArrayLike, counts: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """The bends of a restricted cubic spline; the line itself is not among them.
 
     Args:
         x: one number per row, none missing.
+        counts: how many equal rows each stands for; None: one.
 
     Returns:
         One row per number, one column per bend: two fewer than distinct knots.
@@ -27,7 +32,10 @@ def restricted_cubic(x: ArrayLike) -> NDArray[np.float64]:
     Source: Harrell (2015), Regression Modeling Strategies, section 2.4.5.
     """
     values = np.asarray(x, dtype=float)
-    knots = np.unique(np.quantile(values, KNOTS)) if len(values) else np.empty(0)
+    knots = np.empty(0)
+    if len(values):
+        own = np.quantile(values, KNOTS) if counts is None else quantiles(values, counts, KNOTS)
+        knots = np.unique(own)
     if min(len(knots), len(np.unique(values))) < 3:
         return np.empty((len(values), 0))
     last, before = knots[-1], knots[-2]

@@ -41,7 +41,7 @@ from pipeline.analysis.drivers.grades import (
 )
 from pipeline.analysis.drivers.model import DriverModel, fit
 from pipeline.analysis.drivers.moved import moved, say_moved
-from pipeline.analysis.drivers.movements import movements
+from pipeline.analysis.drivers.movements import MOVED_BY, movements
 from pipeline.analysis.drivers.origins import (
     WINDOWS,
     Origin,
@@ -86,6 +86,7 @@ __all__ = [
     "FORECAST_SPANS",
     "LEAVING",
     "MONTHLY",
+    "MOVED_BY",
     "REFERENCE",
     "STAYING",
     "STEADY_SHARE",

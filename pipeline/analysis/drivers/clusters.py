@@ -13,7 +13,6 @@ from scipy import stats
 
 from pipeline.analysis.drivers.model import DriverModel
 from pipeline.analysis.drivers.rows import MANAGER
-from pipeline.statistics import cloglog
 from pipeline.statistics.cloglog import Coefficients
 
 FEWEST_MANAGERS, FEW_MANAGERS = 8, 30
@@ -34,18 +33,18 @@ def by_manager(model: DriverModel) -> pd.DataFrame:
     Source: Cameron and Miller (2015), Journal of Human Resources 50: 317; CR1 with t(G − 2).
     """
     empty = pd.DataFrame(columns=CLUSTER_COLUMNS)
-    if model.fitted is None or model.is_penalised or MANAGER not in model.rows:
+    if model.fitted is None or model.is_penalised or MANAGER not in model.months.rows:
         return empty
-    known = model.rows[model.rows[MANAGER].notna()]
+    has_manager = model.months.rows[MANAGER].notna().to_numpy()
+    known = model.months.rows[has_manager]
     n_managers = int(known[MANAGER].nunique())
     drivers = [name for name in model.recipe.terms["driver"].unique() if _is_set(known, name)]
-    if n_managers < 2 or n_managers > known["account_id"].nunique() / 2 or not drivers:
+    if n_managers < 2 or n_managers > model.months.n_accounts(has_manager) / 2 or not drivers:
         return empty
     terms = model.recipe.terms
     columns = list(terms.loc[terms["driver"].isin(drivers), "column"])
-    groups = model.rows[MANAGER].where(model.rows[MANAGER].notna(), model.rows["account_id"])
     kept = Coefficients(model.fitted.params.to_numpy(), model.fitted.cov.to_numpy(), True)
-    cov = cloglog.clustered(model.rows["is_churn"], model.design, kept, groups.astype(str)).cov
+    cov = model.months.clustered_by(model.design, kept, MANAGER).cov
     errors = pd.Series(np.sqrt(np.diag(cov)), index=model.design.columns)[columns]
     return pd.DataFrame(
         {"column": columns, "std_err": errors.to_numpy(), "degrees": max(n_managers - 2, 1),

@@ -17,6 +17,7 @@ from pipeline.analysis.drivers import clusters
 from pipeline.analysis.drivers.design import encode
 from pipeline.analysis.drivers.feature import Feature
 from pipeline.analysis.drivers.model import DriverModel
+from pipeline.analysis.drivers.months import Months, counted
 from pipeline.analysis.drivers.registry import EITHER, FEATURES
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics import cloglog, multiplicity
@@ -95,9 +96,10 @@ def lagged_ratios(model: DriverModel, lagged_rows: pd.DataFrame) -> pd.Series:
     if model.fitted is None or model.is_penalised:
         return pd.Series(dtype=float)
     from_known = lagged_rows[lagged_rows["is_lag_known"].to_numpy(bool)]
-    design = encode(from_known, model.recipe)
+    months = counted(from_known, [feature.driver for feature in model.recipe.features])
+    design = encode(months.rows, model.recipe)
     start = model.fitted.params.to_numpy()
-    params = cloglog.scoring(from_known["is_churn"], design, start).params
+    params = cloglog.scoring(months.churned, design, start, months.n).params
     return pd.Series(np.exp(params), index=design.columns)[model.recipe.columns]
 
 
@@ -125,7 +127,7 @@ def _with_references(model: DriverModel, rows: pd.DataFrame) -> pd.DataFrame:
     blocks = [block for block in (_references(model), rows) if len(block)]
     whole = pd.concat(blocks, ignore_index=True)
     counts = pd.DataFrame(
-        [_counts(model.rows, features[row["driver"]], row["level"])
+        [_counts(model.months, features[row["driver"]], row["level"])
          for row in whole.to_dict("records")]
     )  # fmt: skip
     order = {driver: position for position, driver in enumerate(features)}
@@ -158,7 +160,7 @@ def _marginal_effects(
     blocks = [
         average_marginal_effects(
             fitted, model.design, list(terms.loc[mask, "column"]), kind, siblings,
-            confidence=confidence,
+            weights=model.months.n, confidence=confidence,
         )
         for kind, mask in (("dydx", is_slope), ("discrete", ~is_slope))
         if mask.any()
@@ -180,9 +182,9 @@ def _references(model: DriverModel) -> pd.DataFrame:
                                        "finding"])  # fmt: skip
 
 
-def _counts(rows: pd.DataFrame, feature: Feature, level: str) -> dict[str, Any]:
+def _counts(months: Months, feature: Feature, level: str) -> dict[str, Any]:
     """Accounts, months and events behind a row, and how common the driver is."""
-    values = rows[feature.driver]
+    values = months.rows[feature.driver]
     known = values.notna()
     if feature.kind == "category":
         present = (text_levels(values).map(feature.levels, na_action="ignore") == level).to_numpy()
@@ -193,11 +195,13 @@ def _counts(rows: pd.DataFrame, feature: Feature, level: str) -> dict[str, Any]:
     if level not in feature.levels.values() and level not in ("", "yes"):
         present, known = values.isna().to_numpy(), pd.Series(True, index=values.index)
     behind = present if feature.kind == "category" else known.to_numpy(bool)
+    is_known = known.to_numpy(bool)
+    share = months.count(present & is_known) / max(months.count(is_known), 1)
     return {
-        "n": int(rows.loc[behind, "account_id"].nunique()),
-        "n_events": int(rows.loc[behind, "is_churn"].sum()),
-        "n_months": int(behind.sum()),
-        "prevalence": float(present[known.to_numpy(bool)].mean()) if known.any() else np.nan,
+        "n": months.n_accounts(behind),
+        "n_events": months.events(behind),
+        "n_months": months.count(behind),
+        "prevalence": share if known.any() else np.nan,
     }
 
 

@@ -15,9 +15,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.drivers.months import Months, quantiles
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.registry import FEWEST_FOR_AN_ID, ID_LIKE_SHARE
 from pipeline.analysis.levels import MOST_LEVELS, NOT_MEASURED, OTHER, text_levels
+from pipeline.statistics.counted_values import quantiles
 
 TAIL = 0.01
 """Numbers are held within their first and last percentile, so that no giant decides an effect."""

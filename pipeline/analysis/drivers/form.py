@@ -14,7 +14,7 @@ from scipy import stats
 
 from pipeline.analysis.checks import Check
 from pipeline.analysis.drivers.model import DriverModel
-from pipeline.statistics import cloglog, multiplicity
+from pipeline.statistics import multiplicity
 from pipeline.statistics.design_rows import BLOCK, rows_of
 from pipeline.statistics.spline import restricted_cubic
 
@@ -42,7 +42,7 @@ def vif(model: DriverModel, limit: float) -> pd.DataFrame:
     terms = model.recipe.terms
     if model.fitted is None or terms["driver"].nunique() < 2:
         return pd.DataFrame(columns=VIF_COLUMNS)
-    correlation = _correlation(model.design[list(terms["column"])])
+    correlation = _correlation(model.design[list(terms["column"])], model.months.n)
     whole = np.linalg.slogdet(correlation)[1]
     rows = []
     for driver in terms["driver"].unique():
@@ -74,7 +74,7 @@ def functional_form(model: DriverModel) -> pd.DataFrame:
     numbers = terms[(terms["kind"] == "number") & (terms["level"] == "")]
     rows = []
     for row in numbers.itertuples():
-        bends = restricted_cubic(model.design[row.column].to_numpy(float))
+        bends = restricted_cubic(model.design[row.column].to_numpy(float), model.months.n)
         if not bends.shape[1]:
             rows.append((row.driver, np.nan, 0, np.nan, "too few values for a bend"))
             continue
@@ -82,7 +82,9 @@ def functional_form(model: DriverModel) -> pd.DataFrame:
         rows.append((row.driver, statistic, bends.shape[1], p_value, ""))
     eta = rows_of(model.design).linear(model.fitted.params.to_numpy())
     own = pd.DataFrame({"one": np.ones_like(eta), "eta": eta})
-    statistic, p_value = added(model, (eta - eta.mean())[:, None] ** 2, own)
+    statistic, p_value = added(
+        model, (eta - np.average(eta, weights=model.months.n))[:, None] ** 2, own
+    )
     rows.append((LINK, statistic, 1, p_value, ""))
     table = pd.DataFrame(rows, columns=["what", "statistic", "df", "p_value", "note"])
     table = table.assign(q_value=multiplicity.benjamini_hochberg(table["p_value"]))
@@ -116,22 +118,21 @@ def added(
         base, start = model.design, model.fitted.params.to_numpy()
     else:
         raise ValueError(f"There is no fit to add columns to: {model.reason}.")
-    churned, k = model.rows["is_churn"].to_numpy(float), columns.shape[1]
+    k = columns.shape[1]
     design = base.assign(**{f"added{place}": columns[:, place] for place in range(k)})
-    fitted = cloglog.scoring(churned, design, np.r_[start, np.zeros(k)])
-    fitted = cloglog.clustered(churned, design, fitted, model.rows["account_id"])
+    fitted = model.months.scored(design, np.r_[start, np.zeros(k)])
     b, cov = fitted.params[-k:], fitted.cov[-k:, -k:]
     statistic = float(b @ np.linalg.pinv(cov, hermitian=True) @ b)
     return statistic, float(stats.chi2.sf(statistic, k))
 
 
-def _correlation(design: pd.DataFrame) -> np.ndarray:
+def _correlation(design: pd.DataFrame, n: np.ndarray | None = None) -> np.ndarray:
     """Correlation of the columns, from their sums of products about the means."""
-    if len(design) <= BLOCK:
+    if len(design) <= BLOCK and n is None:
         return np.corrcoef(design.to_numpy(dtype=float), rowvar=False)
-    rows, ones = rows_of(design), np.ones(len(design))
-    mean = rows.pull(ones) / len(design)
-    spread = rows.information(ones) / len(design) - np.outer(mean, mean)
+    rows, weights = rows_of(design), np.ones(len(design)) if n is None else n
+    mean = rows.pull(weights) / weights.sum()
+    spread = rows.information(weights) / weights.sum() - np.outer(mean, mean)
     size = np.sqrt(np.diag(spread))
     return np.asarray(spread / np.outer(size, size))
 

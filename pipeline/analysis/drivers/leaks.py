@@ -11,10 +11,11 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.checks import Check
-from pipeline.analysis.drivers.rows import lagged, settled
+from pipeline.analysis.drivers.rows import earlier_place, is_usable
 from pipeline.analysis.levels import named, text_levels
 from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.statistics.binary_validation import concordance
+from pipeline.statistics.counted_values import quantiles
 
 LEAKAGE = "leakage"
 LARGEST_AUC = 0.95
@@ -34,13 +35,13 @@ def monitor(rows: pd.DataFrame, candidates: list[str]) -> pd.DataFrame:
         One row per driver: driver, auc, auc_lagged (both at least 0.5; blank below ten churns),
         fall, n (account-months), n_events, is_leak, note.
     """
-    earlier = lagged(rows, candidates, 1)
-    now, before = settled(rows), settled(earlier)
-    is_known = before["is_lag_known"].to_numpy(bool)
-    now, before = now[is_known], before[is_known]
-    churned = now["is_churn"].to_numpy(bool)
+    at = earlier_place(rows, 1)
+    own = np.flatnonzero((at >= 0) & is_usable(rows))
+    churned = rows["is_churn"].take(own).to_numpy(bool)
     table = [
-        _row(name, now[name], before[name], churned) for name in candidates if name in rows.columns
+        _row(name, rows[name].take(own), rows[name].take(at[own]), churned)
+        for name in candidates
+        if name in rows.columns
     ]
     return pd.DataFrame(table, columns=LEAK_COLUMNS)
 
@@ -61,7 +62,7 @@ def _row(name: str, now: pd.Series, before: pd.Series, churned: np.ndarray) -> t
     n_events = int(churned.sum())
     if n_events < SMALLEST_N or n_events == len(churned):
         return name, np.nan, np.nan, np.nan, len(churned), n_events, False, "too few churns to say"
-    auc, earlier = (concordance(_score(part, churned), churned) for part in (now, before))
+    auc, earlier = (concordance(*_scores(part, churned)) for part in (now, before))
     auc, earlier = max(auc, 1 - auc), max(earlier, 1 - earlier)
     note = ""
     if auc > LARGEST_AUC:
@@ -71,10 +72,21 @@ def _row(name: str, now: pd.Series, before: pd.Series, churned: np.ndarray) -> t
     return name, auc, earlier, auc - earlier, len(churned), n_events, bool(note), note
 
 
-def _score(values: pd.Series, churned: np.ndarray) -> np.ndarray:
-    """Numbers as they are, blanks at the median; levels by their share of leavers."""
+def _scores(values: pd.Series, churned: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Score of each value, and its leavers and stayers.
+
+    Numbers score as they are, blanks at the median; levels by their share of leavers.
+    """
+    codes, found = pd.factorize(values)
+    blank = len(found)
+    codes = np.where(codes < 0, blank, codes)
+    n = np.bincount(codes, minlength=blank + 1).astype(float)
+    events = np.bincount(codes, churned, minlength=blank + 1)
     if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        middle = values.median() if values.notna().any() else 0.0
-        return values.fillna(middle).to_numpy(float)
-    levels = named(text_levels(values)).to_numpy()
-    return pd.Series(churned.astype(float)).groupby(levels).transform("mean").to_numpy()
+        numbers = np.asarray(found, dtype=float)
+        middle = quantiles(numbers, n[:blank], [0.5])[0] if blank else 0.0
+        return np.append(numbers, middle), events, n - events
+    levels = named(text_levels(pd.Series([*found, None], dtype=object))).to_numpy()
+    level, names = pd.factorize(levels)
+    events, n = (np.bincount(level, part, minlength=len(names)) for part in (events, n))
+    return events / np.where(n > 0, n, 1), events, n - events

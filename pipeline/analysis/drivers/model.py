@@ -17,6 +17,8 @@ from statsmodels.genmod.generalized_linear_model import GLMResults
 
 from pipeline.analysis import fits
 from pipeline.analysis.drivers.design import Recipe, encode, learn, without
+from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers.rows import MANAGER
 from pipeline.statistics import cloglog, grouped_hazard
 from pipeline.statistics.firth import firth_logistic
 from pipeline.statistics.grouped_hazard import GroupedHazardFit
@@ -50,6 +52,12 @@ class DriverModel:
     method: str = GROUPED
     limits: pd.DataFrame | None = None
     least: float = 0.0
+    fitted_on: Months | None = None
+
+    @property
+    def months(self) -> Months:
+        """What the rows of `design` are: the rows themselves, or those counted by kind."""
+        return Months(self.rows) if self.fitted_on is None else self.fitted_on
 
     @property
     def n_accounts(self) -> int:
@@ -123,8 +131,10 @@ class DriverModel:
         fitted = None if self.is_penalised else self.fitted
         start = fits.found(fitted, own if self.is_penalised else self.reason).params
         accounts = self.rows["account_id"].to_numpy()
-        churned = self.rows["is_churn"].to_numpy(float)
-        return grouped_hazard.library_fit(churned, self.design, accounts, start=start)
+        churned, design = self.rows["is_churn"].to_numpy(float), self.design
+        if self.months.n is not None:
+            design = encode(self.rows, self.recipe)
+        return grouped_hazard.library_fit(churned, design, accounts, start=start)
 
     def summary(self) -> Any:
         """What statsmodels says of the fit, in the names of the design's columns."""
@@ -155,13 +165,14 @@ def fit(
     Source: Prentice and Gloeckler (1978); Heinze and Schemper (2002) for the penalty; Peduzzi et
     al. (1995) for the events per parameter.
     """
-    recipe = learn(rows, candidates)
-    n_events, n_terms = int(rows["is_churn"].sum()), len(recipe.terms)
+    months = counted(rows, [*candidates, MANAGER])
+    recipe = learn(months, candidates)
+    n_events, n_terms = months.n_events, len(recipe.terms)
     reason = stopped_by or _too_few(n_events, n_terms, events_per_parameter)
     if reason:
         return DriverModel(rows, recipe, reason=reason, least=events_per_parameter)
     if n_events >= events_per_parameter * n_terms and not recipe.separated:
-        model, coefs = _unpenalised(rows, recipe, events_per_parameter)
+        model, coefs = _unpenalised(rows, months, recipe, events_per_parameter)
         if coefs[recipe.columns].abs().max() <= LARGEST_COEFFICIENT:
             return model
     return _penalised(rows, recipe, events_per_parameter, confidence)
@@ -179,12 +190,14 @@ def _too_few(n_events: int, n_terms: int, least: float) -> str:
     )
 
 
-def _unpenalised(rows: pd.DataFrame, recipe: Recipe, least: float) -> tuple[DriverModel, pd.Series]:
+def _unpenalised(
+    rows: pd.DataFrame, months: Months, recipe: Recipe, least: float
+) -> tuple[DriverModel, pd.Series]:
     """The grouped-time model and its coefficients by column."""
-    design, churned = encode(rows, recipe), rows["is_churn"].to_numpy(float)
-    start = cloglog.scoring(churned, design).params
-    fitted = grouped_hazard.fit(churned, design, rows["account_id"], start=start)
-    return DriverModel(rows, recipe, fitted, design, least=least), fitted.params
+    design, churned = encode(months.rows, recipe), months.churned
+    start = cloglog.scoring(churned, design, counts=months.n).params
+    fitted = months.fitted(design, start)
+    return DriverModel(rows, recipe, fitted, design, least=least, fitted_on=months), fitted.params
 
 
 def _penalised(rows: pd.DataFrame, recipe: Recipe, least: float, confidence: float) -> DriverModel:

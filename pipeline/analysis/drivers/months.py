@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from pipeline.analysis.reliability import SMALLEST_N
-from pipeline.statistics import cloglog
+from pipeline.statistics import cloglog, grouped_hazard
 from pipeline.statistics.cloglog import Coefficients
 from pipeline.statistics.design_rows import BLOCK
+from pipeline.statistics.grouped_hazard import GroupedHazardFit
 
 ROWS_PER_KIND = 4
 """Fewest rows per kind for which counting pays."""
@@ -104,6 +105,33 @@ class Months:
         pairs = None if self.pairs is None else self.pairs[at][:, at]
         return Months(rows, self.n[at], self.owners[at], pairs)
 
+    def fitted(
+        self, design: pd.DataFrame, start: NDArray[np.float64] | None = None, link: str = "cloglog"
+    ) -> GroupedHazardFit:
+        """The fit with its record, errors clustered by account."""
+        if self.n is None or self.owners is None:
+            groups = self.rows["account_id"]
+            return grouped_hazard.fit(self.churned, design, groups, None, link, start)
+        by_kind = self.n, self.owners, self.pairs
+        return grouped_hazard.fit(self.churned, design, None, None, link, start, by_kind)
+
+    def clustered_by(
+        self, design: pd.DataFrame, coefficients: Coefficients, name: str
+    ) -> Coefficients:
+        """The coefficients with errors clustered by a column; by account where it is blank."""
+        groups = self.rows[name]
+        if self.n is None or self.owners is None:
+            own = groups.astype(object).where(groups.notna(), self.rows["account_id"]).astype(str)
+            return cloglog.clustered(self.churned, design, coefficients, own)
+        codes, found = pd.factorize(groups)
+        at, is_known = np.arange(len(codes)), codes >= 0
+        whole = (self.n[is_known], (at[is_known], codes[is_known]))
+        by_group = sparse.coo_array(whole, (len(codes), len(found))).tocsr()
+        alone = sparse.diags_array((~is_known).astype(np.float64)) @ self.owners
+        alone.eliminate_zeros()
+        owners = sparse.hstack([by_group, alone]).tocsr()
+        return cloglog.clustered_by_kind(self.churned, design, coefficients, self.n, owners)
+
     def scored(
         self, design: pd.DataFrame, start: NDArray[np.float64] | None = None
     ) -> Coefficients:
@@ -142,21 +170,6 @@ def counted(rows: pd.DataFrame | Months, names: list[str]) -> Months:
     owners = owners.tocsr()
     n = np.bincount(kind, minlength=len(first)).astype(np.float64)
     return Months(rows[kept].iloc[first].reset_index(drop=True), n, owners, _pairs(owners))
-
-
-def quantiles(
-    values: NDArray[np.float64], n: NDArray[np.float64], shares: list[float]
-) -> NDArray[np.float64]:
-    """Quantiles of values of which there are n each, as of the values written out.
-
-    Source: Hyndman and Fan (1996), definition 7.
-    """
-    order = np.argsort(values, kind="stable")
-    ordered, upto = values[order], np.cumsum(n[order])
-    place = np.asarray(shares) * (upto[-1] - 1)
-    low, high = (ordered[np.searchsorted(upto, at, side="right")]
-                 for at in (np.floor(place), np.ceil(place)))  # fmt: skip
-    return np.asarray(low + (high - low) * (place - np.floor(place)))
 
 
 def _kinds(rows: pd.DataFrame, names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

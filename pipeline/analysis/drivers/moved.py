@@ -46,11 +46,15 @@ def moved(model: DriverModel, confidence: float, false_discovery_rate: float) ->
     months = np.sort(model.rows["period"].unique().astype(str))
     if model.fitted is None or model.is_penalised or len(months) < LEAST_MONTHS:
         return empty
-    is_new = model.rows["period"].eq(months[-1]).to_numpy()
-    found = added_rows.move(
-        model.rows["is_churn"].to_numpy(float), model.design,
-        model.rows["account_id"], is_new, model.fitted.params.to_numpy(),
-    )  # fmt: skip
+    own, is_new = model.months, model.rows["period"].eq(months[-1]).to_numpy()
+    start = model.fitted.params.to_numpy()
+    if own.n is None or own.owners is None:
+        accounts = model.rows["account_id"]
+        found = added_rows.move(own.churned, model.design, accounts, is_new, start)
+    else:
+        fresh = own.rows["period"].eq(months[-1]).to_numpy()
+        by_kind = own.n, own.owners, own.pairs
+        found = added_rows.move(own.churned, model.design, None, fresh, start, by_kind)
     if not found.converged:
         return empty
     newest = model.rows[is_new]

@@ -13,10 +13,14 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.analysis.drivers.design import encode, learn
+from pipeline.analysis.drivers.months import counted
+from pipeline.analysis.drivers.rows import month_number
 from pipeline.analysis.levels import NOT_MEASURED
-from pipeline.statistics import grouped_hazard, multiplicity
+from pipeline.statistics import multiplicity
 
 STAYED = "retained"
+MOVED_BY = ("period", "account_id", "movement")
+"""Columns of mrr_ledger that the chapter needs."""
 OTHERS = ("contraction", "expansion")
 MOVEMENT_COLUMNS = [
     "movement", "driver", "level", "unit", "reference", "relative_risk_ratio", "ci_low", "ci_high",
@@ -46,16 +50,35 @@ def movements(
 
     Source: Begg and Gray (1984), Biometrika 71: 11.
     """
-    known = mrr_ledger[["period", "account_id", "movement"]]
-    moved = rows.merge(known, on=["period", "account_id"], how="left", validate="one_to_one")
-    tables = []
+    moved, tables = _movement(rows, mrr_ledger), []
     for movement in OTHERS:
-        own = moved[moved["movement"].isin([STAYED, movement])].reset_index(drop=True)
-        own = own.assign(is_churn=own["movement"] == movement)
+        own = rows.take(np.flatnonzero(moved.isin([STAYED, movement]).to_numpy()))
+        own = own.set_axis(pd.RangeIndex(len(own)))
+        happened = moved[moved.isin([STAYED, movement])].eq(movement).to_numpy(bool)
+        own["is_churn"] = happened
         tables.append(_table(own, movement, candidates, events_per_parameter, confidence))
     whole = pd.concat(tables, ignore_index=True)
     q_values = multiplicity.benjamini_hochberg(whole["p_value"])
     return whole.assign(q_value=q_values)[MOVEMENT_COLUMNS]
+
+
+def _movement(rows: pd.DataFrame, mrr_ledger: pd.DataFrame) -> pd.Series:
+    """The movement of each row's account and month; blank where the ledger has none."""
+    account, found = pd.factorize(rows["account_id"])
+    known, names = pd.factorize(mrr_ledger["account_id"])
+    of_ledger = pd.Index(np.asarray(found, object)).get_indexer(np.asarray(names, object))[known]
+    month, month_of_ledger = month_number(rows["period"]), month_number(mrr_ledger["period"])
+    first, last = (month.min(), month.max()) if len(month) else (0, 0)
+    is_own = (of_ledger >= 0) & (month_of_ledger >= first) & (month_of_ledger <= last)
+    span, own = int(last - first) + 1, np.flatnonzero(is_own)
+    cell = of_ledger[own] * span + (month_of_ledger[own] - first)
+    codes, movements = pd.factorize(mrr_ledger["movement"].take(own))
+    table = np.full(len(found) * span, -1, dtype=np.int8)
+    table[cell] = codes
+    if len(np.unique(cell)) < len(cell):
+        raise ValueError("An account has two movements in one month; mrr_ledger has one.")
+    at = table[account * span + (month - first)]
+    return pd.Series(pd.Categorical.from_codes(at, np.asarray(movements, object)))
 
 
 def _table(
@@ -69,12 +92,12 @@ def _table(
     counts = {
         "movement": movement, "n": int(rows["account_id"].nunique()), "n_events": n_events,
     }  # fmt: skip
-    recipe = learn(rows, candidates, folds_separated=True) if n_events else None
+    months = counted(rows, candidates)
+    recipe = learn(months, candidates, folds_separated=True) if n_events else None
     if recipe is None or recipe.terms.empty or n_events < events_per_parameter * len(recipe.terms):
         note = f"too few: {n_events} account-months with {movement}"
         return pd.DataFrame([{**counts, "note": note}]).reindex(columns=MOVEMENT_COLUMNS)
-    design, happened = encode(rows, recipe), rows["is_churn"].to_numpy(float)
-    fitted = grouped_hazard.fit(happened, design, rows["account_id"], link="logit")
+    fitted = months.fitted(encode(months.rows, recipe), link="logit")
     terms = recipe.terms[recipe.terms["level"] != NOT_MEASURED]
     params = fitted.params[terms["column"]].to_numpy()
     errors = np.sqrt(np.diag(fitted.cov.loc[terms["column"], terms["column"]]))

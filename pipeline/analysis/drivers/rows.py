@@ -20,8 +20,6 @@ MONTHLY = (
 )  # fmt: skip
 """Columns of account_months that the chapter needs beside its candidates."""
 MANAGER = "csm_id"
-MOST_MONTHS = 1_000_000
-"""More than there are months since year 0: an account times it, plus the month, is a key."""
 BLACKOUT_MONTHS = 1
 """Further lag of every feature where no notice is on file."""
 
@@ -50,9 +48,30 @@ def driver_rows(
     refuse_ids(accounts, candidates)
     wanted = dict.fromkeys([*candidates, MANAGER])
     joined = [name for name in wanted if name in accounts and name not in account_months]
-    return account_months.merge(
-        accounts[["account_id", *joined]], on="account_id", how="left", validate="many_to_one"
-    )
+    own = accounts[["account_id", *joined]]
+    if not isinstance(account_months["account_id"].dtype, pd.CategoricalDtype):
+        return account_months.merge(own, on="account_id", how="left", validate="many_to_one")
+    return _joined(account_months, own.set_index("account_id", verify_integrity=True))
+
+
+def _joined(account_months: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
+    """The same for texts kept by number: nothing is copied, months are in their order."""
+    codes, found = pd.factorize(account_months["account_id"])
+    place = accounts.index.get_indexer(pd.Index(found.astype(object)))[codes]
+    rows, periods = account_months.copy(deep=False), account_months["period"]
+    if isinstance(periods.dtype, pd.CategoricalDtype):
+        months = sorted(periods.cat.categories)
+        rows["period"] = periods.cat.set_categories(months, ordered=True)
+    for name in accounts:
+        values = accounts[name]
+        if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "string":
+            values = values.astype("category")
+        if (place < 0).any():
+            values = values.take(np.where(place < 0, 0, place)).where(place >= 0)
+        else:
+            values = values.take(place)
+        rows[name] = values.to_numpy() if values.dtype != "category" else values.array
+    return rows
 
 
 def settled(rows: pd.DataFrame) -> pd.DataFrame:
@@ -64,7 +83,7 @@ def settled(rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ValueError: an outcome is neither 0 nor 1.
     """
-    kept = rows[rows["is_settled"] & rows["is_age_known"] & rows["is_churn"].notna()]
+    kept = rows[is_usable(rows)]
     is_known = kept["is_churn"].isin([0, 1])
     if not is_known.all():
         odd = sorted(map(str, kept.loc[~is_known, "is_churn"].unique()))[:5]
@@ -75,6 +94,11 @@ def settled(rows: pd.DataFrame) -> pd.DataFrame:
     found = kept.set_axis(pd.RangeIndex(len(kept))).copy(deep=False)
     found["is_churn"] = found["is_churn"].astype(bool)
     return found
+
+
+def is_usable(rows: pd.DataFrame) -> np.ndarray:
+    """Rows whose outcome is settled and whose age is known."""
+    return (rows["is_settled"] & rows["is_age_known"] & rows["is_churn"].notna()).to_numpy(bool)
 
 
 def not_used(rows: pd.DataFrame) -> pd.DataFrame:
@@ -109,13 +133,16 @@ def blackout_months(rows: pd.DataFrame) -> int:
     return 0 if has_notice else BLACKOUT_MONTHS
 
 
-def lagged(rows: pd.DataFrame, candidates: list[str], months: int) -> pd.DataFrame:
+def lagged(
+    rows: pd.DataFrame, candidates: list[str], months: int, is_known_only: bool = False
+) -> pd.DataFrame:
     """The same rows with the candidates as they stood some months earlier.
 
     Args:
         rows: from `driver_rows`.
         candidates: names of drivers; what never changes within an account stays.
         months: how many calendar months earlier; 0 changes nothing.
+        is_known_only: leave out accounts that were no customer then.
 
     Returns:
         One row per account and month as before, with `is_lag_known`: false where the account was
@@ -126,15 +153,35 @@ def lagged(rows: pd.DataFrame, candidates: list[str], months: int) -> pd.DataFra
         same["is_lag_known"] = True
         return same
     changing = [name for name in candidates if name in rows and _changes(rows, name)]
-    own = pd.factorize(rows["account_id"])[0] * MOST_MONTHS + month_number(rows["period"])
-    at = pd.Index(own).get_indexer(own - months)
+    at = earlier_place(rows, months)
     is_known = at >= 0
+    if is_known_only:
+        there = np.flatnonzero(is_known)
+        known, at = rows.take(there).reset_index(drop=True), at[there]
+        for name in changing:
+            known[name] = rows[name].take(at).array
+        known["is_lag_known"] = True
+        return known
     earlier = {
         name: rows[name].take(np.where(is_known, at, 0)).set_axis(rows.index)
         .where(is_known).infer_objects()
         for name in changing
     }  # fmt: skip
     return rows.assign(**earlier, is_lag_known=is_known)
+
+
+def earlier_place(rows: pd.DataFrame, months: int) -> np.ndarray:
+    """Where each row's account stands some months earlier; -1 where it was no customer then."""
+    account, month = pd.factorize(rows["account_id"])[0], month_number(rows["period"])
+    if not len(rows):
+        return np.zeros(0, dtype=np.int64)
+    span, first = int(month.max() - month.min()) + 1 + months, month.min() - months
+    places = np.full((int(account.max()) + 1) * span, -1, dtype=np.int32)
+    own = account * span + (month - first)
+    places[own] = np.arange(len(rows), dtype=np.int32)
+    if (places[own] != np.arange(len(rows))).any():
+        raise ValueError("An account has two rows in one month; account_months has one.")
+    return places[own - months]
 
 
 def month_number(periods: pd.Series) -> np.ndarray:
@@ -145,6 +192,7 @@ def month_number(periods: pd.Series) -> np.ndarray:
 
 
 def _changes(rows: pd.DataFrame, name: str) -> bool:
-    codes = pd.factorize(rows[name])[0]
-    spread = pd.Series(codes).groupby(rows["account_id"].to_numpy())
-    return bool((spread.max() != spread.min()).any())
+    codes, account = pd.factorize(rows[name])[0], pd.factorize(rows["account_id"])[0]
+    first = np.zeros(int(account.max(initial=-1)) + 1, dtype=codes.dtype)
+    first[account] = codes
+    return bool((first[account] != codes).any())

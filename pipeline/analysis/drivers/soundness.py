@@ -95,8 +95,10 @@ def _proportional(model: DriverModel, row: dict[str, Any] | None, confidence: fl
     ].iloc[0]
     if model.is_penalised:
         return [standard.proportional_hazards(np.nan, confidence)]
-    log_tenure = np.log1p(model.rows["tenure_months"].to_numpy(float))
-    product = model.design[column].to_numpy(float) * (log_tenure - log_tenure.mean())
+    log_tenure = np.log1p(model.months.rows["tenure_months"].to_numpy(float))
+    product = model.design[column].to_numpy(float) * (
+        log_tenure - np.average(log_tenure, weights=model.months.n)
+    )
     if np.ptp(product) == 0:
         return [standard.proportional_hazards(np.nan, confidence)]
     return [standard.proportional_hazards(form.added(model, product[:, None])[1], confidence)]

@@ -143,7 +143,7 @@ def importance(held: Origin | None, confidence: float, seed: int = SEED) -> pd.D
     design = held.design
     for driver in held.recipe.terms["driver"].unique():
         keys = [name for name in WITHIN if name in held.rows and name != driver]
-        cells = held.rows.groupby(keys, dropna=False).ngroup().to_numpy()
+        cells = held.rows.groupby(keys, dropna=False, observed=True).ngroup().to_numpy()
         worse = _loss_when_exchanged(held, design, driver, cells, generator) / null_loss
         reach = z * clustered_error(worse - worse.mean(), accounts)
         rows.append((driver, worse.sum(), worse.sum() - reach, worse.sum() + reach))

@@ -150,11 +150,14 @@ class Chapter:
         since = f"{words.day(start)} " if start else ""
         return f"{since}to {words.day(self.slice.cut_off)}"
 
-    def read(self, table: str, columns: Sequence[str] | None = None) -> pd.DataFrame:
+    def read(
+        self, table: str, columns: Sequence[str] | None = None, is_compact: bool = False
+    ) -> pd.DataFrame:
         """A snapshot table of the period, typed for analysis; of chosen accounts, theirs alone.
 
         One row per key of the table, as pipeline.data.schema declares it; `columns`: these only,
-        which is what a table of millions of rows needs. None: all.
+        which is what a table of millions of rows needs. None: all. `is_compact`: texts as
+        categories and small numbers, for the same reason.
         Columns that may name a person are masked unless `reports.show_names` is set.
 
         Raises:
@@ -163,7 +166,8 @@ class Chapter:
         folder = self.paths.snapshot(self.period)
         readable.check_name(table, folder)
         asked = [*columns, ACCOUNT_ID] if columns is not None and self.subset else columns
-        rows = store.read_frame(folder / f"{table}.parquet", asked and list(dict.fromkeys(asked)))
+        own = asked and list(dict.fromkeys(asked))
+        rows = store.read_frame(folder / f"{table}.parquet", own, is_compact)
         rows = self.subset.of(rows) if self.subset else rows
         if self.company.reports.show_names or table not in SNAPSHOT:
             return rows

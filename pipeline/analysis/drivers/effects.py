@@ -95,7 +95,8 @@ def lagged_ratios(model: DriverModel, lagged_rows: pd.DataFrame) -> pd.Series:
     """
     if model.fitted is None or model.is_penalised:
         return pd.Series(dtype=float)
-    from_known = lagged_rows[lagged_rows["is_lag_known"].to_numpy(bool)]
+    is_known = lagged_rows["is_lag_known"].to_numpy(bool)
+    from_known = lagged_rows if is_known.all() else lagged_rows[is_known]
     months = counted(from_known, [feature.driver for feature in model.recipe.features])
     design = encode(months.rows, model.recipe)
     start = model.fitted.params.to_numpy()

@@ -170,7 +170,8 @@ def fit(
     n_events, n_terms = months.n_events, len(recipe.terms)
     reason = stopped_by or _too_few(n_events, n_terms, events_per_parameter)
     if reason:
-        return DriverModel(rows, recipe, reason=reason, least=events_per_parameter)
+        least = events_per_parameter
+        return DriverModel(rows, recipe, reason=reason, least=least, fitted_on=months)
     if n_events >= events_per_parameter * n_terms and not recipe.separated:
         model, coefs = _unpenalised(rows, months, recipe, events_per_parameter)
         if coefs[recipe.columns].abs().max() <= LARGEST_COEFFICIENT:

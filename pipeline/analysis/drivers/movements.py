@@ -53,7 +53,7 @@ def movements(
     moved, tables = _movement(rows, mrr_ledger), []
     for movement in OTHERS:
         own = rows.take(np.flatnonzero(moved.isin([STAYED, movement]).to_numpy()))
-        own = own.set_axis(pd.RangeIndex(len(own)))
+        own.index = pd.RangeIndex(len(own))
         happened = moved[moved.isin([STAYED, movement])].eq(movement).to_numpy(bool)
         own["is_churn"] = happened
         tables.append(_table(own, movement, candidates, events_per_parameter, confidence))
@@ -75,7 +75,7 @@ def _movement(rows: pd.DataFrame, mrr_ledger: pd.DataFrame) -> pd.Series:
     codes, movements = pd.factorize(mrr_ledger["movement"].take(own))
     table = np.full(len(found) * span, -1, dtype=np.int8)
     table[cell] = codes
-    if len(np.unique(cell)) < len(cell):
+    if np.bincount(cell, minlength=1).max() > 1:
         raise ValueError("An account has two movements in one month; mrr_ledger has one.")
     at = table[account * span + (month - first)]
     return pd.Series(pd.Categorical.from_codes(at, np.asarray(movements, object)))

@@ -73,10 +73,11 @@ def months_behind(rows: pd.DataFrame) -> int:
     Returns:
         Months; 1 when there is no month to come.
     """
-    coming, known = rows[rows["is_churn"].isna()], rows[rows["is_settled"].astype(bool)]
+    months = month_number(rows["period"])
+    coming, known = months[rows["is_churn"].isna()], months[rows["is_settled"].astype(bool)]
     if not len(coming) or not len(known):
         return 1
-    return max(1, int(month_number(coming["period"]).min() - month_number(known["period"]).max()))
+    return max(1, int(coming.min() - known.max()))
 
 
 def rolling_origins(
@@ -85,6 +86,7 @@ def rolling_origins(
     events_per_parameter: float,
     most: int = WINDOWS,
     behind: int = 1,
+    known: Months | None = None,
 ) -> list[Origin]:
     """Fit before each of the newest settled months on the months settled by then.
 
@@ -94,11 +96,12 @@ def rolling_origins(
         events_per_parameter: fewest events per driver term; an origin with fewer is left out.
         most: number of origins.
         behind: from `months_behind`.
+        known: the same rows counted by kind, as `DriverModel.months` has them; None: counted here.
 
     Returns:
         The origins, oldest first.
     """
-    number, known = month_number(rows["period"]), counted(rows, candidates)
+    number, known = month_number(rows["period"]), known or counted(rows, candidates)
     of_kind = number if known.rows is rows else month_number(known.rows["period"])
     origins: list[Origin] = []
     for month in np.unique(number)[1:][-most:]:
@@ -111,8 +114,9 @@ def rolling_origins(
 
 
 def hold_out(
-    rows: pd.DataFrame, candidates: list[str], months: int, events_per_parameter: float
-) -> Origin | None:
+    rows: pd.DataFrame, candidates: list[str], months: int, events_per_parameter: float,
+    known: Months | None = None,
+) -> Origin | None:  # fmt: skip
     """Fit without the newest settled months.
 
     Args:
@@ -120,11 +124,12 @@ def hold_out(
         candidates: names of drivers.
         months: newest settled months kept from the fit.
         events_per_parameter: fewest events per driver term in the months that are fitted.
+        known: as of `rolling_origins`.
 
     Returns:
         The origin, whose rows are the months kept out; None: too little to fit or to hold against.
     """
-    known, newest = counted(rows, candidates), sorted(rows["period"].unique())[-months:]
+    known, newest = known or counted(rows, candidates), sorted(rows["period"].unique())[-months:]
     later = rows[rows["period"].isin(newest)].reset_index(drop=True)
     if not later["is_churn"].any():
         return None
@@ -134,7 +139,7 @@ def hold_out(
 
 def coming_month(
     rows: pd.DataFrame, settled_rows: pd.DataFrame, candidates: list[str],
-    events_per_parameter: float,
+    events_per_parameter: float, known: Months | None = None,
 ) -> Origin | None:  # fmt: skip
     """Fit on all settled months and apply to the month to come.
 
@@ -143,6 +148,7 @@ def coming_month(
         settled_rows: from `settled`.
         candidates: names of drivers.
         events_per_parameter: fewest events per driver term.
+        known: as of `rolling_origins`.
 
     Returns:
         The origin; None: too little to fit, or no month to come.
@@ -151,7 +157,7 @@ def coming_month(
     if not len(coming):
         return None
     own = coming[coming["period"] == coming["period"].min()].reset_index(drop=True)
-    known = counted(settled_rows, candidates)
+    known = known or counted(settled_rows, candidates)
     return _origin(known, own, candidates, events_per_parameter)
 
 
@@ -237,6 +243,7 @@ def _of_month(rows: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
     """The rows of a mask; a view where they stand together, as months hold many accounts."""
     there = np.flatnonzero(mask)
     if len(there) and there[-1] - there[0] + 1 == len(there):
-        own = rows.iloc[there[0] : there[-1] + 1]
-        return own.set_axis(pd.RangeIndex(len(own)))
+        own = rows.iloc[there[0] : there[-1] + 1].copy(deep=False)
+        own.index = pd.RangeIndex(len(own))
+        return own
     return rows[mask].reset_index(drop=True)

@@ -91,7 +91,8 @@ def settled(rows: pd.DataFrame) -> pd.DataFrame:
             f"{int((~is_known).sum())} outcomes in is_churn are neither 0 nor 1 ({', '.join(odd)})."
             " Map them before the model reads them: it would take any text for a churn."
         )
-    found = kept.set_axis(pd.RangeIndex(len(kept))).copy(deep=False)
+    found = kept.copy(deep=False)
+    found.index = pd.RangeIndex(len(kept))  # set_axis would copy millions of rows
     found["is_churn"] = found["is_churn"].astype(bool)
     return found
 

@@ -172,7 +172,7 @@ def _loss_when_exchanged(
     order, rise = np.argsort(cells, kind="stable"), np.zeros(len(rest))
     for _ in range(EXCHANGES):
         dealt = np.empty_like(part)
-        dealt[order] = part[np.lexsort((generator.random(len(cells)), cells))]
+        dealt[order] = part[np.argsort(cells + generator.random(len(cells)))]  # within a cell
         eta = np.clip(rest - part + dealt, cloglog.LOWEST, cloglog.HIGHEST)
         rise += (held.churned + np.expm1(-np.exp(eta))) ** 2
     return rise / EXCHANGES - (held.churned - held.probability) ** 2

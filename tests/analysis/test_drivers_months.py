@@ -1,0 +1,132 @@
+"""What is fitted on kinds of account-months is what is fitted on the account-months."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from pipeline.analysis import drivers
+from pipeline.analysis.drivers import months as counting
+from pipeline.analysis.drivers.months import Months, counted
+
+NAMES = ["usage", "is_flag", "band", "mrr"]
+N_ACCOUNTS, N_MONTHS = 1_500, 12
+
+
+def company(seed: int = 20261122) -> pd.DataFrame:
+    """Account-months with few kinds, from drivers that go with leaving; some managers unknown."""
+    draws = np.random.default_rng(seed)
+    kind = np.arange(N_ACCOUNTS) % 6
+    steady = {
+        "band": np.array(["a", "b", "c", None], dtype=object)[draws.integers(0, 4, N_ACCOUNTS)],
+        "mrr": np.array([50.0, 100.0, 400.0])[kind % 3],
+        "csm_id": np.array([*(f"m{place}" for place in range(5)), None], dtype=object)[kind],
+    }
+    account, month = (
+        np.repeat(np.arange(N_ACCOUNTS), N_MONTHS),
+        np.tile(np.arange(N_MONTHS), N_ACCOUNTS),
+    )
+    usage, flag = draws.integers(0, 5, len(account)), draws.random(len(account)) < 0.4
+    risk = 0.05 * np.exp(-0.3 * usage + 0.7 * flag)
+    rows = pd.DataFrame({
+        "period": [f"2025-{place + 1:02d}" for place in month],
+        "account_id": [f"A{place}" for place in account], "tenure_months": month,
+        "usage": usage, "is_flag": flag, **{name: own[account] for name, own in steady.items()},
+        "is_churn": draws.random(len(account)) < risk,
+    })  # fmt: skip
+    return rows.sort_values(["period", "account_id"], ignore_index=True)
+
+
+@pytest.fixture(scope="module")
+def rows() -> pd.DataFrame:
+    return company()
+
+
+@pytest.fixture
+def counts_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rows are counted by kind however few they are."""
+    monkeypatch.setattr(counting, "BLOCK", 0)
+
+
+def test_kinds_keep_every_month_churn_and_account(rows, counts_all):
+    found = counted(rows, NAMES)
+    assert found.n is not None
+    assert len(found.rows) * 2 < len(rows)
+    assert (found.n_months, found.n_events) == (len(rows), int(rows["is_churn"].sum()))
+    mask = found.rows["band"].eq("b").to_numpy()
+    assert found.n_accounts(mask) == rows.loc[rows["band"] == "b", "account_id"].nunique()
+
+
+@pytest.mark.parametrize("most_pairs", [counting.MOST_PAIRS, 0])
+def test_a_model_on_kinds_is_the_model_on_account_months(rows, monkeypatch, most_pairs):
+    plain = drivers.fit(rows, NAMES, 5.0)
+    monkeypatch.setattr(counting, "BLOCK", 0)
+    monkeypatch.setattr(counting, "MOST_PAIRS", most_pairs)
+    model = drivers.fit(rows, NAMES, 5.0)
+    assert model.months.n is not None
+    assert (model.months.pairs is None) == (most_pairs == 0)
+    assert model.recipe.features == plain.recipe.features
+    assert model.fitted.params.to_numpy() == pytest.approx(plain.fitted.params.to_numpy(), rel=1e-9)
+    assert model.fitted.cov.to_numpy() == pytest.approx(
+        plain.fitted.cov.to_numpy(), rel=1e-8, abs=1e-14
+    )
+    assert (model.fitted.n, model.fitted.n_groups) == (plain.fitted.n, plain.fitted.n_groups)
+    assert model.fitted.log_likelihood == pytest.approx(plain.fitted.log_likelihood, rel=1e-12)
+
+
+def test_all_tables_of_the_model_follow_from_kinds(rows, monkeypatch):
+    tables = []
+    for block in (counting.BLOCK, 0):
+        monkeypatch.setattr(counting, "BLOCK", block)
+        model = drivers.fit(rows, NAMES, 5.0)
+        effects = drivers.effects(model, pd.Series(dtype=float), 0.95, 0.1)
+        tables.append([effects, drivers.functional_form(model), drivers.vif(model, 5.0),
+                       drivers.moved(model, 0.95, 0.1)])  # fmt: skip
+    for plain, found in zip(*tables, strict=True):
+        pd.testing.assert_frame_equal(found, plain, rtol=1e-6, atol=1e-10)
+    assert len(tables[0][0]) > 5
+
+
+def test_errors_by_manager_follow_from_kinds_with_and_without_a_manager(rows, monkeypatch):
+    plain = drivers.fit(rows, NAMES, 5.0)
+    monkeypatch.setattr(counting, "BLOCK", 0)
+    model = drivers.fit(rows, NAMES, 5.0)
+    covs = []
+    for own in (plain, model):
+        kept = own.months.scored(own.design)
+        covs.append(own.months.clustered_by(own.design, kept, "csm_id").cov)
+    assert model.months.n is not None
+    assert covs[1] == pytest.approx(covs[0], rel=1e-6, abs=1e-12)
+
+
+def test_origins_on_kinds_forecast_the_same_months_alike(rows, monkeypatch):
+    plain = drivers.rolling_origins(rows, NAMES, 2.0, 4)
+    monkeypatch.setattr(counting, "BLOCK", 0)
+    found = drivers.rolling_origins(rows, NAMES, 2.0, 4)
+    assert [one.period for one in found] == [one.period for one in plain]
+    for one, other in zip(found, plain, strict=True):
+        assert one.probability == pytest.approx(other.probability, rel=1e-8)
+        assert one.coefficients.cov == pytest.approx(other.coefficients.cov, rel=1e-6, abs=1e-12)
+        assert one.null_rate == other.null_rate
+
+
+def test_rows_of_almost_as_many_kinds_stay_rows(rows, counts_all):
+    alone = rows.assign(mrr=np.arange(len(rows)) + 1.0)
+    assert counted(alone, NAMES).n is None
+
+
+def test_an_account_with_two_movements_in_a_month_is_refused(rows):
+    ledger = rows[["period", "account_id"]].assign(movement="retained")
+    twice = pd.concat([ledger, ledger.head(1)], ignore_index=True)
+    with pytest.raises(ValueError, match="two movements in one month"):
+        drivers.movements(rows, twice, NAMES, 5.0, 0.95)
+
+
+def test_texts_by_number_lag_as_texts_do(rows):
+    as_levels = rows.astype({"account_id": "category", "band": "category"})
+    plain, found = (drivers.lagged(own, ["usage", "is_flag"], 2) for own in (rows, as_levels))
+    assert (found["usage"].dropna().to_numpy() == plain["usage"].dropna().to_numpy()).all()
+    assert (found["is_lag_known"] == plain["is_lag_known"]).all()
+    known = drivers.lagged(rows, ["usage", "is_flag"], 2, is_known_only=True)
+    expected = plain[plain["is_lag_known"]].reset_index(drop=True)
+    pd.testing.assert_frame_equal(known, expected, check_dtype=False)
+    assert isinstance(Months(rows).churned, np.ndarray)

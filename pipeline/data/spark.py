@@ -122,6 +122,10 @@ class Dialect(PySparkCompiler):
         order = self.f.anon.struct(*[key.this for key in order_by])
         return sge.Filter(this=self.f.anon.min_by(arg, order), expression=sge.Where(this=rows))
 
+    def visit_BitwiseLeftShift(self, op: Any, *, left: Any, right: Any) -> Any:  # noqa: N802
+        """In 64 bits: a plain 1 has 32 of them in Spark, and the bits above would come round."""
+        return self.f.anon.shiftleft(self.cast(left, op.dtype), self.cast(right, dt.int32))
+
     def visit_InSubquery(self, op: Any, *, rel: Any, needle: Any) -> Any:  # noqa: N802
         """As an array, which may stand among columns too; Spark's own only in a filter."""
         (name,) = op.rel.schema.names

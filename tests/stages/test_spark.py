@@ -25,7 +25,12 @@ if shutil.which("java") is None:
 
 from pipeline.data import spark
 
-pytestmark = pytest.mark.timeout(1200)
+pytestmark = [
+    pytest.mark.timeout(1200),
+    # py4j leaves its sockets to the collector
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),
+]
 ENGINES = ("duckdb", "pyspark")
 ROWS = {"max_share_of_rows": 0.9, "max_share_of_mrr": 0.9, "level_shift_stops_above": None}
 

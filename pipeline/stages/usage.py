@@ -119,17 +119,20 @@ def account_usage(events: ir.Table, late_after_days: int, whole: Seen | None = N
     rows = events.mutate(
         day=events.occurred_at.date(), is_timely=_lateness(events) <= late_after_days
     )
-    rows = _with_feature_places(rows, whole.features)
+    first = ibis.literal(whole.first or OTHER_DAY)
+    rows = _with_feature_places(rows, whole.features).mutate(
+        day_place=lambda t: ibis.ifelse(t.is_timely, t.day.delta(first, unit="day"), None)
+    )
     timely = rows.is_timely
     has_users = "user_id" in rows.columns
     n_users = rows.user_id.nunique(where=timely) if has_users else ibis.literal(0)
     n_days = (whole.last - whole.first).days + 1 if whole.first and whole.last else 0
-    day_place = rows.day.delta(ibis.literal(whole.first or OTHER_DAY), unit="day")
+    n_features = len(whole.features)
     return rows.group_by("account_id").agg(
         n_events=timely.sum().cast("int64"),
-        active_days=_n_distinct(rows.day, day_place, n_days, timely),
+        active_days=_n_distinct(rows.day, rows.day_place, n_days, timely),
         n_users=n_users.cast("int64"),
-        n_features=_n_distinct(rows.feature, rows.feature_place, len(whole.features), timely),
+        n_features=_n_distinct(rows.feature, rows.feature_place, n_features, timely),
         last_event_date=rows.day.max(),
         n_late=(~timely).sum().cast("int64"),
     )
@@ -141,31 +144,32 @@ def _lateness(events: ir.Table) -> ir.IntegerValue:
 
 
 def _with_feature_places(rows: ir.Table, features: tuple[str, ...]) -> ir.Table:
-    """`feature_place`: which of the month's features an event is of, from 0 on."""
+    """`feature_place`: which of the month's features a timely event is of, from 0 on."""
     if not 0 < len(features) <= MOST_PLACES:
-        return rows.mutate(feature_place=ibis.literal(0, "int64"))
-    places = pa.table(
-        {"feature": pa.array(features), "feature_place": pa.array(range(len(features)))}
+        return rows.mutate(feature_place=ibis.null("int64"))
+    places = pa.table({"name": pa.array(features), "place": pa.array(range(len(features)))})
+    found = ibis.memtable(places)
+    joined = rows.left_join(found, rows.feature == found.name)
+    is_there = joined.is_timely
+    return joined.mutate(feature_place=ibis.ifelse(is_there, joined.place, None)).drop(
+        "name", "place"
     )
-    return rows.left_join(ibis.memtable(places), "feature").drop("feature_right")
 
 
 def _n_distinct(
     value: ir.Column, place: ir.IntegerColumn, n_places: int, timely: ir.BooleanColumn
 ) -> ir.IntegerScalar:
-    """Distinct values of timely rows, by the places 0 to `n_places` that they have.
+    """Distinct values of timely rows, by the places 0 to `n_places` that they have, else none.
 
     Too many places: the engine counts.
     """
     if n_places > MOST_PLACES:
         return value.nunique(where=timely).cast("int64")
-    inside = timely & place.notnull()
-    at = ibis.ifelse(inside, place, 0).cast("int64")
-    counts = []
-    for word in range(max(1, math.ceil(n_places / WORD))):
-        bit = ibis.literal(1, "int64") << (at - word * WORD).clip(0, WORD - 1)
-        is_here = inside & (at >= word * WORD) & (at < (word + 1) * WORD)
-        counts.append(bit_count(bit_or(ibis.ifelse(is_here, bit, 0))))
+    bit = ibis.literal(1, "int64") << (place % WORD).cast("int64")
+    words = range(max(1, math.ceil(n_places / WORD)))
+    bits = (ibis.ifelse(place // WORD == word, bit, None) for word in words)
+    each = bits if len(words) > 1 else (bit,)
+    counts = [bit_count(bit_or(own)).fill_null(0) for own in each]
     return functools.reduce(operator.add, counts).cast("int64")
 
 

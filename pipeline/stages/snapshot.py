@@ -14,6 +14,7 @@ import shutil
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 from ibis.backends.duckdb import Backend
 
 from pipeline.data import engine, store
@@ -23,6 +24,8 @@ from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import NotDueError, Slice
 from pipeline.settings import Paths, Period, Settings
 from pipeline.stages import features, flat, ledger, quality, shapes, spells
+from pipeline.stages.ingest import scratch
+from pipeline.stages.known import again as known_again
 from pipeline.stages.known import events_known, paid_rows, versions_known, with_columns
 
 STATE_COLUMNS = ("mrr", "is_in_notice", "notice_date", "term_ends_on")
@@ -40,15 +43,33 @@ def run(settings: Settings, paths: Paths) -> None:
             continue
     is_money_known = extract.get("is_money_known", True)
     due = [dataclasses.replace(cut, is_money_known=is_money_known) for cut in due]
+    again = _usage_again(settings, paths) if due else None
     for cut in due:
-        _write(cut, settings, paths)
+        _write(cut, settings, paths, again)
     _forget(paths, {str(cut.period) for cut in due})
 
 
-def _write(cut: Slice, settings: Settings, paths: Paths) -> None:
+def _usage_again(settings: Settings, paths: Paths) -> pa.Table | None:
+    """Which events stand in several versions, known at any time? None: they have no versions.
+
+    Events are too many to sort them by id in memory; those that stand once need no comparing.
+    """
+    months = sorted((paths.ingest / "usage").glob("*.parquet"))
+    if not months:
+        return None
+    with (
+        scratch.folder(paths, "snapshot-") as folder,
+        engine.connect(settings.timezone, settings.engine) as backend,
+    ):
+        engine.spill(backend, folder)
+        again = known_again(engine.read_all(backend, months, "usage_versions"), RAW["usage"])
+        return None if again is None else again.to_pyarrow()
+
+
+def _write(cut: Slice, settings: Settings, paths: Paths, again: pa.Table | None) -> None:
     folder = paths.snapshot(cut.period)
     with engine.connect(settings.timezone, settings.engine) as backend:
-        tables = Snapshot(backend, cut, settings, paths).tables()
+        tables = Snapshot(backend, cut, settings, paths, again).tables()
         for name, content in tables.items():
             path = folder / f"{name}.parquet"
             if isinstance(content, pd.DataFrame):
@@ -67,8 +88,16 @@ def _forget(paths: Paths, periods: set[str]) -> None:
 class Snapshot:
     """The tables of one slice, computed once each in one engine."""
 
-    def __init__(self, backend: Backend, cut: Slice, settings: Settings, paths: Paths) -> None:
+    def __init__(
+        self,
+        backend: Backend,
+        cut: Slice,
+        settings: Settings,
+        paths: Paths,
+        usage_again: pa.Table | None = None,
+    ) -> None:
         self.backend = backend
+        self.usage_again = usage_again
         self.cut = cut
         self.settings = settings
         self.paths = paths
@@ -233,7 +262,9 @@ class Snapshot:
         """Rows of a raw table that the slice knows; a row with no day is known to no slice."""
         if name == "targets":
             return rows.filter(rows.period <= str(self.cut.period))
-        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut)
+        has_again = name == "usage" and self.usage_again is not None
+        again = ibis.memtable(self.usage_again) if has_again else None
+        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, again)
         return known.semi_join(accounts, "account_id") if "account_id" in rows.columns else known
 
     def _quality(self, accounts: ir.Table) -> pd.DataFrame:

@@ -19,12 +19,12 @@ PREFIX = "ingest-"
 
 
 @contextlib.contextmanager
-def folder(paths: Paths) -> Iterator[Path]:
+def folder(paths: Paths, prefix: str = PREFIX) -> Iterator[Path]:
     """A folder of this process, removed at the end; those of processes that are gone go too."""
-    for left in paths.build.glob(f"{PREFIX}*"):
-        if not _is_running(left.name.removeprefix(PREFIX)):
+    for left in paths.build.glob(f"{prefix}*"):
+        if not _is_running(left.name.removeprefix(prefix)):
             shutil.rmtree(left, ignore_errors=True)
-    own = paths.build / f"{PREFIX}{os.getpid()}"
+    own = paths.build / f"{prefix}{os.getpid()}"
     is_new = not paths.build.exists()
     own.mkdir(parents=True, exist_ok=True)
     try:

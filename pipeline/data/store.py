@@ -356,15 +356,17 @@ def appending(path: Path, *, only_if_changed: bool = False) -> Iterator[Callable
         contextlib.ExitStack() as stack,
     ):
         writers: list[pyarrow.csv.CSVWriter | pq.ParquetWriter] = []
+        is_parquet = path.suffix == ".parquet"
+        grouped = {"row_group_size": ROWS_TOGETHER} if is_parquet else {}
 
         def append(rows: pa.Table) -> None:
             if not writers:
                 writers.append(stack.enter_context(_writer(temporary, rows.schema, path.suffix)))
-            writers[0].write_table(rows)
+            writers[0].write_table(rows, **grouped)
 
         yield append
         stack.close()
-        if writers and path.suffix == ".parquet":
+        if writers and is_parquet:
             _seal(temporary)
 
 

@@ -2,8 +2,7 @@
 
 A run tells its children by environment variables who it is and where to leave how they ended. Each
 child asks Linux for a signal when its parent dies, and looks every half second whether the run and
-the DVC above it live, because between them and a stage stands a shell. As a program,
-`python -m pipeline.children dvc …` is DVC bound in this way.
+the DVC above it live, because between them and a stage stands a shell.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ import ctypes
 import json
 import os
 import signal
-import sys
 import threading
 import time
 from dataclasses import asdict
@@ -113,15 +111,3 @@ def _control_process(what: int, value: int) -> None:
 def facts_beside(failure: Path) -> Path:
     """Where a chapter leaves what it took, from the file that its failure would stand in."""
     return failure.with_name(failure.name.removesuffix(FAILURE_SUFFIX) + ".facts.json")
-
-
-def main() -> None:
-    """Run DVC with the words given, bound to the run."""
-    bind()
-    from dvc.cli import main as dvc  # after the binding: it loads for a second
-
-    sys.exit(dvc(sys.argv[2:]))
-
-
-if __name__ == "__main__":
-    main()

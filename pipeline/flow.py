@@ -352,7 +352,7 @@ class Flow:
         failure = self.log / f"stage{FAILURE_SUFFIX}"
         said = []
         child = self._child(
-            ["-m", "pipeline.children", "dvc", *words],
+            ["-m", "pipeline.bound_dvc", *words],
             failure,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,

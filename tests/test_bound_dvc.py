@@ -1,0 +1,92 @@
+"""Is DVC the same when a run uses it? It records the same lock, in one pass, and reads what is."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.bound_dvc import reading_once
+
+PROJECT = Path(__file__).parents[1]
+FLOW = """stages:
+  first:
+    cmd: echo never
+    deps: [raw.csv]
+    params: [share, name]
+    outs: [first.csv]
+  second:
+    cmd: echo never
+    deps: [first.csv]
+    params: [since]
+    outs: [second.csv]
+"""
+PARAMS = 'share: 0.00001\nname: "no"\nsince: "2026-10"\n'
+
+
+def laid_out(root: Path) -> Path:
+    """A flow of two stages whose results stand there, and which DVC has not taken down."""
+    (root / ".dvc").mkdir(parents=True)
+    (root / ".dvc" / "config").write_text("[core]\n    no_scm = true\n    analytics = false\n")
+    (root / "dvc.yaml").write_text(FLOW)
+    (root / "params.yaml").write_text(PARAMS)
+    for name in ("raw", "first", "second"):
+        (root / f"{name}.csv").write_text(f"{name}\n1\n")
+    return root
+
+
+def dvc(root: Path, module: str, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", module, *words], cwd=root, text=True, capture_output=True,
+        env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False,
+    )  # fmt: skip
+
+
+def test_a_run_records_the_same_lock_as_the_command_of_dvc(tmp_path: Path) -> None:
+    ours, theirs = laid_out(tmp_path / "ours"), laid_out(tmp_path / "theirs")
+    own = dvc(ours, "pipeline.bound_dvc", "commit", "--force", "first", "second")
+    plain = dvc(theirs, "dvc", "commit", "--force", "first", "second")
+    assert (own.returncode, plain.returncode) == (0, 0), own.stderr + plain.stderr
+    assert (ours / "dvc.lock").read_bytes() == (theirs / "dvc.lock").read_bytes()
+    assert dvc(ours, "dvc", "status", "--json").stdout.strip() == "{}"
+    (ours / "params.yaml").write_text(PARAMS.replace("2026-10", "2026-11"))
+    assert "second" in dvc(ours, "pipeline.bound_dvc", "status", "--json").stdout
+
+
+def test_stages_before_one_that_fails_stay_recorded_and_the_command_fails(tmp_path: Path) -> None:
+    root = laid_out(tmp_path)
+    (root / "second.csv").unlink()
+    ended = dvc(root, "pipeline.bound_dvc", "commit", "--force", "first", "second")
+    assert ended.returncode == 1
+    assert "second.csv" in ended.stderr
+    lock = (root / "dvc.lock").read_text()
+    assert "first:" in lock
+    assert "second:" not in lock
+
+
+def test_a_text_is_read_once_and_every_answer_is_a_copy_of_its_own() -> None:
+    seen: list[str] = []
+
+    def parse(text: str, path: str, typ: str = "safe") -> dict[str, list[str]]:
+        seen.append(typ)
+        return {"lines": text.split()}
+
+    read = reading_once(parse)
+    first = read("a b", "params.yaml")
+    first["lines"].append("changed")
+    assert read("a b", "params.yaml") == {"lines": ["a", "b"]}
+    assert seen == ["safe"]
+    assert read("a c", "params.yaml") == {"lines": ["a", "c"]}
+    assert read("a b", "dvc.lock", typ="rt") == {"lines": ["a", "b"]}
+    assert seen == ["safe", "safe", "rt"]
+
+
+def test_what_cannot_be_read_is_no_answer_and_is_asked_again() -> None:
+    read = reading_once(lambda text, _path: {}[text])
+    with pytest.raises(KeyError):
+        read("a: [", "params.yaml")
+    with pytest.raises(KeyError):
+        read("a: [", "params.yaml")

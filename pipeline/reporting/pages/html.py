@@ -8,15 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from html import escape
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pandas as pd
-from nbconvert.exporters.templateexporter import TemplateExporter
-from nbconvert.filters.highlight import Highlight2HTML
-from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_output
 
@@ -35,18 +31,6 @@ OPTIONAL = "optional"
 goes with it."""
 
 
-class _PageExporter(TemplateExporter):
-    """Notebook → page by our own template; no script, no anchor sign, no style of others."""
-
-    file_extension = ".html"
-    output_mimetype = "text/html"
-
-    def default_filters(self) -> Any:
-        yield from super().default_filters()
-        yield "markdown2html", _markdown
-        yield "highlighted", _highlighted
-
-
 def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page: Page) -> str:
     """The page of one executed notebook.
 
@@ -58,11 +42,6 @@ def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page
         notebook = nbformat.read(notebook, as_version=4)
     cells = nbformat.from_dict(notebook)
     prepared, quiet = _prepared(cells)
-    exporter = _PageExporter(
-        template_name="lodestar",
-        template_file="index.html.j2",
-        extra_template_basedirs=[str(resources.files("pipeline.reporting.pages") / "templates")],
-    )
     inside = slots.slots(
         page.definition_changes,
         page.data_changes,
@@ -81,8 +60,9 @@ def render_chapter(notebook: NotebookNode | Mapping[str, Any] | Path | str, page
         "foot": _foot(page),
         "quiet_cells": quiet,
     }
-    body, _ = exporter.from_notebook_node(prepared, resources={"lodestar": around})
-    return f"{body.strip()}\n"
+    from pipeline.reporting.pages import exporter  # loads for a second, which a page is worth
+
+    return exporter.exported(prepared, around)
 
 
 def render_body(body: str, page: Page) -> str:
@@ -175,18 +155,6 @@ def _only_ours(output: NotebookNode) -> NotebookNode:
 
 def _joined(lines: str | Sequence[str]) -> str:
     return lines if isinstance(lines, str) else "".join(lines)
-
-
-def _highlighted(source: str) -> str:
-    """Code as text with its parts named for our style sheet; no script colours it."""
-    return Highlight2HTML()(source, language="ipython3").strip()
-
-
-def _markdown(source: str) -> str:
-    """Prose of the notebook; markup in it is shown as text."""
-    return MarkdownWithMath(
-        renderer=IPythonRenderer(escape=True, exclude_anchor_links=True)
-    ).render(source)
 
 
 def document_start(title: str) -> str:

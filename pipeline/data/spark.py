@@ -87,23 +87,28 @@ class Dialect(PySparkCompiler):
         return self.f.anon.btrim(arg, self.f.anon.concat(*map(self.f.anon.chr, WHITE)))
 
     def visit_RegexSearch(self, op: Any, *, arg: Any, pattern: Any) -> Any:  # noqa: N802
+        """Whether a pattern is found, as Java reads it."""
         return self.f.regexp_like(arg, java_pattern(op.pattern))
 
     def visit_RegexExtract(  # noqa: N802
         self, op: Any, *, arg: Any, pattern: Any, index: Any
     ) -> Any:
+        """A group of what a pattern finds, as Java reads it."""
         return self.f.regexp_extract(arg, java_pattern(op.pattern), index)
 
     def visit_RegexReplace(  # noqa: N802
         self, op: Any, *, arg: Any, pattern: Any, replacement: Any
     ) -> Any:
+        """What a pattern finds is replaced; Java's mark of a group is `$`."""
         by = re.sub(r"\\([0-9])", r"$\1", op.replacement.value)
         return self.f.regexp_replace(arg, java_pattern(op.pattern), by)
 
     def visit_DateTruncate(self, op: Any, *, arg: Any, unit: Any) -> Any:  # noqa: N802
-        return self.f.anon.trunc(arg, unit.singular)  # date_trunc would make a moment of it
+        """A day at the beginning of its month or year; date_trunc would make a moment of it."""
+        return self.f.anon.trunc(arg, unit.singular)
 
     def visit_DateDelta(self, op: Any, *, part: Any, left: Any, right: Any) -> Any:  # noqa: N802
+        """Days from one date to another."""
         if op.part.value != "day":
             raise NotImplementedError("the distance of two dates on Spark: in days")
         return self.cast(self.f.anon.date_diff(left, right), op.dtype)
@@ -111,6 +116,7 @@ class Dialect(PySparkCompiler):
     def visit_First(  # noqa: N802
         self, op: Any, *, arg: Any, where: Any, order_by: Any, include_null: Any
     ) -> Any:
+        """The first value by an order: Spark's own knows none."""
         if not order_by:
             return super().visit_First(
                 op, arg=arg, where=where, order_by=order_by, include_null=include_null
@@ -135,6 +141,7 @@ class Dialect(PySparkCompiler):
         return self.f.anon.array_contains(values.subquery(), needle)
 
     def visit_ScalarUDF(self, op: Any, **kw: Any) -> Any:  # noqa: N802
+        """A time in a zone, by DuckDB's name for it."""
         if op.__func_name__ == "timezone":
             zone, moment = kw.values()
             to = op.dtype

@@ -125,6 +125,8 @@ def test_texts_by_number_lag_as_texts_do(rows):
     as_levels = rows.astype({"account_id": "category", "band": "category"})
     plain, found = (drivers.lagged(own, ["usage", "is_flag"], 2) for own in (rows, as_levels))
     assert (found["usage"].dropna().to_numpy() == plain["usage"].dropna().to_numpy()).all()
+    shifted = rows.groupby("account_id")["usage"].shift(2)
+    pd.testing.assert_series_equal(plain["usage"], shifted, check_dtype=False)
     assert (found["is_lag_known"] == plain["is_lag_known"]).all()
     known = drivers.lagged(rows, ["usage", "is_flag"], 2, is_known_only=True)
     expected = plain[plain["is_lag_known"]].reset_index(drop=True)

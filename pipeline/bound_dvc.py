@@ -9,7 +9,7 @@ changes is read again.
 
 from __future__ import annotations
 
-import pickle
+import copy
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,14 +19,14 @@ from pipeline.children import bind
 
 def reading_once(parse: Callable[..., Any]) -> Callable[..., Any]:
     """`parse_yaml` of DVC that remembers what plain YAML meant; each answer is a fresh copy."""
-    known: dict[str, bytes] = {}
+    known: dict[str, Any] = {}
 
     def parsed(text: str | bytes, path: str, typ: str = "safe") -> Any:
         if typ != "safe" or not isinstance(text, str):
             return parse(text, path, typ=typ)
         if text not in known:
-            known[text] = pickle.dumps(parse(text, path))
-        return pickle.loads(known[text])
+            known[text] = parse(text, path)
+        return copy.deepcopy(known[text])
 
     return parsed
 

@@ -144,4 +144,13 @@ def write(expression: ibis.Table, table: Table, path: Path) -> None:
     content = expression.select(*table.columns, *beside).order_by(*table.key).to_pyarrow()
     if content.num_rows:  # pandera finds missing values in a table without rows
         table.schema.validate(ibis.memtable(content), lazy=True)
+        _let_go()
     store.write_parquet(content, path)
+
+
+def _let_go() -> None:
+    """End the engine in which Ibis checked rows: it would hold them until the process ends."""
+    backend = ibis.options.default_backend
+    if backend is not None:
+        backend.disconnect()
+        ibis.options.default_backend = None

@@ -23,8 +23,7 @@ from pipeline.data.reading import FILE, LINE
 from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import NotDueError, Slice
 from pipeline.settings import Paths, Period, Settings
-from pipeline.stages import features, flat, ledger, quality, shapes, spells
-from pipeline.stages.ingest import scratch
+from pipeline.stages import features, flat, ledger, quality, scratch, shapes, spells
 from pipeline.stages.known import again as known_again
 from pipeline.stages.known import events_known, paid_rows, versions_known, with_columns
 

@@ -148,7 +148,10 @@ def meat_by_kind(
     owners: sparse.csr_array,
     pairs: sparse.csr_array | None,
 ) -> tuple[NDArray[np.float64], int]:
-    """Σ s s' over groups from the score of a row of each kind, and how many groups there are."""
+    """Σ s s' over groups from the score of a row of each kind, and how many groups there are.
+
+    Source: definition.
+    """
     kinds = np.arange(len(score), dtype=np.int64)
     return added_by_owner(rows.group_sums(score, kinds, len(score)), owners, pairs)
 
@@ -156,7 +159,10 @@ def meat_by_kind(
 def added_by_owner(
     scores: NDArray[np.float64], owners: sparse.csr_array, pairs: sparse.csr_array | None
 ) -> tuple[NDArray[np.float64], int]:
-    """Σ s s' over groups from the scores of a row of each kind, and how many groups there are."""
+    """Σ s s' over groups from the scores of a row of each kind, and how many groups there are.
+
+    Source: definition.
+    """
     meat = _by_owner(owners, scores) if pairs is None else scores.T @ (pairs @ scores)
     return meat, int(np.count_nonzero(np.bincount(owners.indices)))
 

@@ -12,7 +12,8 @@ import pytest
 
 from pipeline.data import reading, store
 from pipeline.data.reading import LINE, columnar, delimited
-from pipeline.stages.ingest import output, scratch
+from pipeline.stages import scratch
+from pipeline.stages.ingest import output
 from tests.stages.company import Company, accounts_of, write_company
 
 SEED = 20261122

@@ -23,8 +23,8 @@ from pipeline.data import engine, reading, store
 from pipeline.data.reading import FILE, LINE, DataError
 from pipeline.data.schema import RAW, Table
 from pipeline.settings import ConfigurationError, Paths, Settings, SourceTable
-from pipeline.stages import rules, shapes
-from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks, scratch
+from pipeline.stages import rules, scratch, shapes
+from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks
 from pipeline.stages.ingest.aside import Aside, Sorted
 from pipeline.stages.rules import GAP, KNOWN_ON, TEXT, TWICE, Rule
 

@@ -32,6 +32,7 @@ CHILD = """
 import resource, sys
 from pathlib import Path
 from pipeline import settings
+from pipeline.stages import ingest
 root = Path(sys.argv[1])
 read = settings.load(root)
 pages = int(Path("/proc/self/statm").read_text().split()[0])

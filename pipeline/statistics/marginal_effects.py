@@ -8,6 +8,7 @@ is, by the gradient of the average itself (delta method).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
@@ -47,18 +48,13 @@ def average_marginal_effects(
     """
     if kind not in ("dydx", "discrete"):
         raise ValueError(f"unknown kind {kind!r}: choose dydx or discrete")
-    link = LINKS[fitted.link]()
     share = np.full(len(design), 1 / len(design)) if weights is None else np.asarray(weights, float)
-    share = share / share.sum()
-    effect_of = _slope if kind == "dydx" else _step
-    rows = rows_of(design)
-    eta = rows.linear(fitted.params.to_numpy())
-    effects = [
-        effect_of(
-            fitted.params, design, rows, eta, column, (siblings or {}).get(column, ()), link, share
-        )
-        for column in columns
-    ]
+    averages = _Averages.of(fitted, design, share / share.sum())
+    if kind == "dydx":
+        effects = [averages.slope(column) for column in columns]
+    else:
+        beside = siblings or {}
+        effects = [averages.step(column, beside.get(column, ())) for column in columns]
     ame = np.array([effect for effect, _ in effects])
     std_err = np.array([np.sqrt(g @ fitted.cov.to_numpy() @ g) for _, g in effects])
     reach = stats.norm.ppf((1 + confidence) / 2) * std_err
@@ -69,42 +65,43 @@ def average_marginal_effects(
     )
 
 
-def _slope(
-    params: pd.Series,
-    design: pd.DataFrame,
-    rows: DesignRows,
-    eta: NDArray,
-    column: str,
-    siblings: Sequence[str],
-    link: links.Link,
-    share: NDArray,
-) -> tuple[float, NDArray]:
-    """Return the average derivative by one column and its gradient in the coefficients."""
-    slope, bend = link.inverse_deriv(eta), link.inverse_deriv2(eta)
-    gradient = params[column] * rows.pull(share * bend)
-    gradient[design.columns.get_loc(column)] += share @ slope
-    return float(params[column] * (share @ slope)), gradient
+@dataclass(frozen=True)
+class _Averages:
+    """Averages over the rows, each with its gradient in the coefficients."""
 
+    params: pd.Series
+    design: pd.DataFrame
+    rows: DesignRows
+    eta: NDArray
+    link: links.Link
+    share: NDArray
 
-def _step(
-    params: pd.Series,
-    design: pd.DataFrame,
-    rows: DesignRows,
-    eta: NDArray,
-    column: str,
-    siblings: Sequence[str],
-    link: links.Link,
-    share: NDArray,
-) -> tuple[float, NDArray]:
-    """Return the average change from 0 to 1 of one column and its gradient."""
-    held, at = (column, *siblings), design.columns.get_loc(column)
-    off = eta - sum(params[name] * design[name].to_numpy(dtype=float) for name in held)
-    risks, slopes = [], []
-    for value, own in ((1.0, off + params[column]), (0.0, off)):
-        pulled = share * link.inverse_deriv(own)
-        gradient = rows.pull(pulled)
-        gradient[design.columns.get_indexer(list(held))] = 0.0  # what the columns are set to
-        gradient[at] = value * pulled.sum()
-        risks.append(share @ link.inverse(own))
-        slopes.append(gradient)
-    return float(risks[0] - risks[1]), slopes[0] - slopes[1]
+    @classmethod
+    def of(cls, fitted: GroupedHazardFit, design: pd.DataFrame, share: NDArray) -> _Averages:
+        """Those of a fit; `share` weighs the rows and adds up to 1."""
+        rows = rows_of(design)
+        eta = rows.linear(fitted.params.to_numpy())
+        return cls(fitted.params, design, rows, eta, LINKS[fitted.link](), share)
+
+    def slope(self, column: str) -> tuple[float, NDArray]:
+        """The derivative by one column."""
+        slope, bend = self.link.inverse_deriv(self.eta), self.link.inverse_deriv2(self.eta)
+        gradient = self.params[column] * self.rows.pull(self.share * bend)
+        gradient[self.design.columns.get_loc(column)] += self.share @ slope
+        return float(self.params[column] * (self.share @ slope)), gradient
+
+    def step(self, column: str, siblings: Sequence[str]) -> tuple[float, NDArray]:
+        """The change from 0 to 1 of one column, its siblings at 0 on both sides."""
+        held, at = [column, *siblings], self.design.columns.get_loc(column)
+        off = self.eta - sum(
+            self.params[name] * self.design[name].to_numpy(dtype=float) for name in held
+        )
+        risks, slopes = [], []
+        for value, own in ((1.0, off + self.params[column]), (0.0, off)):
+            pulled = self.share * self.link.inverse_deriv(own)
+            gradient = self.rows.pull(pulled)
+            gradient[self.design.columns.get_indexer(held)] = 0.0  # what the columns are set to
+            gradient[at] = value * pulled.sum()
+            risks.append(self.share @ self.link.inverse(own))
+            slopes.append(gradient)
+        return float(risks[0] - risks[1]), slopes[0] - slopes[1]

@@ -12,8 +12,10 @@ import ctypes
 import json
 import os
 import signal
+import subprocess
 import threading
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
 
@@ -31,6 +33,9 @@ PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
 """prctl(2): orphans of what this process started become its own children."""
 LOOK_SECONDS = 0.5
+POLL_SECONDS = 0.02
+FIRST_FILE = 3
+"""Number of the first open file after standard input, output and error."""
 STEADY_ENVIRONMENT = {
     "MPLBACKEND": "Agg",
     "PYTHONHASHSEED": "0",
@@ -93,9 +98,14 @@ def _end() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def die_with_parent() -> None:
-    """Ask Linux for SIGKILL at the parent's death; other systems know no such thing."""
+def die_with_parent(parent: int | None = None) -> None:
+    """Ask Linux for SIGKILL at the parent's death; other systems know no such thing.
+
+    `parent`: the process that must be it; when it is not, it died before we could ask.
+    """
     _control_process(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent not in (None, os.getppid()):
+        _end()
 
 
 def adopt_orphans() -> None:
@@ -106,6 +116,25 @@ def adopt_orphans() -> None:
 def _control_process(what: int, value: int) -> None:
     with contextlib.suppress(OSError, AttributeError):
         ctypes.CDLL(None, use_errno=True).prctl(what, value, 0, 0, 0)
+
+
+def close_files(kept: Iterable[int]) -> None:
+    """Close all open files but standard input, output and error, and these."""
+    first = FIRST_FILE
+    for file in sorted(kept):
+        os.closerange(first, file)
+        first = file + 1
+    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
+
+
+def exit_code_when_ended(poll: Callable[[], int | None], timeout: float | None) -> int:
+    """The exit code that `poll` tells in the end; subprocess.TimeoutExpired after the seconds."""
+    until = time.monotonic() + (float("inf") if timeout is None else timeout)
+    while (code := poll()) is None:
+        if time.monotonic() >= until:
+            raise subprocess.TimeoutExpired("a forked process", timeout or 0)
+        time.sleep(POLL_SECONDS)
+    return code
 
 
 def facts_beside(failure: Path) -> Path:

@@ -14,15 +14,13 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from pipeline.children import STEADY_ENVIRONMENT
+from pipeline.children import STEADY_ENVIRONMENT, exit_code_when_ended
 
-POLL_SECONDS = 0.02
 END_SECONDS = 2.0
 """How long an idle preload may take to leave when it is told to."""
 LARGEST_READ = 65536
@@ -52,12 +50,7 @@ class Forked:
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code, when it has ended; subprocess.TimeoutExpired after `timeout` seconds."""
-        until = time.monotonic() + (float("inf") if timeout is None else timeout)
-        while (code := self.poll()) is None:
-            if time.monotonic() >= until:
-                raise subprocess.TimeoutExpired("a fork of the preload", timeout or 0)
-            time.sleep(POLL_SECONDS)
-        return code
+        return exit_code_when_ended(self.poll, timeout)
 
     def lose(self) -> None:
         """It will not come to an end of its own."""

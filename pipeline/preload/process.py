@@ -16,7 +16,6 @@ import os
 import pkgutil
 import runpy
 import selectors
-import signal
 import socket
 import sys
 import time
@@ -24,7 +23,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pipeline.children import adopt_orphans, die_with_parent
+from pipeline.children import adopt_orphans, close_files, die_with_parent
 
 LIBRARIES = (
     "matplotlib.pyplot", "seaborn", "lifelines", "statsmodels.api", "statsmodels.formula.api",
@@ -37,8 +36,6 @@ OWN_CODE = Path(__file__).parents[1]
 OUTDATED = "the code has changed since it was loaded"
 LARGEST_READ = 65536
 THREADS = Path("/proc/self/task")
-FIRST_FILE = 3
-"""Number of the first open file after standard input, output and error."""
 
 State = dict[str, tuple[int, int]]
 
@@ -155,9 +152,7 @@ class Server:
 def become(task: dict[str, Any], preload: int, held: tuple[int, ...]) -> None:
     """Make this fork what a process started afresh would be: group, files, environment."""
     os.setpgid(0, 0)
-    die_with_parent()
-    if os.getppid() != preload:  # it died before we could ask
-        os.kill(os.getpid(), signal.SIGKILL)
+    die_with_parent(preload)
     adopt_orphans()
     log = os.open(task["log"], os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o666)
     os.dup2(log, 1)
@@ -166,15 +161,6 @@ def become(task: dict[str, Any], preload: int, held: tuple[int, ...]) -> None:
     os.environ.clear()
     os.environ.update(task["environment"])
     time.tzset()
-
-
-def close_files(kept: tuple[int, ...]) -> None:
-    """Close all open files but the first three and these."""
-    first = FIRST_FILE
-    for file in sorted(kept):
-        os.closerange(first, file)
-        first = file + 1
-    os.closerange(first, os.sysconf("SC_OPEN_MAX"))
 
 
 if __name__ == "__main__":

@@ -13,7 +13,6 @@ import json
 import os
 import random
 import signal
-import subprocess
 import sys
 import time
 from importlib.metadata import EntryPoint
@@ -24,13 +23,16 @@ import psutil
 from jupyter_client.kernelspec import KernelSpec
 from jupyter_client.provisioning import KernelProvisionerFactory, LocalProvisioner
 
-from pipeline.children import die_with_parent
+from pipeline.children import (
+    POLL_SECONDS,
+    close_files,
+    die_with_parent,
+    exit_code_when_ended,
+)
 
 PROVISIONER = "lodestar-fork"
 LAUNCHER = "ipykernel_launcher"
 """The module of a kernelspec that means ipykernel, which is what a fork can be."""
-FIRST_FILE = 3
-POLL_SECONDS = 0.05
 
 
 class Kernel:
@@ -60,12 +62,7 @@ class Kernel:
 
     def wait(self, timeout: float | None = None) -> int:
         """Its exit code, when it has ended; subprocess.TimeoutExpired after `timeout` seconds."""
-        until = time.monotonic() + (float("inf") if timeout is None else timeout)
-        while (code := self.poll()) is None:
-            if time.monotonic() >= until:
-                raise subprocess.TimeoutExpired("kernel", timeout or 0)
-            time.sleep(POLL_SECONDS)
-        return code
+        return exit_code_when_ended(self.poll, timeout)
 
     def send_signal(self, number: int) -> None:
         """Signal it, unless it has ended."""
@@ -95,11 +92,8 @@ def hold() -> None:
         _held.append(Kernel(pid, writer))
         return
     os.setsid()
-    die_with_parent()
-    if os.getppid() != chapter:  # it died before we could ask
-        os.kill(os.getpid(), signal.SIGKILL)
-    os.closerange(FIRST_FILE, reader)
-    os.closerange(reader + 1, os.sysconf("SC_OPEN_MAX"))
+    die_with_parent(chapter)
+    close_files([reader])
     with os.fdopen(reader, "rb") as orders:
         order = orders.read()
     if order:

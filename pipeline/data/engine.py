@@ -1,6 +1,8 @@
-"""Which engine computes? One Ibis connection on DuckDB in this process.
+"""Which engine computes? One Ibis connection: DuckDB in this process, or Spark.
 
-Results are written sorted by their full key, so that the bytes do not depend on threads.
+Results are written sorted by their full key, so that the bytes do not depend on threads. The subtle
+point: nothing here or in a stage asks which engine it is; where they differ, `duck` and `spark`
+have the same calls.
 """
 
 from __future__ import annotations
@@ -13,16 +15,13 @@ from types import ModuleType
 
 import ibis
 import pyarrow as pa
-from ibis.backends.sql import SQLBackend as Backend
 
-from pipeline.data import store
+from pipeline.data import duck, store
+from pipeline.data.duck import Backend
 from pipeline.data.schema import Table
 from pipeline.settings import ConfigurationError
 
 DUCKDB = "duckdb"
-
-MEGABYTES_OF_A_THREAD, FEWEST_THREADS = 250, 2
-"""What `spill` leaves in memory: a join or a sort needs some for each thread."""
 
 
 @contextlib.contextmanager
@@ -31,71 +30,12 @@ def connect(
 ) -> Iterator[Backend]:
     """An engine by its name in params.yaml, in the business time zone.
 
-    DuckDB computes in this process and reaches for no network. ConfigurationError: what the engine
-    needs is not installed.
+    `threads` of DuckDB; None: one per core. ConfigurationError: what the engine needs is not
+    installed.
     """
-    if name != DUCKDB:
-        with _spark().connected(timezone) as backend:
-            yield backend
-        return
-    options = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
-    backend = ibis.duckdb.connect(**options, **({"threads": str(threads)} if threads else {}))
-    backend.con.execute("SET TimeZone = ?", [timezone])
-    try:
+    opened = duck.connected(timezone, threads) if name == DUCKDB else _spark().connected(timezone)
+    with opened as backend:
         yield backend
-    finally:
-        backend.disconnect()
-
-
-def spill(backend: Backend, folder: Path) -> None:
-    """Let the engine hold little in memory and put what is more into a folder.
-
-    Rows of a result without an order then come in any. Spark does so by itself, and keeps there
-    what `batches` hands out.
-    """
-    if backend.name != DUCKDB:
-        backend.scratch = folder
-        return
-    threads = int(backend.con.execute("SELECT current_setting('threads')").fetchone()[0])
-    limit = f"{MEGABYTES_OF_A_THREAD * max(threads, FEWEST_THREADS)}MB"
-    backend.con.execute("SET temp_directory = ?", [str(folder)])
-    backend.con.execute("SET memory_limit = ?", [limit])
-    backend.con.execute("SET preserve_insertion_order = false")
-
-
-def read_parts(backend: Backend, paths: Sequence[Path], name: str) -> ibis.Table:
-    """Parquet files of one run's own as one table; a column that a file lacks is empty there."""
-    return backend.read_parquet(list(paths), table_name=name, union_by_name=True)
-
-
-def keep_in_file(backend: Backend, expression: ibis.Table, path: Path, name: str) -> ibis.Table:
-    """Compute an expression once into a Parquet file that only this run reads: many rows.
-
-    Spark holds what it computed itself. DuckDB may have made moments of days (a day and an
-    interval); they are days again.
-    """
-    if backend.name != DUCKDB:
-        return keep(backend, expression, name)
-    backend.to_parquet(expression, path, compression="lz4")
-    found = backend.read_parquet(path, table_name=name)
-    declared = expression.schema()
-    other = {
-        column: kind
-        for column, kind in declared.items()
-        if found.schema()[column].copy(nullable=True) != kind.copy(nullable=True)
-    }
-    return found.cast(other) if other else found
-
-
-def batches(backend: Backend, expression: ibis.Table, rows: int) -> Iterator[pa.Table]:
-    """The rows of an expression in their order, so many at a time; first none, for the schema."""
-    schema = expression.schema().to_pyarrow()
-    yield schema.empty_table()
-    if backend.name != DUCKDB:
-        yield from backend.batches(expression, rows)
-        return
-    for batch in backend.raw_sql(backend.compile(expression)).to_arrow_reader(rows):
-        yield pa.Table.from_batches([batch]).cast(schema)
 
 
 def _spark() -> ModuleType:
@@ -122,6 +62,11 @@ def read_all(backend: Backend, paths: Sequence[Path], name: str) -> ibis.Table:
     for path in paths:
         store.check_seal(path)
     return backend.read_parquet(list(paths), table_name=name, filename=True)
+
+
+def read_parts(backend: Backend, paths: Sequence[Path], name: str) -> ibis.Table:
+    """Parquet files of one run's own as one table; a column that a file lacks is empty there."""
+    return backend.read_parquet(list(paths), table_name=name, union_by_name=True)
 
 
 def empty(table: Table) -> pa.Table:

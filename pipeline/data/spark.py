@@ -209,6 +209,14 @@ class Backend(ibis.backends.pyspark.Backend):
         rows.createOrReplaceTempView(table_name)
         return self.table(table_name)
 
+    def spill(self, folder: Path) -> None:
+        """Let results wait in a folder; what does not fit into memory Spark spills by itself."""
+        self.scratch = folder
+
+    def keep_in_file(self, expression: ir.Table, path: Path) -> ir.Table:
+        """Compute an expression once; Spark holds its rows itself, under the name of the file."""
+        return self.create_table(path.stem, expression)
+
     def batches(self, expression: ir.Table, rows: int) -> Iterator[pa.Table]:
         """The result in its order, so many rows at a time; it waits in files of `scratch`."""
         place = self.scratch / f"result-{uuid.uuid4().hex}"

@@ -169,7 +169,7 @@ def foreign_parquet_batches(path: Path, columns: Sequence[str], rows: int) -> It
             yield pa.Table.from_batches([batch]).replace_schema_metadata(None)
 
 
-def write_parts(parts: Iterator[pa.Table], path: Path) -> None:
+def write_unsealed_parts(parts: Iterator[pa.Table], path: Path) -> None:
     """Write tables of one schema as one Parquet file that only this run reads: without a seal."""
     first = next(parts)
     with pq.ParquetWriter(path, first.schema, compression="lz4") as writer:

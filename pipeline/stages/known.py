@@ -22,24 +22,24 @@ HASHED = "key__hash"
 
 
 def versions_known(
-    rows: ir.Table, table: Table, before: dt.date, again: ir.Table | None = None
+    rows: ir.Table, table: Table, before: dt.date, twice: ir.Table | None = None
 ) -> ir.Table:
     """One row per key: its latest version known before a day; a day never known counts as known.
 
-    `again`: what `again` says of the same rows, where they are too many to sort; as exact.
+    `twice`: what `standing_twice` says of the same rows, where they are too many to sort.
     """
     known = rows.filter(rows.known_on.isnull() | (rows.known_on < before))
     key = _versioned_by(rows, table)
     if not key:
         return known
-    if again is None:
+    if twice is None:
         return _latest(known, key)
     marked = known.mutate(**{HASHED: _hashed(known, key)})
-    once = marked.anti_join(again, HASHED).drop(HASHED)
-    return once.union(_latest(marked.semi_join(again, HASHED).drop(HASHED), key))
+    once = marked.anti_join(twice, HASHED).drop(HASHED)
+    return once.union(_latest(marked.semi_join(twice, HASHED).drop(HASHED), key))
 
 
-def again(rows: ir.Table, table: Table) -> ir.Table | None:
+def standing_twice(rows: ir.Table, table: Table) -> ir.Table | None:
     """One row per hash of a key that stands in more than one row; None: rows have no versions.
 
     Whatever else shares the hash is compared as well, which costs a little and changes nothing.
@@ -68,13 +68,13 @@ def _latest(known: ir.Table, key: list[str]) -> ir.Table:
     return known.mutate(version=latest).filter(lambda t: t.version == 0).drop("version")
 
 
-def events_known(rows: ir.Table, name: str, cut: Slice, again: ir.Table | None = None) -> ir.Table:
+def events_known(rows: ir.Table, name: str, cut: Slice, twice: ir.Table | None = None) -> ir.Table:
     """Rows of a raw table in the slice: known in time and dated up to the as-of date.
 
-    `again`: as in `versions_known`.
+    `twice`: as in `versions_known`.
     """
     table = RAW[name]
-    known = versions_known(rows, table, cut.known_before, again)
+    known = versions_known(rows, table, cut.known_before, twice)
     if not table.event_time or table.event_time not in rows.columns:
         return known
     moment = known[table.event_time]

@@ -15,17 +15,22 @@ import ibis
 import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
 from pipeline.data import engine, store
 from pipeline.data import slice as slices
+from pipeline.data.engine import Backend
 from pipeline.data.reading import FILE, LINE
 from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import NotDueError, Slice
 from pipeline.settings import Paths, Period, Settings
 from pipeline.stages import features, flat, ledger, quality, scratch, shapes, spells
-from pipeline.stages.known import again as known_again
-from pipeline.stages.known import events_known, paid_rows, versions_known, with_columns
+from pipeline.stages.known import (
+    events_known,
+    paid_rows,
+    standing_twice,
+    versions_known,
+    with_columns,
+)
 
 STATE_COLUMNS = ("mrr", "is_in_notice", "notice_date", "term_ends_on")
 
@@ -42,13 +47,13 @@ def run(settings: Settings, paths: Paths) -> None:
             continue
     is_money_known = extract.get("is_money_known", True)
     due = [dataclasses.replace(cut, is_money_known=is_money_known) for cut in due]
-    again = _usage_again(settings, paths) if due else None
+    twice = _usage_twice(settings, paths) if due else None
     for cut in due:
-        _write(cut, settings, paths, again)
+        _write(cut, settings, paths, twice)
     _forget(paths, {str(cut.period) for cut in due})
 
 
-def _usage_again(settings: Settings, paths: Paths) -> pa.Table | None:
+def _usage_twice(settings: Settings, paths: Paths) -> pa.Table | None:
     """Which events stand in several versions, known at any time? None: they have no versions.
 
     Events are too many to sort them by id in memory; those that stand once need no comparing.
@@ -60,15 +65,15 @@ def _usage_again(settings: Settings, paths: Paths) -> pa.Table | None:
         scratch.folder(paths, "snapshot-") as folder,
         engine.connect(settings.timezone, settings.engine) as backend,
     ):
-        engine.spill(backend, folder)
-        again = known_again(engine.read_all(backend, months, "usage_versions"), RAW["usage"])
-        return None if again is None else again.to_pyarrow()
+        backend.spill(folder)
+        twice = standing_twice(engine.read_all(backend, months, "usage_versions"), RAW["usage"])
+        return None if twice is None else twice.to_pyarrow()
 
 
-def _write(cut: Slice, settings: Settings, paths: Paths, again: pa.Table | None) -> None:
+def _write(cut: Slice, settings: Settings, paths: Paths, twice: pa.Table | None) -> None:
     folder = paths.snapshot(cut.period)
     with engine.connect(settings.timezone, settings.engine) as backend:
-        tables = Snapshot(backend, cut, settings, paths, again).tables()
+        tables = Snapshot(backend, cut, settings, paths, twice).tables()
         for name, content in tables.items():
             path = folder / f"{name}.parquet"
             if isinstance(content, pd.DataFrame):
@@ -93,10 +98,10 @@ class Snapshot:
         cut: Slice,
         settings: Settings,
         paths: Paths,
-        usage_again: pa.Table | None = None,
+        usage_twice: pa.Table | None = None,
     ) -> None:
         self.backend = backend
-        self.usage_again = usage_again
+        self.usage_twice = usage_twice
         self.cut = cut
         self.settings = settings
         self.paths = paths
@@ -261,9 +266,9 @@ class Snapshot:
         """Rows of a raw table that the slice knows; a row with no day is known to no slice."""
         if name == "targets":
             return rows.filter(rows.period <= str(self.cut.period))
-        has_again = name == "usage" and self.usage_again is not None
-        again = ibis.memtable(self.usage_again) if has_again else None
-        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, again)
+        has_twice = name == "usage" and self.usage_twice is not None
+        twice = ibis.memtable(self.usage_twice) if has_twice else None
+        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, twice)
         return known.semi_join(accounts, "account_id") if "account_id" in rows.columns else known
 
     def _quality(self, accounts: ir.Table) -> pd.DataFrame:

@@ -22,9 +22,9 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
 import pyarrow.compute as pc
-from ibis.backends.duckdb import Backend
 
 from pipeline.data import engine, store
+from pipeline.data.engine import Backend
 from pipeline.data.schema import USAGE_MONTHS
 from pipeline.settings import Paths, Settings
 

@@ -29,13 +29,13 @@ def test_rows_whose_id_stands_once_need_no_comparing() -> None:
     before = DAY + dt.timedelta(days=300)
     with engine.connect() as backend:
         events = backend.create_table("events", rows)
-        again = ibis.memtable(known.again(events, RAW["usage"]).to_pyarrow())
+        twice = ibis.memtable(known.standing_twice(events, RAW["usage"]).to_pyarrow())
         by_all = known.versions_known(events, RAW["usage"], before)
-        by_some = known.versions_known(events, RAW["usage"], before, again)
+        by_some = known.versions_known(events, RAW["usage"], before, twice)
         found, wanted = (
             each.order_by("recorded_at").to_pyarrow().to_pydict() for each in (by_some, by_all)
         )
-        n_again = again.count().execute()
+        n_twice = twice.count().execute()
 
     assert found == wanted
-    assert 0 < n_again < len(wanted["usage_id"]) < 300
+    assert 0 < n_twice < len(wanted["usage_id"]) < 300

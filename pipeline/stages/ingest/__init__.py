@@ -17,9 +17,9 @@ from pathlib import Path
 import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
-from ibis.backends.duckdb import Backend
 
 from pipeline.data import engine, reading, store
+from pipeline.data.engine import Backend
 from pipeline.data.reading import FILE, LINE, DataError
 from pipeline.data.schema import RAW, Table
 from pipeline.settings import ConfigurationError, Paths, Settings, SourceTable
@@ -48,7 +48,7 @@ def run(settings: Settings, paths: Paths) -> None:
         scratch.folder(paths) as folder,
         engine.connect(settings.timezone, settings.engine) as backend,
     ):
-        engine.spill(backend, folder)
+        backend.spill(folder)
         ingest = Ingest(backend, settings, paths, folder)
         for name in RAW:
             if files[name]:
@@ -144,7 +144,7 @@ class Ingest:
 
         def keep(_: reading.RawFile, parts: Iterator[pa.Table]) -> Path:
             path = self._path(f"{table.name}_text")
-            store.write_parts(
+            store.write_unsealed_parts(
                 (identity.keyed(each, table, ids, self.mergers) for each in parts), path
             )
             return path
@@ -220,7 +220,7 @@ class Ingest:
     def _keep(self, rows: ir.Table, name: str) -> ir.Table:
         """Rows of a whole table, computed once."""
         path = self._path(name)
-        return engine.keep_in_file(self.backend, rows, path, path.stem)
+        return self.backend.keep_in_file(rows, path)
 
     def _keep_few(self, rows: ir.Table, name: str) -> ir.Table:
         """Rows of which there are few, or one per account, computed once."""

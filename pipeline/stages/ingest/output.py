@@ -17,9 +17,9 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
-from ibis.backends.duckdb import Backend
 
-from pipeline.data import engine, store
+from pipeline.data import store
+from pipeline.data.engine import Backend
 from pipeline.data.reading import FIELDS, FILE, LINE, DataError
 from pipeline.settings import Paths
 from pipeline.stages.ingest import identity, money
@@ -48,7 +48,7 @@ def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
         else:
             order = [name for name in (*kept.table.key, KNOWN_ON, FILE, LINE) if name in columns]
             path = paths.ingest / f"{kept.table.name}.parquet"
-            parts = engine.batches(backend, rows.order_by(order), BATCH_ROWS)
+            parts = _batches(backend, rows.order_by(order))
             store.write_parquet_parts(_whole(parts), path)
 
 
@@ -58,7 +58,7 @@ def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:
     rows = months.order_by("known_month", "account_id", "occurred_at", FILE, LINE)
     names = []
     for month, own in itertools.groupby(
-        _months_of(engine.batches(backend, rows, BATCH_ROWS)), operator.itemgetter(0)
+        _months_of(_batches(backend, rows)), operator.itemgetter(0)
     ):
         parts = (part for _, part in own)
         store.write_parquet_parts(_whole(parts), folder / f"{month}.parquet")
@@ -66,6 +66,12 @@ def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:
     for path in folder.glob("*.parquet"):
         if path.stem not in names:
             path.unlink()
+
+
+def _batches(backend: Backend, rows: ir.Table) -> Iterator[pa.Table]:
+    """The rows in their order, few at a time; first none, for the schema."""
+    yield rows.schema().to_pyarrow().empty_table()
+    yield from backend.batches(rows, BATCH_ROWS)
 
 
 def _months_of(parts: Iterator[pa.Table]) -> Iterator[tuple[str, pa.Table]]:

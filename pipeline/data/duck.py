@@ -1,0 +1,67 @@
+"""How does DuckDB compute in this process? Ibis' own backend, and what the stages ask beyond it.
+
+The subtle point: rows that do not fit into memory wait in files of a folder, whether DuckDB spills
+them there by itself or an expression is kept there whole.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+
+import ibis.backends.duckdb
+import ibis.expr.types as ir
+import pyarrow as pa
+
+MEGABYTES_OF_A_THREAD, FEWEST_THREADS = 250, 2
+"""What `spill` leaves in memory: a join or a sort needs some for each thread."""
+ALONE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
+"""It reaches for no network."""
+
+
+class Backend(ibis.backends.duckdb.Backend):
+    """Ibis on DuckDB, with the calls that let a stage hold few rows in memory."""
+
+    def spill(self, folder: Path) -> None:
+        """Hold little in memory and put what is more into a folder.
+
+        Rows of a result without an order then come in any.
+        """
+        threads = int(self.con.execute("SELECT current_setting('threads')").fetchone()[0])
+        limit = f"{MEGABYTES_OF_A_THREAD * max(threads, FEWEST_THREADS)}MB"
+        self.con.execute("SET temp_directory = ?", [str(folder)])
+        self.con.execute("SET memory_limit = ?", [limit])
+        self.con.execute("SET preserve_insertion_order = false")
+
+    def keep_in_file(self, expression: ir.Table, path: Path) -> ir.Table:
+        """Compute an expression once into a Parquet file that only this run reads: many rows.
+
+        DuckDB may have made moments of days (a day and an interval); they are days again.
+        """
+        self.to_parquet(expression, path, compression="lz4")
+        found = self.read_parquet(path, table_name=path.stem)
+        declared = expression.schema()
+        other = {
+            column: kind
+            for column, kind in declared.items()
+            if found.schema()[column].copy(nullable=True) != kind.copy(nullable=True)
+        }
+        return found.cast(other) if other else found
+
+    def batches(self, expression: ir.Table, rows: int) -> Iterator[pa.Table]:
+        """The result in its order, so many rows at a time."""
+        schema = expression.schema().to_pyarrow()
+        for batch in self.raw_sql(self.compile(expression)).to_arrow_reader(rows):
+            yield pa.Table.from_batches([batch]).cast(schema)
+
+
+@contextlib.contextmanager
+def connected(timezone: str, threads: int | None = None) -> Iterator[Backend]:
+    """An engine of its own in memory, in the business time zone."""
+    backend = Backend().connect(**ALONE, **({"threads": str(threads)} if threads else {}))
+    backend.con.execute("SET TimeZone = ?", [timezone])
+    try:
+        yield backend
+    finally:
+        backend.disconnect()

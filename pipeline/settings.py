@@ -10,7 +10,6 @@ from __future__ import annotations
 import datetime as dt
 import functools
 import itertools
-import math
 import re
 import zoneinfo
 from dataclasses import dataclass
@@ -30,6 +29,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 from ruamel.yaml.tokens import AliasToken
 
+SMALLEST_RATE, LARGEST_RATE = 1e-12, 1e7
 PERIOD_FORMAT = re.compile(r"[0-9]{4}-(0[1-9]|1[0-2])", re.ASCII)
 SLUG_FORMAT = re.compile(r"[a-z0-9][a-z0-9_-]{0,62}", re.ASCII)
 NAME_FORMAT = re.compile(r"[a-z][a-z0-9_]{0,62}", re.ASCII)
@@ -565,8 +565,11 @@ class Settings(Block):
             for month, rate in rates.items():
                 if not PERIOD_FORMAT.fullmatch(month):
                     raise ValueError(f"{currency}: {month!r} is no month: write YYYY-MM")
-                if not 0 < rate < math.inf:
-                    raise ValueError(f"{currency} in {month}: a rate is above 0, not {rate}")
+                if not SMALLEST_RATE <= rate < LARGEST_RATE:
+                    raise ValueError(
+                        f"{currency} in {month}: a rate is above 0 and below ten million, with at "
+                        f"most twelve decimals, not {rate}"
+                    )
         return fx
 
     @field_validator("chapters")

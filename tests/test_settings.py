@@ -40,6 +40,13 @@ def test_the_annex_is_no_chapter_that_can_be_listed():
         )
 
 
+@pytest.mark.parametrize("rate", [0, -1.0, 1e-13, 1e7, float("inf"), float("nan")])
+def test_a_rate_that_no_exact_decimal_holds_is_refused(rate):
+    company = {"company": "acme", "company_name": "Acme", "periods": []}
+    with pytest.raises(configuration.ConfigurationError, match="EUR in 2026-10: a rate is above 0"):
+        configuration.parse(company | {"fx": {"EUR": {"2026-10": rate}}})
+
+
 def test_the_notebook_of_the_annex_comes_last():
     root = Path(__file__).parents[1]
     notebook = Paths(root, "acme").notebook(ANNEX)

@@ -8,15 +8,21 @@ month, so that movements carry no exchange effect and no month needs the next mo
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import ibis
 import ibis.expr.types as ir
 import pandas as pd
+import pyarrow as pa
 
 from pipeline.data.reading import EXAMPLES, FILE, LINE, DataError
 from pipeline.data.schema import MONEY, UNKNOWN
 from pipeline.data.slice import Slice
 from pipeline.settings import Period
 
+RATE = pa.decimal128(19, 12)
+"""With the digits of an amount, 18, as many as both engines multiply exactly."""
+RATES = pa.schema([("rate_currency", pa.string()), ("rate_month", pa.string()), ("rate", RATE)])
 FIRST_MONTHS = {"month": 1, "quarter": 3, "year": 12}
 
 
@@ -58,11 +64,18 @@ def converted(
 def in_own(
     rows: ir.Table, rates: dict[str, dict[str, float]], own: str, month: str, name: str
 ) -> ir.Table:
-    """`mrr` in the company's currency at a month's opening rate; empty where there is no rate."""
+    """`mrr` in the company's currency at a month's opening rate; empty where there is no rate.
+
+    Rates are exact decimals too, as written: a tie then rounds away from zero on every engine.
+    """
     if not rates:
         return rows.mutate(**{name: rows.mrr})
-    listed = [(code, at, rate) for code in rates for at, rate in rates[code].items()]
-    table = ibis.memtable(pd.DataFrame(listed, columns=["rate_currency", "rate_month", "rate"]))
+    listed = [
+        {"rate_currency": code, "rate_month": at, "rate": round(Decimal(str(rate)), RATE.scale)}
+        for code in rates
+        for at, rate in rates[code].items()
+    ]
+    table = ibis.memtable(pa.Table.from_pylist(listed, schema=RATES))
     joined = rows.left_join(table, [("currency", "rate_currency"), (month, "rate_month")])
     is_own = joined.currency.isnull() | (joined.currency == own)
     value = ibis.ifelse(is_own, joined.mrr, (joined.mrr * joined.rate).round(4).cast(MONEY))

@@ -113,6 +113,13 @@ def test_a_month_is_not_moved_by_the_next_month_s_rate(tmp_path):
     assert ledger(tmp_path / "with", rows, fx=later) == ledger(tmp_path / "less", rows, fx=RATES)
 
 
+def test_a_converted_amount_is_rounded_as_written_decimals_are(tmp_path):
+    """0.50 at 1.0815 is 0.54075: half away from zero, where binary fractions fall below."""
+    rows = ["S1,A,2025-01-15,,0.50,EUR,"]
+    rates = {"EUR": {month: 1.0815 for month in RATES["EUR"]}}
+    assert round(ledger(tmp_path, rows, fx=rates)[-1][2], 6) == 0.5408
+
+
 def test_what_a_lapse_cost_is_in_the_company_s_currency(tmp_path):
     rows = ["S1,A,2025-01-15,2025-02-20,100,EUR,", "S2,A,2025-03-10,,120,EUR,"]
     rows += ["S3,B,2025-01-15,2025-03-20,100,EUR,"]

@@ -15,7 +15,7 @@ import shutil
 import string
 import uuid
 from collections.abc import Iterator, Sequence
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +62,7 @@ JAVA_MISSING = (
 )
 OVERLAPS = (30, 60)
 """Minutes by which a clock is set back, as in `cells`."""
+MIDNIGHT = r"^([0-9-]{10})[T ]24:00(:00(\.0+)?)?(?=$|[Z+-])"
 WHITE = sorted(map(ord, string.whitespace))
 EPOCH = "TIMESTAMP_NTZ'1970-01-01'"
 
@@ -128,6 +129,18 @@ class Dialect(PySparkCompiler):
         order = self.f.anon.struct(*[key.this for key in order_by])
         return sge.Filter(this=self.f.anon.min_by(arg, order), expression=sge.Where(this=rows))
 
+    def visit_TryCast(self, op: Any, *, arg: Any, to: Any) -> Any:  # noqa: N802
+        """Written time as a moment; 24:00, which Spark refuses, begins the next day."""
+        cast = partial(super().visit_TryCast, op)
+        if not (to.is_timestamp() and op.arg.dtype.is_string()):
+            return cast(arg=arg, to=to)
+        text = sge.to_identifier("text")
+        day = self.f.anon.date_add(cast(arg=self.f.anon.left(text, 10), to=dt.date), 1)
+        next_day = self.f.anon.concat(day, self.f.anon.substr(text, 11))
+        midnight = self.f.anon.regexp_replace(next_day, MIDNIGHT, "$1 00:00:00")
+        is_end = self.f.anon.regexp_like(text, MIDNIGHT)
+        return self._named(text, arg, cast(arg=self.if_(is_end, midnight, text), to=to))
+
     def visit_BitwiseLeftShift(self, op: Any, *, left: Any, right: Any) -> Any:  # noqa: N802
         """In 64 bits: a plain 1 has 32 of them in Spark, and the bits above would come round."""
         return self.f.anon.shiftleft(self.cast(left, op.dtype), self.cast(right, dt.int32))
@@ -150,14 +163,20 @@ class Dialect(PySparkCompiler):
 
     def _in_zone(self, zone: Any, local: Any, to: dt.Timestamp) -> Any:
         """The moment of a local time; the last of two, as DuckDB takes it."""
-        first = self.f.anon.convert_timezone(zone, "UTC", local)
-        moment = first
+        written, first = sge.to_identifier("written"), sge.to_identifier("first")
+        moment: Any = first
         for minutes in OVERLAPS:
             later = self.f.anon.timestampadd(sge.var("MINUTE"), minutes, first)
             again = self.f.anon.convert_timezone("UTC", zone, later)
-            moment = self.if_(sge.EQ(this=again, expression=local), later, moment)
-        utc = self.f.anon.concat(self.cast(moment, dt.string), "Z")
+            moment = self.if_(sge.EQ(this=again, expression=written), later, moment)
+        moment = self._named(first, self.f.anon.convert_timezone(zone, "UTC", written), moment)
+        utc = self.f.anon.concat(self.cast(self._named(written, local, moment), dt.string), "Z")
         return self.cast(utc, to)
+
+    def _named(self, name: sge.Identifier, value: Any, within: Any) -> Any:
+        """An expression in which a value stands by name: written out, it would double each time."""
+        each = sge.Lambda(this=within, expressions=[name])
+        return self.f.anon.element_at(self.f.anon.transform(self.f.anon.array(value), each), 1)
 
     def _local(self, zone: Any, moment: Any) -> Any:
         """The local time of a moment, whatever the session's zone is."""

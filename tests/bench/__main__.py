@@ -26,9 +26,7 @@ from tests.bench import growth, machine, measure, page
 from tests.bench.growth import Series
 from tests.bench.row import Row
 
-MODULES = (
-    "run", "events", "ingest", "engines", "estimators", "kernels", "grouped", "accounts", "opening",
-)  # fmt: skip
+MODULES = ("run", "events", "ingest", "engines", "kernels", "grouped", "accounts", "opening")
 """Where rows may stand, in the order of the table; a part that is not built has no module."""
 PROJECT = Path(__file__).parents[2]
 GROWTH = "growth of"

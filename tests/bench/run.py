@@ -18,12 +18,11 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
-from pipeline.children import STEADY_ENVIRONMENT
 from pipeline.flow import Flow, Task
 from pipeline.reporting import publish
-from pipeline.reporting.execution import kernel
 from pipeline.settings import SUMMARY, Paths, Period
 from pipeline.stages.simulate import simulate
+from tests import by_papermill
 from tests.bench.row import Row, Seconds, Sides
 from tests.checked_cells import PROJECT
 
@@ -149,20 +148,8 @@ def by_hand(name: str, paths: Paths, period: Period) -> None:
     """One notebook by the command lines of papermill and nbconvert."""
     output = paths.scratch / name
     shutil.rmtree(output, ignore_errors=True)
-    output.mkdir(parents=True)
-    executed = output / "executed.ipynb"
-    own = {"LODESTAR_ROOT": str(paths.root), "LODESTAR_OUTPUT": str(output)}
-    surroundings = os.environ | STEADY_ENVIRONMENT | own | {"PYTHONPATH": str(paths.root)}
-    given = ["-r", "period", str(period), "-r", "output", str(output.relative_to(paths.root))]
-    words = ["papermill", str(paths.notebook(name)), str(executed), "--no-progress-bar"]
-    for line in (
-        [*words, "--kernel", kernel.kernel_name(), *given],
-        ["nbconvert", "--to", "html", str(executed)],
-    ):
-        subprocess.run(
-            [sys.executable, "-m", *line], cwd=paths.root, env=surroundings, check=True,
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-        )  # fmt: skip
+    executed = by_papermill.execute(name, period, paths, output)
+    by_papermill.run("nbconvert", ["--to", "html", str(executed)], paths, output)
 
 
 ROWS = [

@@ -158,13 +158,13 @@ def _n_running(grid: ir.Table, spans: ir.Table) -> ir.Table:
     """
     known = spans.filter(spans.entered_on.notnull())
     ended = known.filter(known.left_on.notnull())
-    entered = known.select("account_id", asof=_next_first(known.entered_on), change=_whole(1))
+    entered = known.select("account_id", asof=_next_first(known.entered_on), change=_change(1))
     left = ended.select(
         "account_id",
         asof=_next_first(ibis.greatest(ended.entered_on, ended.left_on)),
-        change=_whole(-1),
+        change=_change(-1),
     )
-    marks = grid.select("account_id", "asof").distinct().mutate(change=_whole(0))
+    marks = grid.select("account_id", "asof").distinct().mutate(change=_change(0))
     every = entered.union(left).union(marks)
     changes = every.group_by("account_id", "asof").agg(change=every.change.sum())
     so_far = ibis.window(group_by="account_id", order_by="asof", rows=(None, 0))
@@ -173,7 +173,7 @@ def _n_running(grid: ir.Table, spans: ir.Table) -> ir.Table:
     )
 
 
-def _whole(number: int) -> ir.IntegerScalar:
+def _change(number: int) -> ir.IntegerScalar:
     return ibis.literal(number, "int64")
 
 

@@ -49,7 +49,7 @@ def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
             order = [name for name in (*kept.table.key, KNOWN_ON, FILE, LINE) if name in columns]
             path = paths.ingest / f"{kept.table.name}.parquet"
             parts = _batches(backend, rows.order_by(order))
-            store.write_parquet_parts(_whole(parts), path)
+            store.write_parquet_parts(_of_one_size(parts), path)
 
 
 def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:
@@ -61,7 +61,7 @@ def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:
         _months_of(_batches(backend, rows)), operator.itemgetter(0)
     ):
         parts = (part for _, part in own)
-        store.write_parquet_parts(_whole(parts), folder / f"{month}.parquet")
+        store.write_parquet_parts(_of_one_size(parts), folder / f"{month}.parquet")
         names.append(month)
     for path in folder.glob("*.parquet"):
         if path.stem not in names:
@@ -85,7 +85,7 @@ def _months_of(parts: Iterator[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
             first = end
 
 
-def _whole(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
+def _of_one_size(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
     """The same rows, PART_ROWS to a part and the last one shorter; one empty part for no rows."""
     waiting: list[pa.Table] = []
     for part in parts:

@@ -8,57 +8,45 @@ passes, except the start of a return within the grace.
 from __future__ import annotations
 
 import datetime as dt
-import functools
-import operator
 
 import ibis
 import ibis.expr.types as ir
+import pyarrow as pa
 
 from pipeline.data.schema import RAW, Table
 from pipeline.data.slice import Slice
+from pipeline.stages import twice
 
 ONE_DAY = dt.timedelta(days=1)
-HASHED = "key__hash"
 
 
 def versions_known(
-    rows: ir.Table, table: Table, before: dt.date, twice: ir.Table | None = None
+    rows: ir.Table, table: Table, before: dt.date, hashes: pa.Table | None = None
 ) -> ir.Table:
     """One row per key: its latest version known before a day; a day never known counts as known.
 
-    `twice`: what `standing_twice` says of the same rows, where they are too many to sort.
+    `hashes`: what `versioned_twice` says of the same rows, where they are too many to sort.
     """
     known = rows.filter(rows.known_on.isnull() | (rows.known_on < before))
     key = _versioned_by(rows, table)
     if not key:
         return known
-    if twice is None:
+    if hashes is None:
         return _latest(known, key)
-    marked = known.mutate(**{HASHED: _hashed(known, key)})
-    once = marked.anti_join(twice, HASHED).drop(HASHED)
-    return once.union(_latest(marked.semi_join(twice, HASHED).drop(HASHED), key))
+    versions = _latest(twice.among(known, key, hashes), key)
+    return twice.not_among(known, key, hashes).union(versions)
 
 
-def standing_twice(rows: ir.Table, table: Table) -> ir.Table | None:
-    """One row per hash of a key that stands in more than one row; None: rows have no versions.
-
-    Whatever else shares the hash is compared as well, which costs a little and changes nothing.
-    """
+def versioned_twice(rows: ir.Table, table: Table) -> pa.Table | None:
+    """One row per hash of a key that stands in several rows; None: rows have no versions."""
     key = _versioned_by(rows, table)
-    if not key:
-        return None
-    counted = rows.select(**{HASHED: _hashed(rows, key)}).group_by(HASHED).agg(n=ibis._.count())
-    return counted.filter(counted.n > 1).select(HASHED)
+    return twice.hashes_twice(rows, key) if key else None
 
 
 def _versioned_by(rows: ir.Table, table: Table) -> list[str]:
     """The whole key of rows that may stand in several versions; empty when they may not."""
     key = [name for name in table.key if name in rows.columns]
     return key if len(key) == len(table.key) and "recorded_at" in rows.columns else []
-
-
-def _hashed(rows: ir.Table, key: list[str]) -> ir.IntegerValue:
-    return functools.reduce(operator.xor, [rows[name].hash() for name in key])
 
 
 def _latest(known: ir.Table, key: list[str]) -> ir.Table:
@@ -68,13 +56,13 @@ def _latest(known: ir.Table, key: list[str]) -> ir.Table:
     return known.mutate(version=latest).filter(lambda t: t.version == 0).drop("version")
 
 
-def events_known(rows: ir.Table, name: str, cut: Slice, twice: ir.Table | None = None) -> ir.Table:
+def events_known(rows: ir.Table, name: str, cut: Slice, hashes: pa.Table | None = None) -> ir.Table:
     """Rows of a raw table in the slice: known in time and dated up to the as-of date.
 
-    `twice`: as in `versions_known`.
+    `hashes`: as in `versions_known`.
     """
     table = RAW[name]
-    known = versions_known(rows, table, cut.known_before, twice)
+    known = versions_known(rows, table, cut.known_before, hashes)
     if not table.event_time or table.event_time not in rows.columns:
         return known
     moment = known[table.event_time]

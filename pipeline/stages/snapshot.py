@@ -27,7 +27,7 @@ from pipeline.stages import features, flat, ledger, quality, scratch, shapes, sp
 from pipeline.stages.known import (
     events_known,
     paid_rows,
-    standing_twice,
+    versioned_twice,
     versions_known,
     with_columns,
 )
@@ -66,8 +66,7 @@ def _usage_twice(settings: Settings, paths: Paths) -> pa.Table | None:
         engine.connect(settings.timezone, settings.engine) as backend,
     ):
         backend.spill(folder)
-        twice = standing_twice(engine.read_all(backend, months, "usage_versions"), RAW["usage"])
-        return None if twice is None else twice.to_pyarrow()
+        return versioned_twice(engine.read_all(backend, months, "usage_versions"), RAW["usage"])
 
 
 def _write(cut: Slice, settings: Settings, paths: Paths, twice: pa.Table | None) -> None:
@@ -266,9 +265,8 @@ class Snapshot:
         """Rows of a raw table that the slice knows; a row with no day is known to no slice."""
         if name == "targets":
             return rows.filter(rows.period <= str(self.cut.period))
-        has_twice = name == "usage" and self.usage_twice is not None
-        twice = ibis.memtable(self.usage_twice) if has_twice else None
-        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, twice)
+        hashes = self.usage_twice if name == "usage" else None
+        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, hashes)
         return known.semi_join(accounts, "account_id") if "account_id" in rows.columns else known
 
     def _quality(self, accounts: ir.Table) -> pd.DataFrame:

@@ -2,19 +2,23 @@
 
 import datetime as dt
 
-import ibis
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pytest
 
 from pipeline.data import engine
 from pipeline.data.schema import RAW
-from pipeline.stages import known
+from pipeline.stages import known, twice
 
 DAY = dt.date(2026, 1, 1)
 
 
-def test_rows_whose_id_stands_once_need_no_comparing() -> None:
+@pytest.mark.parametrize("at_once", [1 << 23, 30])
+def test_rows_whose_id_stands_once_need_no_comparing(
+    at_once: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(twice, "HASHES_AT_ONCE", at_once)
     draw = np.random.default_rng(20261122)
     n = 400
     ids = [None if number == 7 else f"E{number}" for number in draw.integers(0, 250, n)]
@@ -29,13 +33,13 @@ def test_rows_whose_id_stands_once_need_no_comparing() -> None:
     before = DAY + dt.timedelta(days=300)
     with engine.connect() as backend:
         events = backend.create_table("events", rows)
-        twice = ibis.memtable(known.standing_twice(events, RAW["usage"]).to_pyarrow())
+        hashes = known.versioned_twice(events, RAW["usage"])
         by_all = known.versions_known(events, RAW["usage"], before)
-        by_some = known.versions_known(events, RAW["usage"], before, twice)
+        by_some = known.versions_known(events, RAW["usage"], before, hashes)
         found, wanted = (
             each.order_by("recorded_at").to_pyarrow().to_pydict() for each in (by_some, by_all)
         )
-        n_twice = twice.count().execute()
 
     assert found == wanted
-    assert 0 < n_twice < len(wanted["usage_id"]) < 300
+    assert hashes is not None
+    assert 0 < hashes.num_rows < len(wanted["usage_id"]) < 300

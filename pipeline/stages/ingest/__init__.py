@@ -23,7 +23,7 @@ from pipeline.data.engine import Backend
 from pipeline.data.reading import FILE, LINE, DataError
 from pipeline.data.schema import RAW, Table
 from pipeline.settings import ConfigurationError, Paths, Settings, SourceTable
-from pipeline.stages import rules, scratch, shapes
+from pipeline.stages import rules, scratch, shapes, twice
 from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks
 from pipeline.stages.ingest.aside import Aside, Sorted
 from pipeline.stages.rules import GAP, KNOWN_ON, TEXT, TWICE, Rule
@@ -288,13 +288,10 @@ class Ingest:
         key = rules.key_of(rows, table)
         if not key:
             return rows
-        counted = rows.group_by(key).agg(n_alike=rows.count())
-        twice = counted.filter(counted.n_alike > 1).drop("n_alike")
-        twice = self._keep_few(twice, f"{table.name}_twice")
-        if not twice.count().execute():
+        hashes = twice.hashes_twice(rows, key)
+        if not hashes.num_rows:
             return rows
-        is_same = [rows[name].identical_to(twice[name]) for name in key]
-        alike = self._keep_few(rows.semi_join(twice, is_same), f"{table.name}_alike")
+        alike = self._keep_few(twice.among(rows, key, hashes), f"{table.name}_alike")
         places = (FILE, LINE, identity.RESPELLED, identity.MERGED_FROM)
         said = [name for name in rows.columns if name not in places and not name.endswith(TEXT)]
         place = ibis.row_number().over(group_by=said, order_by=[FILE, LINE])

@@ -87,7 +87,12 @@ def write(expression: ibis.Table, table: Table, path: Path) -> None:
     """
     beside = [name for name in expression.columns if name not in table.columns]
     content = expression.select(*table.columns, *beside).order_by(*table.key).to_pyarrow()
-    if content.num_rows:  # pandera finds missing values in a table without rows
+    write_rows(content, table, path)
+
+
+def write_rows(content: pa.Table, table: Table, path: Path) -> None:
+    """As `write`, for rows that are there already: in the declared order and sorted by key."""
+    if content.num_rows and not table.is_met_by(content):  # pandera on no rows: missing
         table.schema.validate(ibis.memtable(content), lazy=True)
         _let_go()
     store.write_parquet(content, path)

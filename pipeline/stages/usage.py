@@ -21,7 +21,6 @@ import ibis
 import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from pipeline.data import engine, store
 from pipeline.data.engine import Backend
@@ -40,7 +39,7 @@ OTHER_DAY = datetime.date(1970, 1, 1)
 
 @dataclass(frozen=True)
 class Seen:
-    """What the timely events of a whole month hold: their first and last day, their features."""
+    """What a whole month holds: days that no timely event lies before or after, its features."""
 
     first: datetime.date | None
     last: datetime.date | None
@@ -67,40 +66,50 @@ def run(settings: Settings, paths: Paths) -> None:
     }
     manifest = paths.usage / MANIFEST
     done = store.read_json(manifest) if manifest.is_file() else {}
-    for month, facts in wanted.items():
-        target = paths.usage / f"{month}.parquet"
-        if done.get(month) != facts or not target.is_file():
-            with engine.connect(settings.timezone, settings.engine) as backend:
-                _write(backend, events[month], target, late_after_days)
+    changed = [
+        month
+        for month, facts in wanted.items()
+        if done.get(month) != facts or not (paths.usage / f"{month}.parquet").is_file()
+    ]
+    if changed:
+        with engine.connect(settings.timezone, settings.engine) as backend:
+            for month in changed:
+                rows = _month(backend, events[month], late_after_days)
+                engine.write_rows(rows, USAGE_MONTHS, paths.usage / f"{month}.parquet")
     _forget(paths.usage, set(wanted))
     store.write_json(wanted, manifest)
 
 
-def _write(backend: Backend, path: Path, target: Path, late_after_days: int) -> None:
-    """One month, slice by slice; a slice holds every event of its accounts."""
+def _month(backend: Backend, path: Path, late_after_days: int) -> pa.Table:
+    """One row per account, sorted; slice by slice, each with every event of its accounts."""
     events = engine.read(backend, path, f"usage_{path.stem.replace('-', '_')}")
     whole = seen(events, late_after_days)
-    cuts = store.parquet_cuts(path, "account_id", EVENTS_AT_ONCE)
-    if not cuts:
-        engine.write(account_usage(events, late_after_days, whole), USAGE_MONTHS, target)
-        return
     account = events.account_id
-    between = [(account >= low) & (account < high) for low, high in itertools.pairwise(cuts)]
-    parts = [
-        account_usage(events.filter(part), late_after_days, whole).to_pyarrow()
-        for part in (account < cuts[0], *between, account >= cuts[-1])
-    ]
-    engine.write(ibis.memtable(pa.concat_tables(parts)), USAGE_MONTHS, target)
+    cuts = store.parquet_cuts(path, "account_id", EVENTS_AT_ONCE)
+    slices = [events]
+    if cuts:
+        between = [(account >= low) & (account < high) for low, high in itertools.pairwise(cuts)]
+        parts = (account < cuts[0], *between, account >= cuts[-1])
+        slices = [events.filter(part) for part in parts]
+    return pa.concat_tables(
+        account_usage(own, late_after_days, whole).order_by("account_id").to_pyarrow()
+        for own in slices
+    )
 
 
 def seen(events: ir.Table, late_after_days: int) -> Seen:
-    """What a month's timely events hold, learned in one pass over three columns."""
-    timely = events.filter(_lateness(events) <= late_after_days)
-    day = timely.occurred_at.date()
-    found = timely.group_by("feature").agg(first=day.min(), last=day.max()).to_pyarrow()
-    features = tuple(sorted(name for name in found["feature"].to_pylist() if name is not None))
-    first, last = pc.min(found["first"]).as_py(), pc.max(found["last"]).as_py()
-    return Seen(first, last, features)
+    """What a month's events hold, learned in one pass; a timely one is known in so many days."""
+    found = events.agg(
+        known=events.known_on.min(),
+        first=events.occurred_at.min(),
+        last=events.occurred_at.max(),
+        features=events.feature.collect(distinct=True),
+    ).to_pyarrow()
+    known, first, last, features = (column[0].as_py() for column in found.columns)
+    if known is None or first is None:
+        return Seen(None, None, ())
+    earliest = known - datetime.timedelta(days=late_after_days)
+    return Seen(max(first.date(), earliest), last.date(), tuple(sorted(features or ())))
 
 
 def account_usage(events: ir.Table, late_after_days: int, whole: Seen | None = None) -> ir.Table:
@@ -120,8 +129,9 @@ def account_usage(events: ir.Table, late_after_days: int, whole: Seen | None = N
         day=events.occurred_at.date(), is_timely=_lateness(events) <= late_after_days
     )
     first = ibis.literal(whole.first or OTHER_DAY)
-    rows = _with_feature_places(rows, whole.features).mutate(
-        day_place=lambda t: ibis.ifelse(t.is_timely, t.day.delta(first, unit="day"), None)
+    rows = rows.mutate(
+        day_place=ibis.ifelse(rows.is_timely, rows.day.delta(first, unit="day"), None),
+        feature_place=_feature_place(rows, whole.features),
     )
     timely = rows.is_timely
     has_users = "user_id" in rows.columns
@@ -143,17 +153,12 @@ def _lateness(events: ir.Table) -> ir.IntegerValue:
     return events.known_on.delta(events.occurred_at.date(), unit="day")
 
 
-def _with_feature_places(rows: ir.Table, features: tuple[str, ...]) -> ir.Table:
-    """`feature_place`: which of the month's features a timely event is of, from 0 on."""
+def _feature_place(rows: ir.Table, features: tuple[str, ...]) -> ir.IntegerColumn:
+    """Which of the month's features a timely event is of, from 0 on."""
     if not 0 < len(features) <= MOST_PLACES:
-        return rows.mutate(feature_place=ibis.null("int64"))
-    places = pa.table({"name": pa.array(features), "place": pa.array(range(len(features)))})
-    found = ibis.memtable(places)
-    joined = rows.left_join(found, rows.feature == found.name)
-    is_there = joined.is_timely
-    return joined.mutate(feature_place=ibis.ifelse(is_there, joined.place, None)).drop(
-        "name", "place"
-    )
+        return ibis.null("int64")
+    place = ibis.array(list(features)).index(rows.feature).cast("int32")  # what DuckDB gives
+    return ibis.ifelse(rows.is_timely, place, None)
 
 
 def _n_distinct(

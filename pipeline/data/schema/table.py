@@ -10,8 +10,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+import ibis
 import ibis.expr.datatypes as dt
 import pandera.ibis as pa
+import pyarrow
+import pyarrow.compute as pc
 
 MONEY = dt.Decimal(18, 4)
 DTYPES = {
@@ -64,6 +67,33 @@ class Table:
     def dtype(self, column: str) -> dt.DataType:
         """The column's Ibis data type."""
         return DTYPES[self.kind(column)]
+
+    def is_met_by(self, rows: pyarrow.Table) -> bool:
+        """Do rows plainly keep the declaration? False: they may not, and pandera says where.
+
+        One look at each column, where pandera asks an engine about each.
+        """
+        found = ibis.Schema.from_pyarrow(rows.schema)
+        return all(
+            name in found
+            and found[name] == self.dtype(name)
+            and (each.nullable or not rows[name].null_count)
+            and all(_is_kept(check, rows[name]) for check in each.checks)
+            for name, each in self.columns.items()
+            if each.required or name in found
+        )
+
+
+def _is_kept(check: pa.Check, values: pyarrow.ChunkedArray) -> bool:
+    """Does every value that is there keep one of the checks that `column` makes?"""
+    there, by = values.drop_null(), check.statistics
+    if set(by) == {"allowed_values"}:
+        kept = pc.is_in(there, pyarrow.array(list(by["allowed_values"]), there.type))
+    elif set(by) == {"min_value"}:
+        kept = pc.greater_equal(there, by["min_value"])
+    else:
+        return False
+    return pc.all(kept, min_count=0).as_py()
 
 
 def column(

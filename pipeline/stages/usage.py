@@ -98,13 +98,14 @@ def _month(backend: Backend, path: Path, late_after_days: int) -> pa.Table:
 
 
 def seen(events: ir.Table, late_after_days: int) -> Seen:
-    """What a month's events hold, learned in one pass; a timely one is known in so many days."""
-    found = events.agg(
-        known=events.known_on.min(),
-        first=events.occurred_at.min(),
-        last=events.occurred_at.max(),
-        features=events.feature.collect(distinct=True),
-    ).to_pyarrow()
+    """What a month's events hold; a timely one is known in so many days.
+
+    The days are asked for apart: an engine knows them from a file's footer.
+    """
+    known_on, moment = events.known_on, events.occurred_at
+    days = events.agg(known=known_on.min(), first=moment.min(), last=moment.max())
+    names = events.agg(features=events.feature.collect(distinct=True))
+    found = days.cross_join(names).to_pyarrow()
     known, first, last, features = (column[0].as_py() for column in found.columns)
     if known is None or first is None:
         return Seen(None, None, ())
@@ -170,10 +171,11 @@ def _n_distinct(
     """
     if n_places > MOST_PLACES:
         return value.nunique(where=timely).cast("int64")
-    bit = ibis.literal(1, "int64") << (place % WORD).cast("int64")
-    words = range(max(1, math.ceil(n_places / WORD)))
-    bits = (ibis.ifelse(place // WORD == word, bit, None) for word in words)
-    each = bits if len(words) > 1 else (bit,)
+    n_words = math.ceil(n_places / WORD)
+    inside = place % WORD if n_words > 1 else place
+    bit = ibis.literal(1, "int64") << inside.cast("int64")
+    words = [ibis.ifelse(place // WORD == word, bit, None) for word in range(n_words)]
+    each = words if n_words > 1 else [bit]
     counts = [bit_count(bit_or(own)).fill_null(0) for own in each]
     return functools.reduce(operator.add, counts).cast("int64")
 

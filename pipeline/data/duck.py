@@ -18,6 +18,8 @@ MEGABYTES_OF_A_THREAD, FEWEST_THREADS = 250, 2
 """What `spill` leaves in memory: a join or a sort needs some for each thread."""
 ALONE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 """It reaches for no network."""
+UNCACHED = {"enable_external_file_cache": "false"}
+"""A file that was read once would stay in memory; the system keeps it as long as there is room."""
 
 
 class Backend(ibis.backends.duckdb.Backend):
@@ -59,7 +61,8 @@ class Backend(ibis.backends.duckdb.Backend):
 @contextlib.contextmanager
 def connected(timezone: str, threads: int | None = None) -> Iterator[Backend]:
     """An engine of its own in memory, in the business time zone."""
-    backend = Backend().connect(**ALONE, **({"threads": str(threads)} if threads else {}))
+    given = {"threads": str(threads)} if threads else {}
+    backend = Backend().connect(**ALONE, **UNCACHED, **given)
     backend.con.execute("SET TimeZone = ?", [timezone])
     try:
         yield backend

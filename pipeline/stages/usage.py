@@ -66,16 +66,13 @@ def run(settings: Settings, paths: Paths) -> None:
     }
     manifest = paths.usage / MANIFEST
     done = store.read_json(manifest) if manifest.is_file() else {}
-    changed = [
-        month
-        for month, facts in wanted.items()
-        if done.get(month) != facts or not (paths.usage / f"{month}.parquet").is_file()
-    ]
-    if changed:
-        with engine.connect(settings.timezone, settings.engine) as backend:
-            for month in changed:
+    for month, facts in wanted.items():
+        target = paths.usage / f"{month}.parquet"
+        if done.get(month) != facts or not target.is_file():
+            # an engine of its own: what one keeps of its queries would grow with the months
+            with engine.connect(settings.timezone, settings.engine) as backend:
                 rows = _month(backend, events[month], late_after_days)
-                engine.write_rows(rows, USAGE_MONTHS, paths.usage / f"{month}.parquet")
+            engine.write_rows(rows, USAGE_MONTHS, target)
     _forget(paths.usage, set(wanted))
     store.write_json(wanted, manifest)
 

@@ -86,14 +86,14 @@ class Table:
 
 def _is_kept(check: pa.Check, values: pyarrow.ChunkedArray) -> bool:
     """Does every value that is there keep one of the checks that `column` makes?"""
-    there, by = values.drop_null(), check.statistics
+    there, by = values.drop_null(), check.statistics or {}
     if set(by) == {"allowed_values"}:
         kept = pc.is_in(there, pyarrow.array(list(by["allowed_values"]), there.type))
     elif set(by) == {"min_value"}:
         kept = pc.greater_equal(there, by["min_value"])
     else:
         return False
-    return pc.all(kept, min_count=0).as_py()
+    return bool(pc.all(kept, min_count=0).as_py())
 
 
 def column(

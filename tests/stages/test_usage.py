@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 import pytest
 
 from pipeline import settings
@@ -17,6 +21,22 @@ from pipeline.stages import usage
 from tests.bench import event_months
 
 SEED = 20261122
+EVENTS_OF_MEMORY, EVENTS_OF_AN_ACCOUNT, ROOM_MB = 4_000_000, 100, 700
+"""Of so many events in one month, at once, the users alone would take more than the room."""
+CHILD = """
+import os, resource, sys
+from pathlib import Path
+from pipeline import settings
+from pipeline.stages import usage
+os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:2])
+usage.EVENTS_AT_ONCE = int(sys.argv[3])
+root = Path(sys.argv[1])
+read = settings.load(root)
+pages = int(Path("/proc/self/statm").read_text().split()[0])
+most = pages * resource.getpagesize() + int(sys.argv[2]) * 2**20
+resource.setrlimit(resource.RLIMIT_AS, (most, most))
+usage.run(read, settings.Paths(root, read.company))
+"""
 COLUMNS = ["n_events", "active_days", "n_users", "n_features", "last_event_date", "n_late"]
 
 
@@ -186,3 +206,43 @@ def test_a_changed_limit_of_lateness_computes_every_month_again(tmp_path):
     usage.run(settings.load(tmp_path), paths)
 
     assert store.read_frame(paths.usage / "2025-05.parquet")["n_late"].sum() > n_late
+
+
+def crowded(month: str, n_events: int) -> pa.Table:
+    """Events known in a month, sorted by account, every one of another user."""
+    day = Period(month).start
+    accounts = 10**8 + np.arange(n_events) // EVENTS_OF_AN_ACCOUNT
+    return pa.table(
+        {
+            "account_id": pa.array(accounts).cast(pa.string()),
+            "occurred_at": pa.array(np.full(n_events, np.datetime64(day, "us"))),
+            "feature": pa.array(["report"]).take(pa.array(np.zeros(n_events, np.int8))),
+            "user_id": pc.utf8_lpad(pa.array(np.arange(n_events)).cast(pa.string()), 100, "0"),
+            "known_on": pa.array([day]).take(pa.array(np.zeros(n_events, np.int8))),
+        }
+    )
+
+
+def under_a_limit(root: Path, events_at_once: int) -> subprocess.CompletedProcess[str]:
+    """The stage in a process that may take little more memory than its start took."""
+    return subprocess.run(
+        [sys.executable, "-c", CHILD, str(root), str(ROOM_MB), str(events_at_once)],
+        capture_output=True, check=False, text=True, timeout=600,
+        env={
+            **os.environ, "OMP_NUM_THREADS": "1", "ARROW_DEFAULT_MEMORY_POOL": "system",
+            "PYTHONPATH": str(event_months.PROJECT),
+        },
+    )  # fmt: skip
+
+
+def test_a_month_of_events_that_would_not_fit_into_memory_is_computed(tmp_path):
+    paths = root_of(tmp_path, {"2025-05": crowded("2025-05", EVENTS_OF_MEMORY)})
+
+    at_once = under_a_limit(tmp_path, EVENTS_OF_MEMORY)
+    in_slices = under_a_limit(tmp_path, usage.EVENTS_AT_ONCE)
+
+    assert "memory" in at_once.stderr.lower()
+    assert in_slices.returncode == 0, in_slices.stderr[-2000:]
+    found = store.read_parquet(paths.usage / "2025-05.parquet")
+    assert found.num_rows == EVENTS_OF_MEMORY // EVENTS_OF_AN_ACCOUNT
+    assert set(found["n_users"].to_pylist()) == {EVENTS_OF_AN_ACCOUNT}

@@ -207,11 +207,14 @@ def _by_papermill(
         import papermill
         from nbclient.exceptions import CellTimeoutError, DeadKernelError
 
+        from pipeline.reporting.execution.saving import ENGINE
+
         try:
             papermill.execute_notebook(
                 str(source),
                 str(target),
                 parameters=dict(parameters),
+                engine_name=ENGINE,
                 kernel_name=name,
                 language="python",
                 kernel_manager_class=manager,

@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.analysis.reliability import DAYS_PER_MONTH
+from pipeline.analysis.revenue.ledger import opening_days
 from pipeline.statistics.lifetime_value import Lives
 
 LONGEST = 1096
@@ -101,7 +102,7 @@ def _lives(first: pd.DataFrame, mrr_ledger: pd.DataFrame) -> Lives:
     place = pd.Series(np.arange(len(first)), index=first["account_id"])
     rows = mrr_ledger[mrr_ledger["account_id"].isin(place.index)]
     who = place.reindex(rows["account_id"]).to_numpy()
-    opens = pd.PeriodIndex(rows["period"], freq="M").start_time
+    opens = opening_days(rows["period"])
     closes = opens + pd.offsets.MonthBegin(1)
     start = pd.DatetimeIndex(first["start_date"])[who]
     ages_from = np.maximum((opens - start).days.to_numpy(), first["entry_days"].to_numpy()[who])

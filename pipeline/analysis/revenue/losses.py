@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.reliability import SMALLEST_N
-from pipeline.analysis.revenue.ledger import over, shift, span
+from pipeline.analysis.revenue.ledger import opening_days, over, shift, span
 from pipeline.statistics.life_table import kaplan_meier
 from pipeline.statistics.proportions import wilson
 
@@ -219,7 +219,7 @@ def losses(mrr_ledger: pd.DataFrame, spells: pd.DataFrame, first: str, last: str
 
 def _paid_since(lost: pd.DataFrame, spells: pd.DataFrame) -> pd.Series:
     """First day of the spell that each account was in at the start of the month."""
-    opening = pd.PeriodIndex(lost["period"], freq="M").start_time.astype(spells["start_date"].dtype)
+    opening = opening_days(lost["period"]).astype(spells["start_date"].dtype)
     asked = pd.DataFrame({"account_id": lost["account_id"].to_numpy(), "day": opening})
     asked["place"] = range(len(asked))
     found = pd.merge_asof(

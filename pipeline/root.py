@@ -29,7 +29,8 @@ def lay_out(root: Path, project: Path) -> None:
     if root == project or ((root / FLOW).is_file() and not is_laid_out(root)):
         return
     before = _laid_out(marker)
-    store.write_json({"files": _copied(project, root, before)}, marker)
+    if (written := _copied(project, root, before)) != before or not marker.is_file():
+        store.write_json({"files": written}, marker)
 
 
 def is_laid_out(root: Path) -> bool:
@@ -62,10 +63,12 @@ def _copied(project: Path, root: Path, before: dict[str, str]) -> dict[str, str]
             (root / name).unlink()
     written = {}
     for name, path in sorted(wanted.items(), key=lambda item: (item[0] == FLOW, item[0])):
-        place = root / name
-        if not place.is_file() or (name in before and _stands_as(place, before[name])):
+        place, current = root / name, store.sha256(path)
+        stands = store.sha256(place) if place.is_file() else None
+        if stands != current and stands in (None, before.get(name)):
             store.write_bytes(path.read_bytes(), place)
-        if _stands_as(place, current := store.sha256(path)):
+            stands = current
+        if stands == current:
             written[name] = current
         elif name in before:
             written[name] = before[name]

@@ -469,6 +469,19 @@ def test_a_root_that_was_laid_out_follows_the_project(tmp_path: Path) -> None:
     assert list((root / "notebooks").iterdir()) == []
 
 
+def test_what_is_laid_out_as_the_project_has_it_is_not_written_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project, root = tmp_path / "project", tmp_path / "root"
+    for name in ("dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock", "pipeline/run.py"):
+        store.write_text(name, project / name)
+    roots.lay_out(root, project)
+    written: list[Path] = []
+    monkeypatch.setattr(store, "write_bytes", lambda _, path: written.append(path))
+    roots.lay_out(root, project)
+    assert written == []
+
+
 def test_a_lay_out_that_was_killed_half_way_begins_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

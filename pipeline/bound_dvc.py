@@ -3,7 +3,8 @@
 Bound to the run like every child of it (`children`). DVC answers, records and fails as it always
 does; two things it would do over and over it does once: it reads params.yaml anew for every stage,
 and after `commit` of several stages it reads dvc.yaml and dvc.lock anew for each and writes
-dvc.lock as often. The subtle point: what is kept of a file is kept by its text, so a file that
+dvc.lock as often. Commands with AND between them share one process, for DVC loads for a second; one
+that fails is the last. The subtle point: what is kept of a file is kept by its text, so a file that
 changes is read again.
 """
 
@@ -15,6 +16,9 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from pipeline.children import bind
+
+AND = "+"
+"""Between two commands; no word of DVC."""
 
 
 def reading_once(parse: Callable[..., Any]) -> Callable[..., Any]:
@@ -80,7 +84,22 @@ def main() -> None:
 
     _yaml.parse_yaml = strictyaml.parse_yaml = reading_once(_yaml.parse_yaml)
     CmdCommit.run = _commit
-    sys.exit(dvc(sys.argv[1:]))
+    code = 0
+    for words in commands(sys.argv[1:]):
+        if code := dvc(words):
+            break
+    sys.exit(code)
+
+
+def commands(words: Sequence[str]) -> list[list[str]]:
+    """The commands that follow each other, each in its words."""
+    found: list[list[str]] = [[]]
+    for word in words:
+        if word == AND:
+            found.append([])
+        else:
+            found[-1].append(word)
+    return found
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
+from pipeline.bound_dvc import AND
 from pipeline.children import FAILURE_SUFFIX, FAILURE_VARIABLE, as_runner, facts_beside
 from pipeline.data import store
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION, FAILED, NOT_NOW
@@ -54,6 +55,7 @@ KEPT_LOCK = "dvc.lock.whole"
 """Copy below build/ of the last dvc.lock that DVC could read."""
 MOST_PRELOADS = 3
 """In one run: a further one is begun when the code changed under the last."""
+COMMIT = ("commit", "--force")
 NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE",)
 """A caller's wish that would let each child of a run compile our code anew."""
 
@@ -144,9 +146,7 @@ class Flow:
 
     def stale(self) -> set[str]:
         """Names of the stages that are not up to date."""
-        said = self._dvc(["status", "--json"])
-        self._keep_lock()
-        return set(json.loads(said[said.index("{") : said.rindex("}") + 1]))
+        return self._then_stale([])
 
     def stale_aside(self) -> Callable[[], set[str]]:
         """Ask what is not up to date at once; the answer, or the error, when it is called for.
@@ -165,10 +165,20 @@ class Flow:
 
     def record(self, stages: Iterable[str]) -> None:
         """Take what stands there now as the result of these stages."""
-        names = sorted(stages)
-        if names:
-            self._dvc(["commit", "--force", *names])
+        if names := sorted(stages):
+            self._dvc([*COMMIT, *names])
             self._keep_lock()
+
+    def record_then_stale(self, stages: Iterable[str]) -> set[str]:
+        """Record these stages; then what is not up to date. One DVC does both."""
+        names = sorted(stages)
+        return self._then_stale([*COMMIT, *names, AND] if names else [])
+
+    def _then_stale(self, before: Sequence[str]) -> set[str]:
+        said = self._dvc([*before, "status", "--json"])
+        self._keep_lock()
+        answers = [line for line in said.splitlines() if line.startswith("{")]
+        return set(json.loads(answers[-1]))
 
     def stale_by_kept_lock(self) -> set[str] | None:
         """What is not up to date by the last whole dvc.lock, put in the place of one cut off.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bound_dvc import reading_once
+from pipeline.bound_dvc import AND, reading_once
 
 PROJECT = Path(__file__).parents[1]
 FLOW = """stages:
@@ -54,6 +55,17 @@ def test_a_run_records_the_same_lock_as_the_command_of_dvc(tmp_path: Path) -> No
     assert dvc(ours, "dvc", "status", "--json").stdout.strip() == "{}"
     (ours / "params.yaml").write_text(PARAMS.replace("2026-10", "2026-11"))
     assert "second" in dvc(ours, "pipeline.bound_dvc", "status", "--json").stdout
+
+
+def test_commands_follow_each_other_in_one_process_until_one_fails(tmp_path: Path) -> None:
+    root = laid_out(tmp_path)
+    ended = dvc(root, "pipeline.bound_dvc", "commit", "--force", "first", AND, "status", "--json")
+    assert ended.returncode == 0, ended.stderr
+    assert set(json.loads(ended.stdout.splitlines()[-1])) == {"second"}
+    (root / "second.csv").unlink()
+    ended = dvc(root, "pipeline.bound_dvc", "commit", "--force", "second", AND, "status", "--json")
+    assert ended.returncode == 1
+    assert "{" not in ended.stdout
 
 
 def test_stages_before_one_that_fails_stay_recorded_and_the_command_fails(tmp_path: Path) -> None:

@@ -142,6 +142,10 @@ class PlayedFlow(Flow):
         self.asked += [f"commit {' '.join(names)}"] if names else []
         self.now_stale -= set(names)
 
+    def record_then_stale(self, stages: object) -> set[str]:
+        self.record(stages)
+        return self.stale()
+
     def run_side_by_side(self, tasks: Sequence[Task], jobs: int) -> Iterator[Ended]:
         for task in tasks:
             is_bad = task.stage in self.failing

@@ -250,8 +250,9 @@ class Run:
         if self._is_first_build(stale, tasks):
             return stale - set(self._passed)
         self.progress.doing(f"{what} have run; DVC takes them down")
-        self._record()
-        return self.flow.stale()
+        stale = self.flow.record_then_stale(self._passed)
+        self._note_recorded()
+        return stale
 
     def _is_first_build(self, stale: set[str], tasks: Sequence[Task]) -> bool:
         """True when what follows from these tasks was never made: then DVC need not be asked."""
@@ -268,6 +269,9 @@ class Run:
     def _record(self) -> None:
         """Let DVC take down what has passed since the last time."""
         self.flow.record(self._passed)
+        self._note_recorded()
+
+    def _note_recorded(self) -> None:
         self._passed, self._recorded = [], time.monotonic()
 
     def _say_unforked(self) -> None:

@@ -12,6 +12,8 @@ from pathlib import Path
 
 from pipeline.data import store
 
+PROJECT = Path(__file__).resolve().parents[1]
+"""The folder of this code, with the flow that other roots are given."""
 LAID_OUT = (
     "dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock", "notebooks", "pipeline",
 )  # fmt: skip

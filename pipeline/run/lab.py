@@ -24,10 +24,11 @@ from pipeline.flow import StageFailedError, Task
 from pipeline.redaction import redacted
 from pipeline.reporting import words
 from pipeline.reporting.execution import kernel
+from pipeline.root import PROJECT
 from pipeline.run.build import SNAPSHOT, Wanted, base_stages
 from pipeline.run.periods import due_and_not, extract_date, is_extract_known, newly_due
 from pipeline.run.progress import Progress
-from pipeline.run.runner import PROJECT, carry_out
+from pipeline.run.runner import carry_out
 from pipeline.settings import ROOT_VARIABLE, Paths, Settings
 from pipeline.stages import extract
 

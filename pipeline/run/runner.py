@@ -14,14 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-import pipeline
 from pipeline import settings as configuration
 from pipeline import states
 from pipeline.data import choices, reading
 from pipeline.exits import CANCELLED, error_class_of, exit_code_of, is_foreseen
 from pipeline.flow import Flow, StageFailedError
 from pipeline.reporting import publish
-from pipeline.root import lay_out
+from pipeline.root import PROJECT, lay_out
 from pipeline.run import doctor, notify, recovery
 from pipeline.run.build import FailedPeriodsError, Run, Wanted
 from pipeline.run.finding import Finding
@@ -31,7 +30,6 @@ from pipeline.run.progress import Progress
 from pipeline.settings import ANNEX, SAMPLE, ParameterError, Paths, Period, Settings
 from pipeline.stages import extract, shapes
 
-PROJECT = Path(pipeline.__file__).resolve().parents[1]
 HOUR_SECONDS = 3600
 
 

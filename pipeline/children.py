@@ -7,17 +7,20 @@ the DVC above it live, because between them and a stage stands a shell.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import ctypes
 import json
 import os
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from pathlib import Path
+from typing import NoReturn
 
 from pipeline.lock import Process, parent_of
 
@@ -135,6 +138,19 @@ def exit_code_when_ended(poll: Callable[[], int | None], timeout: float | None) 
             raise subprocess.TimeoutExpired("a forked process", timeout or 0)
         time.sleep(POLL_SECONDS)
     return code
+
+
+def leave(code: int) -> NoReturn:
+    """End this process as Python does, but for taking apart a thousand modules, which costs 0.2 s.
+
+    As ever it waits for threads, does what was registered for the end and empties the streams.
+    """
+    threading._shutdown()  # type: ignore[attr-defined] # what Python itself calls; bpo-39812
+    atexit._run_exitfuncs()
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):  # closed, or nobody listens any more
+            stream.flush()
+    os._exit(code)
 
 
 def facts_beside(failure: Path) -> Path:

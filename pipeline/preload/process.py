@@ -23,11 +23,12 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from pipeline.children import adopt_orphans, close_files, die_with_parent
+from pipeline.children import adopt_orphans, close_files, die_with_parent, leave
 
 LIBRARIES = (
     "matplotlib.pyplot", "seaborn", "lifelines", "statsmodels.api", "statsmodels.formula.api",
     "great_tables", "papermill", "nbclient", "ipykernel.ipkernel", "ipykernel.kernelapp",
+    "ipykernel.debugger",
 )  # fmt: skip
 OWN = ("pipeline.cli",)
 ROOMS = ("pipeline.statistics", "pipeline.analysis", "pipeline.reporting")
@@ -54,7 +55,12 @@ def main() -> None:
     forked.hold()
     sys.argv = ["python", *task["words"][2:]]
     sys.modules.pop(task["words"][1], None)  # it is run anew, as the program
-    runpy.run_module(task["words"][1], run_name="__main__", alter_sys=True)
+    try:
+        runpy.run_module(task["words"][1], run_name="__main__", alter_sys=True)
+    except SystemExit as ended:
+        if isinstance(ended.code, int):
+            leave(ended.code)
+        raise
 
 
 def load() -> None:

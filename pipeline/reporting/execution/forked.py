@@ -28,6 +28,7 @@ from pipeline.children import (
     close_files,
     die_with_parent,
     exit_code_when_ended,
+    leave,
 )
 
 PROVISIONER = "lodestar-fork"
@@ -98,7 +99,7 @@ def hold() -> None:
         order = orders.read()
     if order:
         _become_kernel(**json.loads(order), parent=chapter)
-    sys.exit()
+    leave(0)
 
 
 def _become_kernel(

@@ -20,6 +20,7 @@ import matplotlib as mpl
 import seaborn as sns
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure as Canvas
 from matplotlib.ticker import Formatter
 
@@ -52,6 +53,8 @@ TAG = re.compile(r"<[a-z][^>]*>")
 LONG_NUMBER = re.compile(r"\d+\.\d{3,}")
 COORDINATE_DIGITS = 2
 """A hundredth of a point is finer than any screen or printer."""
+SVG_DPI = 72
+"""Points of an inch in SVG, whatever is asked for; matplotlib, backend_svg.py."""
 RASTER_DPI = 200
 """Of the cells of a heatmap, the only part of a picture that is not drawn as lines."""
 MOST_DECIMALS, TICK_GAP = 4, 1e-6
@@ -133,8 +136,17 @@ def canvas(height: float, width: float = WIDTH) -> Iterator[tuple[Canvas, Axes]]
 
 
 def svg(picture: Canvas) -> str:
-    """The SVG text of a canvas, the same bytes for the same drawing; dark on a dark page."""
+    """The SVG text of a canvas, the same bytes for the same drawing; dark on a dark page.
+
+    Laid out here, at the points of SVG: `savefig` would draw the whole once more for that.
+    """
     buffer = io.StringIO()
+    FigureCanvasSVG(picture)
+    picture.set_dpi(SVG_DPI)
+    layout = picture.get_layout_engine()
+    if layout is not None:
+        layout.execute(picture)
+        picture.set_layout_engine("none")
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     picture.savefig(buffer, format="svg", metadata=nothing, dpi=RASTER_DPI)
     # Drawn by whoever reads: name fonts that their machine may have.

@@ -7,6 +7,7 @@ from what pages share, and is loaded when there is a notebook to export.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -30,18 +31,29 @@ class _PageExporter(TemplateExporter):
 
 def exported(prepared: NotebookNode, around: Mapping[str, Any]) -> str:
     """The page of a prepared notebook; `around` is what the template puts about it."""
-    exporter = _PageExporter(
+    body, _ = _exporter().from_notebook_node(prepared, resources={"lodestar": around})
+    return f"{body.strip()}\n"
+
+
+@cache
+def _exporter() -> _PageExporter:
+    """One for all pages, so that the template is read once; it keeps nothing of a page."""
+    return _PageExporter(
         template_name="lodestar",
         template_file="index.html.j2",
         extra_template_basedirs=[str(resources.files("pipeline.reporting.pages") / "templates")],
+        optimistic_validation=True,  # once, not after each of ten steps
     )
-    body, _ = exporter.from_notebook_node(prepared, resources={"lodestar": around})
-    return f"{body.strip()}\n"
 
 
 def _highlighted(source: str) -> str:
     """Code as text with its parts named for our style sheet; no script colours it."""
-    return Highlight2HTML()(source, language="ipython3").strip()
+    return str(_highlighter()(source, language="ipython3")).strip()
+
+
+@cache
+def _highlighter() -> Highlight2HTML:
+    return Highlight2HTML()
 
 
 def _markdown(source: str) -> str:

@@ -53,6 +53,8 @@ LOCK_IS_BAD = re.compile(r"dvc\.lock' (is invalid|validation failed)")
 """Words of DVC on a dvc.lock that is cut off; it writes that file in place, for half a second."""
 KEPT_LOCK = "dvc.lock.whole"
 """Copy below build/ of the last dvc.lock that DVC could read."""
+SLOW = ("drivers", "revenue", "survival", "time_to_value")
+"""Chapters that begin first, the slowest before the others: then all cores end together."""
 MOST_PRELOADS = 3
 """In one run: a further one is begun when the code changed under the last."""
 COMMIT = ("commit", "--force")
@@ -495,7 +497,8 @@ def named_parameters(root: Path) -> list[str]:
 
 def chapter_tasks(stale: Iterable[str], periods: Sequence[str]) -> list[Task]:
     """The stale chapters and annexes of these periods but the summary; slow ones first."""
-    names = [ANNEX, *(name for name in reversed(CHAPTERS) if name != SUMMARY)]
+    others = [name for name in CHAPTERS if name not in (*SLOW, SUMMARY)]
+    names = [ANNEX, *SLOW, *others]
     tasks = [Task(name, period) for name in names for period in reversed(periods)]
     found = set(stale)
     return [task for task in tasks if task.stage in found]

@@ -7,13 +7,17 @@ left alone while its slice is unchanged, whatever happened to code or settings, 
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import datetime as dt
+import importlib
 import io
 import shutil
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +38,8 @@ ACCOUNT_BRIDGE = "revenue.account_bridge"
 FIRST_PUBLISHED = "mrr_end_first_published"
 OTHER_COMPANIES = ".other"
 FOLDERS = ("tables", "figures")
+PAGE_MAKERS = ("pipeline.reporting.pages.exporter", "great_tables")
+"""They load for a second."""
 BUILDING = ".building"
 """Ends the name of a folder in which a report is being built."""
 
@@ -86,6 +92,19 @@ def publish(
     finally:
         shutil.rmtree(building, ignore_errors=True)
     return _publication(report, is_new=True)
+
+
+@cache
+def load_aside() -> None:
+    """Begin to load what pages are made with, aside; the first page would else wait for it."""
+    threading.Thread(target=_load, daemon=True).start()
+
+
+def _load() -> None:
+    """What cannot be loaded fails where it is needed."""
+    for name in PAGE_MAKERS:
+        with contextlib.suppress(Exception):
+            importlib.import_module(name)
 
 
 def _publication(report: Report, is_new: bool) -> Publication:

@@ -107,6 +107,8 @@ class Run:
     def _build_periods(self, stale: set[str], periods: Sequence[str], wanted: Wanted) -> None:
         chosen = wanted.chapters
         tasks = chapter_tasks(stale, periods)
+        if tasks and chosen is None:
+            publish.load_aside()
         if chosen is not None:
             tasks = [task for task in tasks if task.chapter in chosen]
         stale = self._chapters(stale, tasks, "chapters")

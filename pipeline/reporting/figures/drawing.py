@@ -146,7 +146,7 @@ def svg(picture: Canvas) -> str:
     layout = picture.get_layout_engine()
     if layout is not None:
         layout.execute(picture)
-        picture.set_layout_engine("none")
+        picture.set_layout_engine(None)  # "none" would leave one that asks for a drawing
     nothing = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     picture.savefig(buffer, format="svg", metadata=nothing, dpi=RASTER_DPI)
     # Drawn by whoever reads: name fonts that their machine may have.

@@ -167,3 +167,22 @@ def test_a_failed_stage_keeps_its_code_and_kind_behind_dvc(root: Path) -> None:
     with pytest.raises(StageFailedError, match="2 rows cannot be used") as caught:
         Flow(root).reproduce(["bad"], lambda _: None)
     assert (caught.value.code, caught.value.error_class) == (65, "data")
+
+
+LEAVING = """
+import atexit, threading, time
+from pipeline.children import leave
+atexit.register(print, "registered")
+threading.Thread(target=lambda: (time.sleep(0.2), print("thread", end=" "))).start()
+print("main", end=" ")
+leave(3)
+print("never")
+"""
+
+
+def test_a_process_that_leaves_waits_for_threads_and_says_all_it_had_to_say() -> None:
+    ended = subprocess.run(
+        [sys.executable, "-c", LEAVING], text=True, capture_output=True, check=False
+    )
+    assert (ended.returncode, ended.stderr) == (3, "")
+    assert ended.stdout == "main thread registered\n"

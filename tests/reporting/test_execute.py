@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 from jupyter_client.kernelspec import KernelSpecManager
+from papermill import engines
 
 from pipeline import settings as configuration
 from pipeline.children import FAILURE_VARIABLE
@@ -66,6 +67,21 @@ def test_a_chapter_that_ran_stands_in_its_folder_with_its_notebook(
     names = sorted(path.name for path in place.iterdir())
     assert names == ["complete.json", "headline.json", "notebook.ipynb", "tables"]
     assert [path.name for path in place.parent.iterdir()] == ["2026-10"]
+
+
+def test_a_notebook_is_not_written_anew_for_each_of_its_cells(
+    paths: Paths, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    n_written, write = 0, engines.write_ipynb
+
+    def counted(*given: object) -> None:
+        nonlocal n_written
+        n_written += 1
+        write(*given)
+
+    monkeypatch.setattr(engines, "write_ipynb", counted)
+    run_summary(paths, settings, "1", "2", "3", CLOSE)
+    assert n_written == 2
 
 
 def test_two_runs_leave_the_same_bytes_and_no_path_of_the_machine(

@@ -1,5 +1,6 @@
 """Pictures: same bytes, sound XML, hostile names, colours that everybody can tell apart."""
 
+import io
 import re
 import subprocess
 import sys
@@ -9,6 +10,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure as Canvas
 
 from pipeline.reporting import figures
 from pipeline.reporting.figures import drawing
@@ -339,3 +341,25 @@ def test_days_are_drawn_in_months_and_kept_in_days():
     drawn = figures.step_lines(rows, x="time_days", y="share", in_months=True, **WORDS)
     assert re.findall(r">(\d+)</text>", drawn.picture)[:3] == ["0", "3", "6"]
     assert drawn.rows["time_days"].tolist() == [0.0, 366.0, 731.0]
+
+
+def test_a_picture_is_drawn_once_and_laid_out_as_matplotlib_would_do_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    n_drawn, draw = 0, Canvas.draw
+
+    def counted(picture: Canvas, renderer: object) -> None:
+        nonlocal n_drawn
+        n_drawn += 1
+        draw(picture, renderer)
+
+    def place_of_axes(is_ours: bool) -> tuple[float, ...]:
+        with drawing.canvas(2.0) as (picture, axes):
+            axes.set(ylabel="Customers", xlabel="Months since first paid day", title="A")
+            drawing.svg(picture) if is_ours else picture.savefig(io.StringIO(), format="svg")
+            return tuple(axes.get_position().bounds)
+
+    theirs = place_of_axes(is_ours=False)
+    monkeypatch.setattr(Canvas, "draw", counted)
+    assert place_of_axes(is_ours=True) == theirs
+    assert n_drawn == 1

@@ -70,8 +70,9 @@ def retention_history(mrr_ledger: pd.DataFrame) -> pd.DataFrame:
         (missing until the ledger reaches back a year), is_settled.
     """
     monthly = rates(mrr_ledger)[["gross_revenue_retention", "net_revenue_retention", "is_settled"]]
+    coded = mrr_ledger.assign(period=pd.Categorical(mrr_ledger["period"], ordered=True))
     yearly = pd.DataFrame(
-        [_yearly(mrr_ledger, period) for period in monthly.index],
+        [_yearly(coded, period) for period in monthly.index],
         index=monthly.index, columns=list(YEARLY), dtype=float,
     )  # fmt: skip
     return monthly.join(yearly).reset_index()

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from pipeline.statistics.design_rows import GROUPS_AT_ONCE, Design, DesignRows, rows_of
+from pipeline.statistics.design_rows import GROUPS_AT_ONCE, DesignOrRows, DesignRows, rows_of
 
 STEPS = 50
 TOLERANCE = 1e-9
@@ -35,7 +35,7 @@ class Coefficients:
 
 def scoring(
     events: ArrayLike,
-    design: Design,
+    design: DesignOrRows,
     start: NDArray[np.float64] | None = None,
     counts: NDArray[np.float64] | None = None,
 ) -> Coefficients:
@@ -81,7 +81,7 @@ def _inverse(information: NDArray) -> NDArray[np.float64]:
 
 def clustered(
     events: ArrayLike,
-    design: Design,
+    design: DesignOrRows,
     coefficients: Coefficients,
     groups: ArrayLike,
 ) -> Coefficients:
@@ -111,7 +111,7 @@ def clustered(
 
 def clustered_by_kind(
     events: ArrayLike,
-    design: Design,
+    design: DesignOrRows,
     coefficients: Coefficients,
     counts: NDArray[np.float64],
     owners: sparse.csr_array,
@@ -178,7 +178,7 @@ def _by_owner(owners: sparse.csr_array, scores: NDArray[np.float64]) -> NDArray[
 
 def parts(
     events: ArrayLike,
-    design: Design,
+    design: DesignOrRows,
     coefficients: Coefficients,
     codes: NDArray[np.int64],
     n_groups: int,
@@ -204,7 +204,7 @@ def parts(
     return scores @ coefficients.cov
 
 
-def log_likelihood(events: ArrayLike, design: Design, params: NDArray[np.float64]) -> float:
+def log_likelihood(events: ArrayLike, design: DesignOrRows, params: NDArray[np.float64]) -> float:
     """Log-likelihood of the fit.
 
     Source: definition, of the binomial likelihood.

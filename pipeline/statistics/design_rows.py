@@ -1,14 +1,15 @@
 """How does a regression work on tens of millions of rows without a copy of them?
 
 A fit needs four things of its design X: Xβ, X'v, X'WX, and X'v by group. They are made here, either
-block by block of rows, or on collapsed rows: the columns that are 0 or 1 are replaced by the number
-of their pattern, of which there are few, and the other columns stay beside it. Both are exact. The
-subtle point: up to one block of rows nothing is split or collapsed, so that a small company's
-numbers are those of the plain products, to the last digit.
+block by block of rows, or on crossed rows: columns that are 0 or 1 and never 1 together are the
+levels of one factor, factors are crossed as long as the cells stay few, and each row keeps the
+number of its cell in each crossing; the other columns stay beside it. Both are exact. The subtle
+point: two crossings meet in a table of sums of weights, so that X'WX costs a few additions per row
+and not one per pair of columns.
 
-Cost of one X'WX of n rows, p columns of which q are not 0/1, and K patterns: by blocks n·p²
-multiplications and a block's memory; collapsed n·(q + 1)² / 2 additions, K·p² multiplications and
-one number per row.
+Cost of one X'WX of n rows, p columns of which q are not 0/1, and c crossings of at most K cells: by
+blocks n·p² multiplications and a block's memory; crossed n·(c²/2 + q·c + q²) additions, c²·K²·p
+multiplications and c small numbers per row. Some forty flags of ten drivers are three crossings.
 """
 
 from __future__ import annotations
@@ -24,14 +25,15 @@ from scipy import sparse
 
 BLOCK = 65_536
 """Rows made dense at once."""
-ROWS_PER_PATTERN = 4
-"""Fewest rows per pattern of the 0/1 columns for which collapsing pays."""
-MOST_FLAGS = 62
-"""0/1 columns whose pattern fits a whole number."""
+FEW = 2_048
+"""Rows up to which plain products cost less than crossings."""
+MOST_CELLS = 256
+"""Cells of a crossing; a table of two crossings then stays in the processor's own memory."""
+LOOK_AT = 4_096
+"""Rows in which columns that are never 1 together are looked for first."""
 GROUPS_AT_ONCE = 65_536
 
 Floats = NDArray[np.float64]
-Design: TypeAlias = NDArray[np.float64] | pd.DataFrame
 
 
 class DesignRows(Protocol):
@@ -54,31 +56,34 @@ class DesignRows(Protocol):
         """X'v by group: one row per group, one column per column of the design."""
 
 
-def rows_of(design: Design) -> DesignRows:
-    """The rows of a design in the form that costs least.
+Design: TypeAlias = NDArray[np.float64] | pd.DataFrame
+DesignOrRows: TypeAlias = Design | DesignRows
+
+
+def rows_of(design: DesignOrRows) -> DesignRows:
+    """The rows of a design in the form that costs least; rows already in a form stay as they are.
 
     Args:
         design: one row per subject and interval. Columns of a frame that are of type bool or int8
-            and hold 0 and 1 alone are taken together when there are more rows than one block.
+            and hold 0 and 1 alone are crossed when rows are not few.
 
     Source: definition; McCullagh and Nelder (1989), section 2.5, for what a fit needs.
     """
-    if isinstance(design, pd.DataFrame) and len(design) > BLOCK:
-        flags = [place for place, kind in enumerate(design.dtypes) if kind in (bool, np.int8)]
-        if 0 < len(flags) <= MOST_FLAGS:
-            collapsed = _collapsed(design, flags)
-            if collapsed is not None:
-                return collapsed
-    if isinstance(design, pd.DataFrame) and len(design) <= BLOCK:
-        return _Blocks(design.to_numpy(dtype=float))
-    return _Blocks(design)
+    if not isinstance(design, pd.DataFrame | np.ndarray):
+        return design
+    if isinstance(design, np.ndarray):
+        return _Blocks(design)
+    flags = _flags(design) if len(design) > FEW else []
+    if flags:
+        return _crossed(design, flags)
+    return _Blocks(design.to_numpy(dtype=float) if len(design) <= BLOCK else design)
 
 
 @dataclass(frozen=True)
 class _Blocks:
     """Rows as they are, dense for one block at a time."""
 
-    design: Design
+    design: Floats | pd.DataFrame
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -118,84 +123,185 @@ class _Blocks:
 
 
 @dataclass(frozen=True)
-class _Collapsed:
-    """Rows by the number of their pattern of 0/1 columns, and the other columns beside it."""
+class _Crossing:
+    """Some factors together: the cell of each row, and the columns that each cell has."""
 
-    patterns: Floats  # one row per pattern, one column per 0/1 column
-    pattern: NDArray[np.int64]  # of each row
+    cell: NDArray[np.int16]  # of each row
+    columns: Floats  # one row per cell, one column per 0/1 column
+    at: NDArray[np.int64]  # places of those columns in the design
+
+    @property
+    def size(self) -> int:
+        return len(self.columns)
+
+
+@dataclass(frozen=True)
+class _Crossed:
+    """Rows by their cells in a few crossings, and the columns that are not 0/1 beside them."""
+
+    n: int
+    crossings: tuple[_Crossing, ...]
     others: tuple[Floats, ...]  # each one number per row
-    flags_at: NDArray[np.int64]
     others_at: NDArray[np.int64]
 
     @property
     def shape(self) -> tuple[int, int]:
-        return len(self.pattern), len(self.flags_at) + len(self.others_at)
+        return self.n, len(self.others) + sum(len(one.at) for one in self.crossings)
 
-    def _by_pattern(self, values: Floats) -> Floats:
-        return _floats(np.bincount(self.pattern, values, minlength=len(self.patterns)))
+    def _parts(self) -> Iterator[tuple[slice, list[NDArray[np.int64]], Floats]]:
+        """Some rows at a time: which, their cells by crossing, and their other columns."""
+        for start in range(0, self.n, BLOCK):
+            own = slice(start, start + BLOCK)
+            cells = [one.cell[own].astype(np.int64) for one in self.crossings]
+            others = [column[own] for column in self.others]
+            yield own, cells, np.array(others) if others else np.empty((0, len(cells[0])))
 
     def linear(self, params: Floats) -> Floats:
-        eta = (self.patterns @ params[self.flags_at])[self.pattern]
-        for column, at in zip(self.others, self.others_at, strict=True):
-            eta += column * params[at]
+        by_cell = [one.columns @ params[one.at] for one in self.crossings]
+        eta = np.empty(self.n)
+        for own, cells, others in self._parts():
+            eta[own] = params[self.others_at] @ others
+            for known, cell in zip(by_cell, cells, strict=True):
+                eta[own] += known[cell]
         return eta
 
     def pull(self, values: Floats) -> Floats:
+        sums = [np.zeros(one.size) for one in self.crossings]
         found = np.zeros(self.shape[1])
-        found[self.flags_at] = self._by_pattern(values) @ self.patterns
-        found[self.others_at] = [column @ values for column in self.others]
+        for own, cells, others in self._parts():
+            part = _floats(values[own])
+            found[self.others_at] += others @ part
+            for total, cell in zip(sums, cells, strict=True):
+                total += np.bincount(cell, part, minlength=len(total))
+        for one, total in zip(self.crossings, sums, strict=True):
+            found[one.at] = total @ one.columns
         return found
 
     def information(self, weights: Floats) -> Floats:
-        total = np.zeros((self.shape[1], self.shape[1]))
-        by_pattern = self.patterns.T @ (self.patterns * self._by_pattern(weights)[:, None])
-        total[np.ix_(self.flags_at, self.flags_at)] = by_pattern
-        for place, at in enumerate(self.others_at):
-            weighted = self.others[place] * weights
-            crossed = self._by_pattern(weighted) @ self.patterns
-            total[at, self.flags_at] = total[self.flags_at, at] = crossed
-            for other in range(place + 1):
-                both = self.others_at[other]
-                total[at, both] = total[both, at] = weighted @ self.others[other]
+        p, own_at = self.shape[1], self.others_at
+        total = np.zeros((p, p))
+        tables = self._tables(weights, total)
+        for (one, other), table in tables.items():
+            first, second = self.crossings[one], self.crossings[other]
+            if one == other:
+                total[np.ix_(first.at, first.at)] = first.columns.T @ (table * first.columns)
+            else:
+                crossed = first.columns.T @ table @ second.columns
+                total[np.ix_(first.at, second.at)] = crossed
+                total[np.ix_(second.at, first.at)] = crossed.T
+        for crossing in self.crossings:
+            total[np.ix_(crossing.at, own_at)] = total[np.ix_(own_at, crossing.at)].T
         return total
+
+    def _tables(self, weights: Floats, total: Floats) -> dict[tuple[int, int], Floats]:
+        """Sums of weights by the cells of two crossings; those of the others go into `total`."""
+        sizes, at = [one.size for one in self.crossings], self.others_at
+        tables = {(one, other): np.zeros(sizes[one] * sizes[other])
+                  for other in range(len(sizes)) for one in range(other)}  # fmt: skip
+        alone = [np.zeros(size) for size in sizes]
+        weighted = [np.zeros((len(at), size)) for size in sizes]
+        for own, cells, others in self._parts():
+            weight = _floats(weights[own])
+            heavy = others * weight
+            total[np.ix_(at, at)] += heavy @ others.T
+            for (one, other), table in tables.items():
+                table += np.bincount(cells[one] * sizes[other] + cells[other], weight, len(table))
+            for place, cell in enumerate(cells):
+                alone[place] += np.bincount(cell, weight, sizes[place])
+                for sums, column in zip(weighted[place], heavy, strict=True):
+                    sums += np.bincount(cell, column, sizes[place])
+        for crossing, sums in zip(self.crossings, weighted, strict=True):
+            total[np.ix_(at, crossing.at)] = sums @ crossing.columns
+        found = {key: table.reshape(sizes[key[0]], -1) for key, table in tables.items()}
+        return found | {(place, place): own[:, None] for place, own in enumerate(alone)}
 
     def group_sums(self, values: Floats, codes: NDArray[np.int64], n_groups: int) -> Floats:
         sums = np.zeros((n_groups, self.shape[1]))
-        counts = np.bincount(codes, minlength=n_groups)
-        ends = np.concatenate([[0], np.cumsum(counts)])
+        ends = np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=n_groups))])
         order = np.argsort(codes, kind="stable")
-        ordered, pattern = values[order], self.pattern[order]
-        for first in range(0, n_groups, GROUPS_AT_ONCE):
-            last = min(first + GROUPS_AT_ONCE, n_groups)
-            own = slice(ends[first], ends[last])
-            which = ordered[own], pattern[own], ends[first : last + 1] - ends[first]
-            size = last - first, len(self.patterns)
-            sums[first:last, self.flags_at] = sparse.csr_array(which, size) @ self.patterns
+        ordered = values[order]
+        for one in self.crossings:
+            cell = one.cell[order]
+            for first in range(0, n_groups, GROUPS_AT_ONCE):
+                last = min(first + GROUPS_AT_ONCE, n_groups)
+                own = slice(ends[first], ends[last])
+                which = ordered[own], cell[own], ends[first : last + 1] - ends[first]
+                whole = sparse.csr_array(which, (last - first, one.size)) @ one.columns
+                sums[first:last, one.at] = whole
         for column, at in zip(self.others, self.others_at, strict=True):
             sums[:, at] = np.bincount(codes, column * values, minlength=n_groups)
         return sums
 
 
-def _collapsed(design: pd.DataFrame, flags: list[int]) -> _Collapsed | None:
-    """The collapsed rows; none where a flag is not one, or patterns are about as many as rows."""
-    key = np.zeros(len(design), dtype=np.int64)
-    for bit, place in enumerate(flags):
-        values = design.iloc[:, place].to_numpy()
-        if values.dtype != bool and not ((values == 0) | (values == 1)).all():
-            return None
-        key |= values.astype(np.int64) << bit
-    pattern, found = pd.factorize(key)
-    if len(found) * ROWS_PER_PATTERN > len(design):
-        return None
-    patterns = ((found[:, None] >> np.arange(len(flags))) & 1).astype(np.float64)
+def _flags(design: pd.DataFrame) -> list[int]:
+    """Places of the columns that are 0 or 1 throughout, by type and by value."""
+    return [
+        place
+        for place, kind in enumerate(design.dtypes)
+        if kind.kind == "b"
+        or (kind == np.int8 and design.iloc[:, place].to_numpy().view(np.uint8).max() <= 1)
+    ]
+
+
+def _crossed(design: pd.DataFrame, flags: list[int]) -> _Crossed:
     others = [place for place in range(design.shape[1]) if place not in set(flags)]
-    return _Collapsed(
-        patterns,
-        pattern.astype(np.int64, copy=False),
+    return _Crossed(
+        len(design),
+        tuple(_crossing(design, factors) for factors in _together(_factors(design, flags))),
         tuple(design.iloc[:, place].to_numpy(dtype=float) for place in others),
-        np.array(flags, dtype=np.int64),
         np.array(others, dtype=np.int64),
     )
+
+
+def _factors(design: pd.DataFrame, flags: list[int]) -> list[list[int]]:
+    """0/1 columns in factors: those of one factor are never 1 together."""
+    every = -(-len(design) // LOOK_AT)
+    looked = design.iloc[::every, flags].to_numpy(dtype=np.float32)
+    is_met = looked.T @ looked > 0
+    factors: list[list[int]] = []
+    held: list[NDArray[np.bool_]] = []  # where a factor has a 1
+    for place, flag in enumerate(flags):
+        own = design.iloc[:, flag].to_numpy().astype(bool)
+        for at, factor in enumerate(factors):
+            apart = not is_met[place, [flags.index(other) for other in factor]].any()
+            if apart and len(factor) + 2 <= MOST_CELLS and not (held[at] & own).any():
+                factor.append(flag)
+                held[at] |= own
+                break
+        else:
+            factors.append([flag])
+            held.append(own.copy())
+    return factors
+
+
+def _together(factors: list[list[int]]) -> list[list[list[int]]]:
+    """Factors crossed one after the other while the cells stay few."""
+    found: list[list[list[int]]] = []
+    cells = MOST_CELLS
+    for factor in sorted(factors, key=len, reverse=True):
+        levels = len(factor) + 1
+        if cells * levels > MOST_CELLS:
+            found.append([])
+            cells = 1
+        found[-1].append(factor)
+        cells *= levels
+    return found
+
+
+def _crossing(design: pd.DataFrame, factors: list[list[int]]) -> _Crossing:
+    """The cell of each row in the crossing of some factors."""
+    sizes = [len(factor) + 1 for factor in factors]
+    cell, step = np.zeros(len(design), dtype=np.int16), 1
+    levels = np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), sizes[::-1]))[::-1]
+    columns = []
+    for factor, size, level in zip(factors, sizes, levels, strict=True):
+        for position, flag in enumerate(factor, start=1):
+            own = design.iloc[:, flag].to_numpy().astype(np.int16)
+            cell += own * np.int16(step * position)
+            columns.append(level == position)
+        step *= size
+    at = np.array([flag for factor in factors for flag in factor], dtype=np.int64)
+    return _Crossing(cell, np.column_stack(columns).astype(np.float64), at)
 
 
 def _floats(values: NDArray[Any]) -> Floats:

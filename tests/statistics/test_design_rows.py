@@ -27,11 +27,11 @@ def months() -> tuple[np.ndarray, pd.DataFrame, pd.Series]:
     return events, pd.DataFrame(columns), accounts
 
 
-@pytest.fixture(scope="module", params=["collapsed", "blocks"])
+@pytest.fixture(scope="module", params=["crossed", "blocks"])
 def both_forms(request, months) -> tuple[design_rows.DesignRows, np.ndarray]:
     """The rows in one of the two forms, and the dense design that they stand for."""
     design = months[1]
-    given = design if request.param == "collapsed" else design.astype(float)
+    given = design if request.param == "crossed" else design.astype(float)
     return design_rows.rows_of(given), design.to_numpy(dtype=float)
 
 
@@ -61,8 +61,26 @@ def test_whole_numbers_that_are_no_flags_are_not_taken_for_flags(months):
     np.testing.assert_allclose(rows.pull(ones), dense.sum(axis=0), rtol=1e-12)
 
 
+def test_flags_that_are_rarely_1_together_are_not_taken_for_levels_of_one_factor():
+    flags = np.zeros((10_000, 2), dtype=np.int8)
+    flags[:4_001, 0], flags[4_000:, 1] = 1, 1  # once together, in a row that a glance leaves out
+    rows = design_rows.rows_of(pd.DataFrame(flags, columns=["one", "other"]))
+    expected = flags.T.astype(float) @ flags
+    np.testing.assert_array_equal(rows.information(np.ones(10_000)), expected)
+
+
+def test_more_cells_than_a_crossing_holds_are_several_crossings(monkeypatch, months):
+    monkeypatch.setattr(design_rows, "MOST_CELLS", 4)
+    design = months[1].head(5_000).drop(columns=["days", "money"])
+    rows, dense = design_rows.rows_of(design), design.to_numpy(dtype=float)
+    weights = np.random.default_rng(7).normal(size=len(dense))
+    weighted = dense.T @ (dense * weights[:, None])
+    np.testing.assert_allclose(rows.information(weights), weighted, atol=1e-9)
+    np.testing.assert_allclose(rows.pull(weights), dense.T @ weights, atol=1e-9)
+
+
 @pytest.mark.parametrize("link", LINKS)
-def test_collapsed_fits_equal_statsmodels_in_coefficients_and_both_covariances(months, link):
+def test_crossed_fits_equal_statsmodels_in_coefficients_and_both_covariances(months, link):
     events, design, accounts = months
     slow = sm.GLM(events, design.astype(float), Binomial(grouped_hazard.LINKS[link]()))
     plain = slow.fit(tol=1e-12, tol_criterion="params")
@@ -88,7 +106,7 @@ def test_a_fit_that_begins_from_every_so_many_th_row_ends_where_the_others_do(mo
     np.testing.assert_allclose(begun.params, whole.params, rtol=1e-9)
 
 
-def test_quick_scoring_and_parts_of_groups_are_the_same_on_collapsed_rows(months):
+def test_quick_scoring_and_parts_of_groups_are_the_same_on_crossed_rows(months):
     events, design, accounts = months
     codes = pd.factorize(accounts)[0]
     found = [cloglog.scoring(events, given) for given in (design, design.to_numpy(dtype=float))]

@@ -17,7 +17,6 @@ import pandas as pd
 
 from pipeline.analysis.drivers.feature import Feature, columns_of, learn_feature
 from pipeline.analysis.drivers.months import Months, counted
-from pipeline.analysis.drivers.rows import month_number
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics.baseline import merge_thin
 from pipeline.statistics.design_rows import rows_of
@@ -86,16 +85,22 @@ def learn(
         The recipe. `terms`: one row per column (column, driver, level, unit, reference, kind).
         `left_out`: one row per driver or level that is not in the model, with the reason.
     """
-    known = counted(rows, candidates)
-    rows, features, reasons = known.rows, [], []
+    return learned(counted(rows, candidates), candidates, folds_separated)[0]
+
+
+def learned(
+    known: Months, candidates: list[str], folds_separated: bool = False
+) -> tuple[Recipe, pd.DataFrame]:
+    """The recipe of `learn`, and the design of the same rows by it, as of `encode`."""
+    features, reasons = [], []
     for name in candidates:
         feature, why = learn_feature(known, name, folds_separated)
         reasons += why
         if feature is not None:
             features.append(feature)
     events = known.churned * known.weights
-    tenure = np.bincount(_tenure_band(rows), events, minlength=len(TENURE_STARTS))
-    quarters, position = np.unique(_quarter(rows), return_inverse=True)
+    tenure = np.bincount(_tenure_band(known), events, minlength=len(TENURE_STARTS))
+    quarters, position = np.unique(_quarter(known), return_inverse=True)
     groups = merge_thin(np.bincount(position, events), BASELINE_EVENTS)
     recipe = Recipe(
         tuple(features),
@@ -104,10 +109,19 @@ def learn(
         _terms(features),
         pd.DataFrame(reasons, columns=["driver", "level", "reason"]),
     )
-    return _without_dependent(_one_clock(recipe, known), known)
+    design = encode(known, recipe)
+    follows, n_base = _follows(design, known.weights), design.shape[1] - len(recipe.terms)
+    if follows[:n_base].any():
+        recipe = _one_clock(recipe)
+        design = encode(known, recipe)
+        follows, n_base = _follows(design, known.weights), design.shape[1] - len(recipe.terms)
+    if follows[n_base:].any():
+        recipe = _without_dependent(recipe, design, list(design.columns[follows]), known.n)
+        design = design[[*design.columns[:n_base], *recipe.columns]]
+    return recipe, design
 
 
-def encode(rows: pd.DataFrame, recipe: Recipe, is_later: bool = False) -> pd.DataFrame:
+def encode(rows: pd.DataFrame | Months, recipe: Recipe, is_later: bool = False) -> pd.DataFrame:
     """The design of some rows: baseline columns first, then one column per term.
 
     Args:
@@ -121,8 +135,9 @@ def encode(rows: pd.DataFrame, recipe: Recipe, is_later: bool = False) -> pd.Dat
         One row per row, one column per coefficient, numbers as float and flags as int8; no
         intercept, the tenure bands are full.
     """
-    tenure = recipe.tenure_groups[_tenure_band(rows)]
-    quarter = _calendar(rows, recipe.quarter_groups, is_later)
+    months = rows if isinstance(rows, Months) else Months(rows)
+    tenure = recipe.tenure_groups[_tenure_band(months)]
+    quarter = _calendar(months, recipe.quarter_groups, is_later)
     columns = {
         f"tenure{group}": (tenure == group).astype(np.int8)
         for group in np.unique(recipe.tenure_groups)
@@ -132,10 +147,10 @@ def encode(rows: pd.DataFrame, recipe: Recipe, is_later: bool = False) -> pd.Dat
         for driver, block in recipe.terms.groupby("driver", sort=False)
     }
     for feature in recipe.features:
-        own = columns_of(rows[feature.driver], feature)
+        own = columns_of(months.column(feature.driver), feature)
         names = wanted.get(feature.driver, {})
         columns |= {names[level]: own[level] for level in feature.modelled_levels if level in names}
-    return pd.DataFrame(columns, index=rows.index)
+    return pd.DataFrame(columns, index=months.rows.index, copy=False)
 
 
 def unseen_levels(rows: pd.DataFrame, recipe: Recipe) -> dict[str, int]:
@@ -172,11 +187,8 @@ def _terms(features: list[Feature]) -> pd.DataFrame:
     return terms.assign(column=[f"x{position}" for position in range(len(terms))])
 
 
-def _one_clock(recipe: Recipe, known: Months) -> Recipe:
-    """The recipe without quarters where all began together: the calendar is then the tenure."""
-    bare = replace(recipe, features=(), terms=recipe.terms.iloc[:0])
-    if not _follows(encode(known.rows, bare), known.weights).any():
-        return recipe
+def _one_clock(recipe: Recipe) -> Recipe:
+    """The recipe without quarters, of accounts that began together: the calendar is the tenure."""
     named = pd.DataFrame(
         [("calendar quarter", "", "follows from the tenure: the accounts began together")],
         columns=["driver", "level", "reason"],
@@ -189,18 +201,16 @@ def _one_clock(recipe: Recipe, known: Months) -> Recipe:
     )
 
 
-def _without_dependent(recipe: Recipe, known: Months) -> Recipe:
+def _without_dependent(
+    recipe: Recipe, design: pd.DataFrame, dependent: list[str], n: np.ndarray | None
+) -> Recipe:
     """Leave out columns that follow from those before them."""
-    if recipe.terms.empty:
-        return recipe
-    design = encode(known.rows, recipe)
-    dependent = list(design.columns[_follows(design, known.weights)])
     labels = {row.column: f"{row.driver} {row.level}".strip() for row in recipe.terms.itertuples()}
     blank = set(recipe.terms.loc[recipe.terms["level"] == NOT_MEASURED, "column"])
     kept, told = [column for column in labels if column not in dependent], []
     for column in dependent:
         if column in labels:
-            like = _like(design, column, kept, known.n)
+            like = _like(design, column, kept, n)
             reason = f"says the same as {labels[like]}" if like else FOLLOWS
             recipe = without(recipe, column, reason)
             told += [labels[column] + (f" (as {labels[like]})" if like else "")] * (
@@ -242,25 +252,28 @@ def _follows(design: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
     return follows
 
 
-def _tenure_band(rows: pd.DataFrame) -> np.ndarray:
-    return np.searchsorted(TENURE_STARTS, rows["tenure_months"].to_numpy(), side="right") - 1
+def _tenure_band(months: Months) -> np.ndarray:
+    tenure = months.column("tenure_months")
+    return (np.searchsorted(TENURE_STARTS, tenure.levels.to_numpy(), side="right") - 1)[
+        tenure.codes
+    ]
 
 
-def _quarter(rows: pd.DataFrame) -> np.ndarray:
+def _quarter(months: Months) -> np.ndarray:
     """Calendar quarters counted from year 0."""
-    return month_number(rows["period"]) // 3
+    return months.months // 3
 
 
-def _calendar(rows: pd.DataFrame, groups: dict[int, int], is_later: bool) -> dict[str, np.ndarray]:
+def _calendar(months: Months, groups: dict[int, int], is_later: bool) -> dict[str, np.ndarray]:
     """The columns of the calendar: one per group of quarters but the last."""
     last = max(groups.values(), default=0)
     if is_later:
         newest = [groups[quarter] for quarter in sorted(groups)[-QUARTERS_OF_A_YEAR:]]
         return {
-            f"quarter{group}": np.full(len(rows), newest.count(group) / max(len(newest), 1))
+            f"quarter{group}": np.full(len(months.rows), newest.count(group) / max(len(newest), 1))
             for group in range(last)
         }
-    own = _group_of(_quarter(rows), groups)
+    own = _group_of(_quarter(months), groups)
     return {f"quarter{group}": (own == group).astype(np.int8) for group in range(last)}
 
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.drivers.months import Months
+from pipeline.analysis.drivers.months import Coded, Months
 from pipeline.analysis.drivers.registry import FEWEST_FOR_AN_ID, ID_LIKE_SHARE
 from pipeline.analysis.levels import MOST_LEVELS, NOT_MEASURED, OTHER, text_levels
 from pipeline.statistics.counted_values import quantiles
@@ -87,17 +87,18 @@ def learn_feature(
     Returns:
         The feature (None: left out), and (driver, level, reason) of what has no column of its own.
     """
-    rows = months.rows
-    if name not in rows or rows[name].notna().sum() == 0:
+    if name not in months.rows:
         return None, [(name, "", "no value in the data")]
-    values = rows[name]
-    if pd.api.types.is_datetime64_any_dtype(values):
+    column = months.column(name)
+    missing = column.codes < 0
+    if missing.all():
+        return None, [(name, "", "no value in the data")]
+    if pd.api.types.is_datetime64_any_dtype(column.levels):
         return None, [(name, "", "a date is no driver")]
-    missing = values.isna().to_numpy()
     has_missing = months.carries(missing)
-    if is_flag(values):
+    if is_flag(column.levels):
         feature, reasons = _flag(months, name, folds_separated)
-    elif pd.api.types.is_numeric_dtype(values):
+    elif pd.api.types.is_numeric_dtype(column.levels):
         feature, reasons = _number(months, name)
     else:
         feature, reasons = _category(months, name, folds_separated)
@@ -111,9 +112,12 @@ def learn_feature(
 
 
 def _flag(months: Months, name: str, folds: bool) -> tuple[Feature | None, Reasons]:
-    rows = months.rows
-    present = (rows[name] == True).to_numpy(bool)  # noqa: E712 - blanks are neither
-    absent = (rows[name] == False).to_numpy(bool)  # noqa: E712
+    column = months.column(name)
+    is_yes = (column.levels == True).to_numpy(bool)  # noqa: E712 - levels may be of any type
+    present, absent = (
+        np.append(is_yes, False)[column.codes],
+        np.append(~is_yes, False)[column.codes],
+    )
     for level, mask in (("yes", present), ("no", absent)):
         if not months.carries(mask) and (folds or not months.is_seen(mask)):
             return None, [(name, level, _counted(months, mask))]
@@ -125,18 +129,16 @@ def _flag(months: Months, name: str, folds: bool) -> tuple[Feature | None, Reaso
 
 
 def _number(months: Months, name: str) -> tuple[Feature | None, Reasons]:
-    values = months.rows[name]
-    known = values.dropna().astype(float)
+    column = months.column(name)
+    n = np.bincount(column.filled, months.weights, len(column.levels) + 1)[:-1].astype(float)
+    known, n = column.levels.to_numpy(dtype=float)[n > 0], n[n > 0]
     is_log = is_money(name) and bool((known > 0).all())
     known = np.log2(known) if is_log else known
-    if known.nunique() < 2:
+    if len(known) < 2:
         return None, [(name, "", "one value only")]
-    shares = [TAIL, 0.25, 0.5, 0.75, 1 - TAIL]
-    if months.n is None:
-        low, quarter, median, three_quarters, high = known.quantile(shares)
-    else:
-        n = months.n[values.notna().to_numpy()]
-        low, quarter, median, three_quarters, high = quantiles(known.to_numpy(), n, shares).tolist()
+    low, quarter, median, three_quarters, high = quantiles(
+        known, n, [TAIL, 0.25, 0.5, 0.75, 1 - TAIL]
+    ).tolist()
     limits = (low, high) if low < high else (known.min(), known.max())
     if is_log:
         return Feature(
@@ -146,84 +148,86 @@ def _number(months: Months, name: str) -> tuple[Feature | None, Reasons]:
     if scale == 0 and (known % 1 == 0).all():
         scale, words = 1.0, "one unit; the quartiles are equal"
     elif scale == 0:
-        scale, words = _deviation(known.clip(*limits), months), "one standard deviation"
+        spread = np.cov(known.clip(*limits), fweights=n.astype(np.int64))
+        scale, words = float(np.sqrt(spread)), "one standard deviation"
     unit = f"{scale:,.4g} more ({words})"
     return Feature(name, "number", unit=unit, centre=median, scale=scale, limits=limits), []
-
-
-def _deviation(known: pd.Series, months: Months) -> float:
-    """Standard deviation of known values, one per row of the months that has one."""
-    if months.n is None:
-        return float(known.std())
-    n = pd.Series(months.n, months.rows.index)[known.index].to_numpy().astype(np.int64)
-    return float(np.sqrt(np.cov(known.to_numpy(), fweights=n)))
 
 
 def _category(months: Months, name: str, folds: bool) -> tuple[Feature | None, Reasons]:
     if _is_id(months, name):
         return None, [(name, "", "about as many levels as accounts: it names them")]
-    text = text_levels(months.rows[name])
-    weights = pd.Series(months.weights, text.index)
-    sizes = (
-        weights.groupby(text.to_numpy())
-        .sum()
-        .sort_index()
-        .sort_values(ascending=False, kind="stable")
-    )
+    text = _texts(months, name)
+    sizes = _sizes(months, text)
     levels: dict[str, str] = {}
     reasons: list[tuple[str, str, str]] = []
-    for position, level in enumerate(sizes.index):
-        mask = (text == level).to_numpy(bool)
-        is_enough = months.carries(mask) if folds else months.is_seen(mask)
-        is_kept = position < MOST_LEVELS and is_enough
+    enough = months.carries if folds else months.is_seen
+    for position, level in enumerate(sizes):
+        is_kept = position < MOST_LEVELS and enough(_rows_at(text, [level]))
         levels[level] = level if is_kept else OTHER
         if not is_kept and len(reasons) < MOST_LEVELS:
-            reasons.append((name, level, f"{_counted(months, mask)}; counted as other"))
-    others = text.map(levels).eq(OTHER).to_numpy(bool)
-    kept = [level for level in sizes.index if levels[level] != OTHER]
+            told = _counted(months, _rows_at(text, [level]))
+            reasons.append((name, level, f"{told}; counted as other"))
+    kept = [level for level in sizes if levels[level] != OTHER]
+    others = _rows_at(text, [level for level in sizes if levels[level] == OTHER])
     if others.any() and not months.carries(others) and kept:
         levels = {level: kept[0] if kind == OTHER else kind for level, kind in levels.items()}
         reasons.append((name, OTHER, f"{_counted(months, others)}; counted as {kept[0]}"))
-    modelled = text.map(levels).value_counts()
+    modelled = sorted(set(levels.values()))
     if len(modelled) < 2:
         return None, [*reasons, (name, "", "one level to compare")]
-    found = text.map(levels)
-    empty = tuple(
-        level
-        for level in sorted(modelled.index)
-        if not months.carries((found == level).to_numpy(bool))
-    )
+    behind = {level: [own for own, kind in levels.items() if kind == level] for level in modelled}
+    empty = tuple(level for level in modelled if not months.carries(_rows_at(text, behind[level])))
     with_both = [level for level in kept if level not in empty]
-    reference = next(iter([*with_both, *kept]), modelled.index[0])
+    reference = next(iter([*with_both, *kept]))
     unit = "level against reference"
     return Feature(name, "category", reference, unit, levels=levels, separated=empty), reasons
 
 
-def columns_of(values: pd.Series, feature: Feature) -> dict[str, np.ndarray]:
-    """The columns of one driver by level: one number per row of `values`."""
-    missing = values.isna().to_numpy()
-    columns = {NOT_MEASURED: missing.astype(np.int8)}
+def _texts(months: Months, name: str) -> Coded:
+    """A column's levels as text, by number."""
+    column = months.column(name)
+    place, names = pd.factorize(text_levels(column.levels))
+    return Coded(np.append(place, -1)[column.codes], pd.Series(names))
+
+
+def _sizes(months: Months, text: Coded) -> list[str]:
+    """The levels that the rows have, the most frequent first, then by name."""
+    n = np.bincount(text.filled, months.weights, len(text.levels) + 1)[:-1]
+    sizes = pd.Series(n, index=text.levels.to_numpy())[n > 0].sort_index()
+    return list(sizes.sort_values(ascending=False, kind="stable").index)
+
+
+def _rows_at(text: Coded, levels: list[str]) -> np.ndarray:
+    """The rows that have one of some levels."""
+    return np.append(text.levels.isin(levels).to_numpy(bool), False)[text.codes]
+
+
+def columns_of(column: Coded, feature: Feature) -> dict[str, np.ndarray]:
+    """The columns of one driver by level: one number per row of a column."""
+    columns = {NOT_MEASURED: (column.codes < 0).astype(np.int8)}
     if feature.kind == "number":
-        held = feature.measured(values).clip(*feature.limits)
+        held = feature.measured(column.levels).clip(*feature.limits)
         standard = (held - feature.centre) / feature.scale
-        return columns | {"": standard.fillna(0.0).to_numpy()}
+        return columns | {"": np.append(standard.to_numpy(dtype=float), 0.0)[column.codes]}
     if feature.kind == "flag":
-        return columns | {"yes": (values == True).to_numpy(bool).astype(np.int8)}  # noqa: E712
-    codes, found = pd.factorize(values)
-    names = text_levels(pd.Series(found))
+        is_yes = (column.levels == True).to_numpy(bool)  # noqa: E712 - levels may be of any type
+        return columns | {"yes": np.append(is_yes, False)[column.codes].astype(np.int8)}
+    names = text_levels(column.levels)
     modelled = [feature.levels.get(name, feature.stand_in) for name in names] + [None]  # blank
     return columns | {
-        level: np.array([name == level for name in modelled], dtype=np.int8)[codes]
+        level: np.array([name == level for name in modelled], dtype=np.int8)[column.codes]
         for level in feature.modelled_levels
         if level != NOT_MEASURED
     }
 
 
 def _is_id(months: Months, name: str) -> bool:
-    levels = months.rows[name].nunique()
+    codes = months.column(name).codes
+    levels = len(pd.unique(codes[codes >= 0]))
     if levels < ID_LIKE_SHARE * FEWEST_FOR_AN_ID:
         return False
-    accounts = months.n_accounts(months.rows[name].notna().to_numpy())
+    accounts = months.n_accounts(codes >= 0)
     return bool(accounts >= FEWEST_FOR_AN_ID and levels >= ID_LIKE_SHARE * accounts)
 
 

@@ -16,7 +16,7 @@ from scipy import stats
 from statsmodels.genmod.generalized_linear_model import GLMResults
 
 from pipeline.analysis import fits
-from pipeline.analysis.drivers.design import Recipe, encode, learn, without
+from pipeline.analysis.drivers.design import Recipe, encode, learned, without
 from pipeline.analysis.drivers.months import Months, counted
 from pipeline.analysis.drivers.rows import MANAGER
 from pipeline.statistics import cloglog, grouped_hazard
@@ -166,14 +166,14 @@ def fit(
     al. (1995) for the events per parameter.
     """
     months = counted(rows, [*candidates, MANAGER])
-    recipe = learn(months, candidates)
+    recipe, design = learned(months, candidates)
     n_events, n_terms = months.n_events, len(recipe.terms)
     reason = stopped_by or _too_few(n_events, n_terms, events_per_parameter)
     if reason:
         least = events_per_parameter
         return DriverModel(rows, recipe, reason=reason, least=least, fitted_on=months)
     if n_events >= events_per_parameter * n_terms and not recipe.separated:
-        model, coefs = _unpenalised(rows, months, recipe, events_per_parameter)
+        model, coefs = _unpenalised(rows, months, recipe, design, events_per_parameter)
         if coefs[recipe.columns].abs().max() <= LARGEST_COEFFICIENT:
             return model
     return _penalised(rows, recipe, events_per_parameter, confidence)
@@ -192,11 +192,10 @@ def _too_few(n_events: int, n_terms: int, least: float) -> str:
 
 
 def _unpenalised(
-    rows: pd.DataFrame, months: Months, recipe: Recipe, least: float
+    rows: pd.DataFrame, months: Months, recipe: Recipe, design: pd.DataFrame, least: float
 ) -> tuple[DriverModel, pd.Series]:
     """The grouped-time model and its coefficients by column."""
-    design, churned = encode(months.rows, recipe), months.churned
-    start = cloglog.scoring(churned, design, counts=months.n).params
+    start = cloglog.scoring(months.churned, design, counts=months.n).params
     fitted = months.fitted(design, start)
     return DriverModel(rows, recipe, fitted, design, least=least, fitted_on=months), fitted.params
 

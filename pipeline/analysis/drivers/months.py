@@ -11,17 +11,20 @@ Cost of a fit: by kinds, not by rows. Counting: one pass per column and one sort
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
+from pipeline.analysis.drivers.rows import month_number
 from pipeline.analysis.reliability import SMALLEST_N
-from pipeline.statistics import cloglog, grouped_hazard
+from pipeline.statistics import added_rows, cloglog, grouped_hazard
+from pipeline.statistics.added_rows import Move
 from pipeline.statistics.cloglog import Coefficients
-from pipeline.statistics.design_rows import BLOCK
+from pipeline.statistics.design_rows import BLOCK, DesignOrRows, rows_of
 from pipeline.statistics.grouped_hazard import GroupedHazardFit
 
 ROWS_PER_KIND = 4
@@ -31,6 +34,19 @@ MOST_PAIRS = 20_000_000
 LOOK_AT = 1_000
 """Rows in which enough accounts are looked for first; kinds from which pairs are estimated."""
 MOST_KEYS = 2**62
+
+
+@dataclass(frozen=True)
+class Coded:
+    """A column by number: the level of each row, -1 where it is blank, and what the levels are."""
+
+    codes: NDArray[np.int64]
+    levels: pd.Series
+
+    @property
+    def filled(self) -> NDArray[np.int64]:
+        """The codes with blanks as one level more, the last."""
+        return np.where(self.codes < 0, len(self.levels), self.codes)
 
 
 @dataclass(frozen=True)
@@ -45,16 +61,23 @@ class Months:
     n: NDArray[np.float64] | None = None
     owners: sparse.csr_array | None = None
     pairs: sparse.csr_array | None = None
+    coded: dict[str, Coded] = field(default_factory=dict, repr=False, compare=False)
 
-    @property
+    @cached_property
     def weights(self) -> NDArray[np.float64]:
         """Account-months behind each row."""
         return np.ones(len(self.rows)) if self.n is None else self.n
 
-    @property
+    @cached_property
     def churned(self) -> NDArray[np.float64]:
-        """0 or 1 per row."""
-        return self.rows["is_churn"].to_numpy(float)
+        """0 or 1 per row; of months to come, 0."""
+        return (self.rows["is_churn"] == True).to_numpy(float)  # noqa: E712 - blank: to come
+
+    @cached_property
+    def months(self) -> NDArray[np.int64]:
+        """Calendar month per row, counted from year 0."""
+        period = self.column("period")
+        return month_number(period.levels)[period.codes]
 
     @property
     def n_events(self) -> int:
@@ -66,51 +89,59 @@ class Months:
         """Account-months."""
         return int(self.weights.sum())
 
+    def column(self, name: str) -> Coded:
+        """A column by number; made once, also for the parts of these months."""
+        if name not in self.coded:
+            codes, levels = pd.factorize(self.rows[name])
+            self.coded[name] = Coded(codes, pd.Series(levels))
+        return self.coded[name]
+
     def count(self, mask: NDArray[np.bool_]) -> int:
         """Account-months in the rows of a mask."""
         return int(mask.sum() if self.n is None else self.n[mask].sum())
 
     def events(self, mask: NDArray[np.bool_]) -> int:
         """Churns in the rows of a mask."""
-        return self.count(mask & self.rows["is_churn"].to_numpy(bool))
+        return self.count(mask & (self.churned == 1))
 
     def n_accounts(self, mask: NDArray[np.bool_]) -> int:
         """Accounts in the rows of a mask."""
+        return self._n_owners(np.flatnonzero(mask))
+
+    def _n_owners(self, there: NDArray[np.int64]) -> int:
         if self.owners is None:
-            return int(self.rows.loc[mask, "account_id"].nunique())
-        there = self.owners[np.flatnonzero(mask)].indices
-        return int(np.count_nonzero(np.bincount(there)))
+            return len(pd.unique(self.column("account_id").codes[there]))
+        return int(np.count_nonzero(np.bincount(self.owners[there].indices)))
 
     def is_seen(self, mask: NDArray[np.bool_]) -> bool:
         """Enough accounts to speak of the rows of a mask; the first rows nearly always tell."""
         there = np.flatnonzero(mask)
-        for first in (there[:LOOK_AT], there):
-            part = np.zeros(len(mask), dtype=bool)
-            part[first] = True
-            if self.n_accounts(part) >= SMALLEST_N:
-                return True
-        return False
+        return any(self._n_owners(part) >= SMALLEST_N for part in (there[:LOOK_AT], there))
 
     def carries(self, mask: NDArray[np.bool_]) -> bool:
         """Enough accounts, and both outcomes, to say something about the rows of a mask."""
-        churned = self.rows["is_churn"].to_numpy(bool)[mask]
-        return bool(self.is_seen(mask) and churned.any() and not churned.all())
+        n_churned = self.churned[mask].sum()
+        return bool(self.is_seen(mask) and 0 < n_churned < mask.sum())
 
     def part(self, mask: NDArray[np.bool_]) -> Months:
-        """The rows of a mask."""
-        rows = self.rows[mask].reset_index(drop=True)
+        """The rows of a mask; a view where they stand together, as months hold many accounts."""
+        there = np.flatnonzero(mask)
+        is_run = len(there) > 0 and there[-1] - there[0] + 1 == len(there)
+        at = slice(there[0], there[-1] + 1) if is_run else there
+        rows = self.rows.iloc[at].copy(deep=False)
+        rows.index = pd.RangeIndex(len(rows))
+        coded = {name: Coded(own.codes[at], own.levels) for name, own in self.coded.items()}
         if self.n is None or self.owners is None:
-            return Months(rows)
-        at = np.flatnonzero(mask)
+            return Months(rows, coded=coded)
         pairs = None if self.pairs is None else self.pairs[at][:, at]
-        return Months(rows, self.n[at], self.owners[at], pairs)
+        return Months(rows, self.n[at], self.owners[at], pairs, coded)
 
     def fitted(
         self, design: pd.DataFrame, start: NDArray[np.float64] | None = None, link: str = "cloglog"
     ) -> GroupedHazardFit:
         """The fit with its record, errors clustered by account."""
         if self.n is None or self.owners is None:
-            groups = self.rows["account_id"]
+            groups = self.column("account_id").codes
             return grouped_hazard.fit(self.churned, design, groups, None, link, start)
         by_kind = self.n, self.owners, self.pairs
         return grouped_hazard.fit(self.churned, design, None, None, link, start, by_kind)
@@ -133,15 +164,25 @@ class Months:
         return cloglog.clustered_by_kind(self.churned, design, coefficients, self.n, owners)
 
     def scored(
-        self, design: pd.DataFrame, start: NDArray[np.float64] | None = None
+        self, design: DesignOrRows, start: NDArray[np.float64] | None = None
     ) -> Coefficients:
         """The fit, errors clustered by account."""
-        found = cloglog.scoring(self.churned, design, start, self.n)
+        rows = rows_of(design)
+        found = cloglog.scoring(self.churned, rows, start, self.n)
         if self.n is None or self.owners is None:
-            return cloglog.clustered(self.churned, design, found, self.rows["account_id"])
-        return cloglog.clustered_by_kind(
-            self.churned, design, found, self.n, self.owners, self.pairs
-        )
+            accounts = self.column("account_id").codes
+            return cloglog.clustered(self.churned, rows, found, accounts)
+        return cloglog.clustered_by_kind(self.churned, rows, found, self.n, self.owners, self.pairs)
+
+    def moved(
+        self, design: pd.DataFrame, is_new: NDArray[np.bool_], start: NDArray[np.float64]
+    ) -> Move:
+        """The fits with and without the rows of a mask, and the error of what lies between."""
+        if self.n is None or self.owners is None:
+            accounts = self.column("account_id").codes
+            return added_rows.move(self.churned, design, accounts, is_new, start)
+        by_kind = self.n, self.owners, self.pairs
+        return added_rows.move(self.churned, design, None, is_new, start, by_kind)
 
 
 def counted(rows: pd.DataFrame | Months, names: list[str]) -> Months:

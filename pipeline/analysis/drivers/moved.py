@@ -43,23 +43,15 @@ def moved(model: DriverModel, confidence: float, false_discovery_rate: float) ->
         months, or when the earlier fit does not settle.
     """
     empty = pd.DataFrame(columns=MOVED_COLUMNS)
-    months = np.sort(model.rows["period"].unique().astype(str))
+    months = np.sort(model.months.rows["period"].unique().astype(str))
     if model.fitted is None or model.is_penalised or len(months) < LEAST_MONTHS:
         return empty
-    own, is_new = model.months, model.rows["period"].eq(months[-1]).to_numpy()
-    start = model.fitted.params.to_numpy()
-    if own.n is None or own.owners is None:
-        accounts = model.rows["account_id"]
-        found = added_rows.move(own.churned, model.design, accounts, is_new, start)
-    else:
-        fresh = own.rows["period"].eq(months[-1]).to_numpy()
-        by_kind = own.n, own.owners, own.pairs
-        found = added_rows.move(own.churned, model.design, None, fresh, start, by_kind)
+    own, newest = model.months, model.months.rows["period"].eq(months[-1]).to_numpy()
+    found = own.moved(model.design, newest, model.fitted.params.to_numpy())
     if not found.converged:
         return empty
-    newest = model.rows[is_new]
     table = _compared(model, found, confidence).assign(
-        n=int(newest["account_id"].nunique()), n_events=int(newest["is_churn"].sum()),
+        n=own.n_accounts(newest), n_events=own.events(newest),
         period=months[-1], previous_period=months[-2],
     )  # fmt: skip
     q_value = multiplicity.benjamini_hochberg(table["p_value"])

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
-from pipeline.analysis.drivers.design import encode, learn
+from pipeline.analysis.drivers.design import learned
 from pipeline.analysis.drivers.months import counted
 from pipeline.analysis.drivers.rows import month_number
 from pipeline.analysis.levels import NOT_MEASURED
@@ -93,11 +93,11 @@ def _table(
         "movement": movement, "n": int(rows["account_id"].nunique()), "n_events": n_events,
     }  # fmt: skip
     months = counted(rows, candidates)
-    recipe = learn(months, candidates, folds_separated=True) if n_events else None
+    recipe, design = learned(months, candidates, True) if n_events else (None, pd.DataFrame())
     if recipe is None or recipe.terms.empty or n_events < events_per_parameter * len(recipe.terms):
         note = f"too few: {n_events} account-months with {movement}"
         return pd.DataFrame([{**counts, "note": note}]).reindex(columns=MOVEMENT_COLUMNS)
-    fitted = months.fitted(encode(months.rows, recipe), link="logit")
+    fitted = months.fitted(design, link="logit")
     terms = recipe.terms[recipe.terms["level"] != NOT_MEASURED]
     params = fitted.params[terms["column"]].to_numpy()
     errors = np.sqrt(np.diag(fitted.cov.loc[terms["column"], terms["column"]]))

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.drivers.design import Recipe, encode, learn
+from pipeline.analysis.drivers.design import Recipe, encode, learned
 from pipeline.analysis.drivers.model import DriverModel
 from pipeline.analysis.drivers.months import Months, counted
 from pipeline.analysis.drivers.rows import month_number
@@ -227,11 +227,10 @@ def _origin(
     """Fit, from the coefficients of the fit before when it has as many; None: too few events."""
     if not earlier.n_events:
         return None
-    recipe = learn(earlier, candidates, folds_separated=True)
+    recipe, design = learned(earlier, candidates, folds_separated=True)
     n_terms = len(recipe.terms)
     if n_terms == 0 or earlier.n_events < events_per_parameter * n_terms:
         return None
-    design = encode(earlier.rows, recipe)
     start = before if before is not None and len(before) == design.shape[1] else None
     fitted = earlier.scored(design, start)
     eta = rows_of(encode(own, recipe, is_later=True)).linear(fitted.params)

@@ -18,6 +18,7 @@ from pipeline.analysis.drivers.forecast import (
     recalibration,
     shared_shock,
     shifted,
+    sums_of,
 )
 from tests.analysis.driver_world import CANDIDATES, world
 
@@ -51,7 +52,7 @@ def test_chance_alone_is_the_exact_distribution_of_unequal_chances():
 def test_each_layer_adds_its_own_variance():
     design, params, cov = np.ones((2000, 1)), np.array([-3.0]), np.array([[0.04]])
     shock = SharedShock(0.3, 10**9)  # so many degrees of freedom: normal
-    draws = losses(design, params, cov, np.ones(2000), shock, np.random.default_rng(3),
+    draws = losses(design, params, cov, sums_of(np.ones(2000)), shock, np.random.default_rng(3),
                    n_draws=4000)  # fmt: skip
     p = float(shifted(1 - np.exp(-np.exp(-3.0)), 0.0))
     expected, chance = 2000 * p, 2000 * p * (1 - p)
@@ -228,7 +229,7 @@ def test_luck_drawn_for_many_accounts_together_spreads_as_it_does_one_by_one(mon
     design = np.column_stack([np.ones(4000), draws.normal(size=(4000, 2))])
     params, cov = np.array([-2.5, 0.6, -0.3]), np.diag([0.01, 0.004, 0.004])
     mrr, shock = draws.lognormal(4, 1, 4000), SharedShock(0.1, 17)
-    given = design, params, cov, mrr, shock
+    given = design, params, cov, sums_of(mrr), shock
     one_by_one = losses(*given, np.random.default_rng(7), 0.1, 4000)
     monkeypatch.setattr(sys.modules[losses.__module__], "MANY", 4000)
     together = losses(*given, np.random.default_rng(8), 0.1, 4000)

@@ -20,7 +20,8 @@ from pipeline.analysis import checks, drivers, revenue, survival
 from pipeline.analysis import time_to_value as ttv
 from pipeline.analysis.drivers import clusters
 from pipeline.analysis.drivers.design import encode, learn, unseen_levels
-from pipeline.analysis.drivers.forecast import SharedShock, losses
+from pipeline.analysis.drivers.forecast import SharedShock, losses, sums_of
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.registry import LeakageError
 from pipeline.analysis.levels import MOST_LEVELS, NOT_MEASURED, OTHER, levels_of
 from pipeline.analysis.time_to_value.clone_censor import clone_censor_weight
@@ -310,7 +311,7 @@ def test_f077_a_level_never_seen_before_counts_as_other_in_a_forecast():
     assert design.notna().all(axis=None)
     told = recipe.terms.set_index("level")["column"]
     assert design[told[OTHER]].tolist() == [0.0, 1.0, 1.0]
-    assert unseen_levels(fresh, recipe) == {"plan": 1}
+    assert unseen_levels(Months(fresh), recipe) == {"plan": 1}
 
 
 def test_f078_blanks_are_a_level_of_their_own_and_no_row_is_dropped():
@@ -584,7 +585,7 @@ def test_f088_the_draws_of_a_forecast_follow_from_the_seed_of_the_run():
     shock = SharedShock(0.2, 11)
     mrr = np.random.default_rng(880).lognormal(4, 1, 200)
     lost = [
-        losses(design, params, np.eye(1) * 0.01, mrr, shock, np.random.default_rng(seed))
+        losses(design, params, np.eye(1) * 0.01, sums_of(mrr), shock, np.random.default_rng(seed))
         for seed in (5, 5, 6)
     ]
     first, again, other = (draws["shared_shock"][:, 1].sum() for draws in lost)

@@ -25,8 +25,8 @@ from pipeline.analysis.drivers.forecast import (
     shared_shock,
     shifted,
 )
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.origins import Origin
-from pipeline.analysis.drivers.rows import month_number
 from pipeline.statistics import poisson_binomial
 
 RECALIBRATED_ON = 6
@@ -54,6 +54,7 @@ class _Said:
 
     month: int
     raw: np.ndarray
+    n: np.ndarray
     expected: float
     variance: float
     observed: float
@@ -61,7 +62,7 @@ class _Said:
 
 def back_test(
     origins: list[Origin],
-    rows: pd.DataFrame,
+    rows: pd.DataFrame | Months,
     seed: int,
     months: int,
     behind: int = 1,
@@ -71,7 +72,7 @@ def back_test(
 
     Args:
         origins: from `rolling_origins`, and `coming_month` last when there is one; oldest first.
-        rows: from `settled`, for the benchmarks.
+        rows: from `settled`, for the benchmarks; or counted by kind, as `DriverModel.months`.
         seed: of the draws.
         months: newest origins told, the month to come not counted; those before them only serve as
             forerunners.
@@ -84,7 +85,7 @@ def back_test(
         benchmarks, shift (of the log hazard), shock (standard deviation), n_forerunners, crps by
         layer, pit, is_next, note. Completed and administrative exits are not forecast.
     """
-    history, tables = _history(rows), []
+    history, tables = _history(rows if isinstance(rows, Months) else Months(rows)), []
     said: list[_Said] = []
     for origin in origins:
         known = [one for one in said if one.month <= origin.month - behind]
@@ -121,13 +122,15 @@ def benchmarks(history: pd.DataFrame, month: int, behind: int) -> dict[str, np.n
     }  # fmt: skip
 
 
-def _history(rows: pd.DataFrame) -> pd.DataFrame:
-    gone = rows["is_churn"].to_numpy(float)
-    sums = pd.DataFrame(
-        {"n": 1.0, "lost": gone, "mrr": rows["mrr"].astype(float),
-         "mrr_lost": gone * rows["mrr"].astype(float)}
-    )  # fmt: skip
-    return sums.groupby(month_number(rows["period"])).sum()
+def _history(months: Months) -> pd.DataFrame:
+    """Accounts, MRR and what was lost of them by settled month, its number the index."""
+    first, gone = int(months.months.min()) if len(months.rows) else 0, months.churned
+    place = months.months - first
+    n, mrr = months.sums[:, 0], months.sums[:, 1]
+    parts = {"n": n, "lost": gone * n, "mrr": mrr, "mrr_lost": gone * mrr}
+    table = pd.DataFrame({name: np.bincount(place, part) for name, part in parts.items()})
+    table.index = pd.RangeIndex(first, first + len(table))
+    return table[table["n"] > 0]
 
 
 def _forecast(
@@ -140,26 +143,29 @@ def _forecast(
 ) -> tuple[pd.DataFrame, _Said]:
     """One origin's rows, and what later origins learn from it."""
     shift, shock = _learned(known)
-    risk, churned = shifted(origin.probability, shift), origin.churned
-    draws, mrr = _draws(origin, shock, shift, seed), origin.rows["mrr"].to_numpy(float)
-    observed = np.array([churned.sum(), churned @ mrr])
-    guesses, scale = benchmarks(history, origin.month, behind), np.array([len(mrr), mrr.sum()])
-    chances = poisson_binomial.distribution(risk)
+    risk, sums = shifted(origin.probability, shift), origin.months.sums[:, :2]
+    draws = _draws(origin, shock, shift, seed)
+    expected, observed = risk @ sums, origin.churned @ sums
+    guesses, scale = benchmarks(history, origin.month, behind), sums.sum(axis=0)
+    chances = poisson_binomial.distribution(np.repeat(risk, sums[:, 0].astype(np.int64)))
     rows = []
     for at, measure in enumerate((CUSTOMERS, MONEY)):
         own = {layer: part[:, at] for layer, part in draws.items()}
         rows.append(
-            {"measure": measure, "expected": (risk.sum(), risk @ mrr)[at],
+            {"measure": measure, "expected": expected[at],
              "observed": np.nan if origin.is_next else observed[at],
              **{name: (rate * scale)[at] for name, rate in guesses.items()},
              **_limits(own, chances if measure == CUSTOMERS else None, confidence),
              **_scores(own, observed[at], origin.is_next)}
         )  # fmt: skip
-    told = {"period": origin.period, "n": len(mrr), "shift": shift, "shock": shock.size,
-            "n_forerunners": len(known), "is_next": origin.is_next,
+    told = {"period": origin.period, "n": origin.months.n_months, "shift": shift,
+            "shock": shock.size, "n_forerunners": len(known), "is_next": origin.is_next,
             "note": _note(origin, len(known))}  # fmt: skip
-    variance = float((risk * (1 - risk)).sum())
-    said = _Said(origin.month, origin.probability, float(risk.sum()), variance, float(observed[0]))
+    variance = float((risk * (1 - risk)) @ sums[:, 0])
+    said = _Said(
+        origin.month, origin.probability, sums[:, 0], float(expected[0]), variance,
+        float(observed[0]),
+    )  # fmt: skip
     return pd.DataFrame(rows).assign(**told)[BACK_TEST_COLUMNS], said
 
 
@@ -168,7 +174,8 @@ def _learned(known: list[_Said]) -> tuple[float, SharedShock]:
     last, misses = known[-RECALIBRATED_ON:], known[-SHOCK_MONTHS:]
     if len(last) < RECALIBRATED_ON:
         return 0.0, SharedShock()
-    shift = recalibration([one.raw for one in last], sum(one.observed for one in last))
+    observed = sum(one.observed for one in last)
+    shift = recalibration([one.raw for one in last], observed, [one.n for one in last])
     shock = shared_shock(
         [one.expected for one in misses],
         [one.variance for one in misses],
@@ -180,8 +187,8 @@ def _learned(known: list[_Said]) -> tuple[float, SharedShock]:
 def _draws(origin: Origin, shock: SharedShock, shift: float, seed: int) -> dict[str, np.ndarray]:
     stream = np.random.SeedSequence(seed, spawn_key=(CHAPTER, TASK, origin.month))
     return losses(
-        origin.design, origin.coefficients.params, origin.coefficients.cov,
-        origin.rows["mrr"].to_numpy(float), shock, np.random.default_rng(stream), shift,
+        origin.design.to_numpy(dtype=float), origin.coefficients.params, origin.coefficients.cov,
+        origin.months.sums, shock, np.random.default_rng(stream), shift,
     )  # fmt: skip
 
 
@@ -222,9 +229,9 @@ def crps(draws: np.ndarray, observed: float) -> float:
 
 def _note(origin: Origin, n_known: int) -> str:
     few = f"{n_known} earlier forecasts: not recalibrated, no shock that months share"
-    unknown = int((~origin.rows["is_age_known"].astype(bool)).sum())
+    unknown = origin.n_of_unknown_age
     age = f"{unknown} accounts with tenure counted from the first day seen"
     unseen = [f"{n} accounts with a level of {driver} not seen before" for driver, n in
-              unseen_levels(origin.rows, origin.recipe).items()]  # fmt: skip
+              unseen_levels(origin.months, origin.recipe).items()]  # fmt: skip
     told = [few] * (n_known < RECALIBRATED_ON) + [age] * (unknown > 0)
     return "; ".join([*told, *unseen])

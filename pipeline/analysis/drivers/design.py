@@ -153,13 +153,14 @@ def encode(rows: pd.DataFrame | Months, recipe: Recipe, is_later: bool = False) 
     return pd.DataFrame(columns, index=months.rows.index, copy=False)
 
 
-def unseen_levels(rows: pd.DataFrame, recipe: Recipe) -> dict[str, int]:
-    """How many rows have a level that the recipe has not seen, by driver; none are not named."""
-    counts = {
-        feature.driver: int((~text_levels(known).isin(list(feature.levels))).sum())
-        for feature in recipe.features
-        if feature.kind == "category" and len(known := rows[feature.driver].dropna())
-    }
+def unseen_levels(months: Months, recipe: Recipe) -> dict[str, int]:
+    """How many months have a level that the recipe has not seen, by driver; none are not named."""
+    counts = {}
+    for feature in recipe.features:
+        if feature.kind == "category":
+            column = months.column(feature.driver)
+            is_unseen = ~text_levels(column.levels).isin(list(feature.levels)).to_numpy(bool)
+            counts[feature.driver] = months.count(np.append(is_unseen, False)[column.codes])
     return {driver: n for driver, n in counts.items() if n}
 
 

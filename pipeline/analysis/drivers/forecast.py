@@ -40,12 +40,15 @@ class SharedShock:
     degrees: int = 1
 
 
-def recalibration(risks: Sequence[ArrayLike], observed: float) -> float:
+def recalibration(
+    risks: Sequence[ArrayLike], observed: float, counts: Sequence[ArrayLike] | None = None
+) -> float:
     """The shift of the log hazard with which earlier forecasts would have been right on the whole.
 
     Args:
         risks: probabilities of each earlier month.
         observed: how many left in those months together.
+        counts: how many accounts have each probability; None: one.
 
     Returns:
         0 when there is no earlier month; held within ±3.
@@ -53,9 +56,10 @@ def recalibration(risks: Sequence[ArrayLike], observed: float) -> float:
     if not len(risks):
         return 0.0
     log_stay = np.log1p(-np.concatenate([np.asarray(risk, float) for risk in risks]))
+    n = np.ones(len(log_stay)) if counts is None else np.concatenate(list(map(np.asarray, counts)))
 
     def excess(shift: float) -> float:
-        return float(-np.expm1(log_stay * np.exp(shift)).sum() - observed)
+        return float(-np.expm1(log_stay * np.exp(shift)) @ n - observed)
 
     if excess(-LARGEST_SHIFT) >= 0:
         return -LARGEST_SHIFT
@@ -88,11 +92,16 @@ def shared_shock(expected: ArrayLike, variance: ArrayLike, observed: ArrayLike) 
     return SharedShock(float(np.sqrt(max(0.0, excess)) / mean.mean()), len(mean) - 1)
 
 
+def sums_of(mrr: NDArray[np.float64]) -> NDArray[np.float64]:
+    """What `losses` asks of each account: one, its MRR, and that squared."""
+    return np.column_stack([np.ones(len(mrr)), mrr, mrr**2])
+
+
 def losses(
     design: NDArray[np.float64],
     params: NDArray[np.float64],
     cov: NDArray[np.float64],
-    mrr: NDArray[np.float64],
+    sums: NDArray[np.float64],
     shock: SharedShock,
     generator: np.random.Generator,
     shift: float = 0.0,
@@ -101,10 +110,10 @@ def losses(
     """Draws of customers and MRR lost, by layer; the layers share their luck.
 
     Args:
-        design: one row per account, one column per coefficient.
+        design: one row per account, or per kind of many accounts; one column per coefficient.
         params: coefficients on the log hazard.
         cov: their covariance, clustered by account.
-        mrr: of each account.
+        sums: of each row, how many accounts it is, their MRR and MRR squared; from `sums_of`.
         shock: from `shared_shock`.
         generator: of the draws.
         shift: from `recalibration`.
@@ -119,18 +128,18 @@ def losses(
     own = params[:, None] + spread @ generator.standard_normal((len(params), n_draws))
     drawn = shock.size * generator.standard_t(shock.degrees, n_draws)
     shocks = np.clip(drawn, LOWEST, -LOWEST)  # with one degree of freedom it may be a thousand
-    if len(mrr) >= MANY:
-        cells = _cells(design, design @ params + shift, mrr)
+    if sums[:, 0].sum() >= MANY:
+        cells = _cells(design, design @ params + shift, sums)
         return _losses_of_many(cells, own - params[:, None], shocks, generator)
     lost = {layer: np.zeros((n_draws, 2)) for layer in LAYERS}
     block = max(1, CELLS_AT_ONCE // n_draws)
-    for start in range(0, len(mrr), block):
+    for start in range(0, len(design), block):
         part = design[start : start + block]
         hazard = np.exp(np.clip(part @ own + shift, LOWEST, HIGHEST))
         sure = np.exp(np.clip(part @ params + shift, LOWEST, HIGHEST))[:, None]
         # An account leaves when its hazard exceeds an exponential draw: P = 1 − exp(−hazard).
         luck = generator.standard_exponential((len(part), n_draws), dtype=np.float32)
-        money = np.column_stack([np.ones(len(part)), mrr[start : start + block]])
+        money = sums[start : start + block, :2]
         for layer, faced in zip(LAYERS, (sure, hazard, hazard * np.exp(shocks)), strict=True):
             lost[layer] += (luck < faced).T.astype(float) @ money
     return lost
@@ -146,17 +155,18 @@ class _Cells:
 
 
 def _cells(
-    design: NDArray[np.float64], eta: NDArray[np.float64], mrr: NDArray[np.float64]
+    design: NDArray[np.float64], eta: NDArray[np.float64], sums: NDArray[np.float64]
 ) -> _Cells:
     """The accounts by rank of their risk; a band's log hazard is that of its mean hazard."""
-    rank = np.empty(len(eta), dtype=np.int64)
-    rank[np.argsort(eta, kind="stable")] = np.arange(len(eta))
-    band = rank * BANDS // len(eta)
-    n = np.bincount(band, minlength=BANDS).astype(float)
-    hazard = np.bincount(band, np.exp(np.clip(eta, LOWEST, HIGHEST)), minlength=BANDS) / n
-    means = [np.bincount(band, column, minlength=BANDS) / n for column in design.T]
-    money = [np.bincount(band, mrr**power, minlength=BANDS) for power in (1, 2)]
-    return _Cells(np.log(hazard), np.column_stack(means), np.column_stack([n, *money]))
+    n, order = sums[:, 0], np.argsort(eta, kind="stable")
+    band = np.empty(len(eta), dtype=np.int64)
+    band[order] = (np.cumsum(n[order]) - n[order]) * BANDS // n.sum()
+    _, band = np.unique(band, return_inverse=True)
+    behind = np.bincount(band, n)
+    hazard = np.bincount(band, n * np.exp(np.clip(eta, LOWEST, HIGHEST))) / behind
+    means = [np.bincount(band, n * column) / behind for column in design.T]
+    money = [np.bincount(band, part) for part in sums.T]
+    return _Cells(np.log(hazard), np.column_stack(means), np.column_stack(money))
 
 
 def _losses_of_many(
@@ -220,7 +230,8 @@ def interval(
         limits = poisson_binomial.quantile(poisson_binomial.distribution(risk), tails)
     else:
         generator = np.random.default_rng(seed)
-        draws = losses(design, params, cov, np.zeros(len(risk)), shock, generator, shift, n_draws)
+        sums = sums_of(np.zeros(len(risk)))
+        draws = losses(design, params, cov, sums, shock, generator, shift, n_draws)
         limits = np.quantile(draws[layer][:, 0], tails, method="inverted_cdf")
     return pd.DataFrame(
         {"level": levels, "expected": risk.sum(), "ci_low": limits[:, 0].astype(float),

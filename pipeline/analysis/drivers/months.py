@@ -54,13 +54,15 @@ class Months:
     """Account-months, each a row of its own or counted by kind.
 
     `rows`: one row per account-month, or per kind. Counted: `n` months of each kind, `owners` the
-    months by kind and account, `pairs` the sum over accounts of the products of those.
+    months by kind and account, `pairs` the sum over accounts of the products of those, `money` the
+    sums of MRR and of its square by kind.
     """
 
     rows: pd.DataFrame
     n: NDArray[np.float64] | None = None
     owners: sparse.csr_array | None = None
     pairs: sparse.csr_array | None = None
+    money: NDArray[np.float64] | None = None
     coded: dict[str, Coded] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -78,6 +80,22 @@ class Months:
         """Calendar month per row, counted from year 0."""
         period = self.column("period")
         return month_number(period.levels)[period.codes]
+
+    @cached_property
+    def sums(self) -> NDArray[np.float64]:
+        """Account-months, MRR and MRR squared behind each row, a column each."""
+        if self.money is not None:
+            return np.column_stack([self.weights, self.money])
+        mrr = self.rows["mrr"].to_numpy(float)
+        return np.column_stack([self.weights, mrr, mrr**2])
+
+    @cached_property
+    def listed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Every account-month: the row that stands for it, and its account by number."""
+        if self.owners is None:
+            return np.arange(len(self.rows)), self.column("account_id").codes
+        own = self.owners.tocoo()  # an account has one row in a month, so that each is 1
+        return own.row.astype(np.int64), own.col.astype(np.int64)
 
     @property
     def n_events(self) -> int:
@@ -134,7 +152,8 @@ class Months:
         if self.n is None or self.owners is None:
             return Months(rows, coded=coded)
         pairs = None if self.pairs is None else self.pairs[at][:, at]
-        return Months(rows, self.n[at], self.owners[at], pairs, coded)
+        money = None if self.money is None else self.money[at]
+        return Months(rows, self.n[at], self.owners[at], pairs, money, coded)
 
     def fitted(
         self, design: pd.DataFrame, start: NDArray[np.float64] | None = None, link: str = "cloglog"
@@ -210,7 +229,17 @@ def counted(rows: pd.DataFrame | Months, names: list[str]) -> Months:
     owners = sparse.coo_array((once, (kind.astype(np.int32), account.astype(np.int32))), size)
     owners = owners.tocsr()
     n = np.bincount(kind, minlength=len(first)).astype(np.float64)
-    return Months(rows[kept].iloc[first].reset_index(drop=True), n, owners, _pairs(owners))
+    kinds = rows[kept].iloc[first].reset_index(drop=True)
+    return Months(kinds, n, owners, _pairs(owners), _money(rows, kind, len(first)))
+
+
+def _money(rows: pd.DataFrame, kind: NDArray[np.int64], n_kinds: int) -> NDArray[np.float64] | None:
+    """Sums of MRR and of its square by kind; none where MRR is not known."""
+    if "mrr" not in rows:
+        return None
+    mrr = rows["mrr"].to_numpy(dtype=float)
+    sums = [np.bincount(kind, part, n_kinds) for part in (mrr, mrr**2)]
+    return np.column_stack(sums)
 
 
 def _kinds(rows: pd.DataFrame, names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:

@@ -8,12 +8,13 @@ from months that lie as far behind it as the newest settled month lies behind th
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
 
 from pipeline.analysis.drivers.design import Recipe, encode, learned
+from pipeline.analysis.drivers.forecast import MANY
 from pipeline.analysis.drivers.model import DriverModel
 from pipeline.analysis.drivers.months import Months, counted
 from pipeline.analysis.drivers.rows import month_number
@@ -27,14 +28,24 @@ WINDOWS = 6
 
 @dataclass(frozen=True)
 class Origin:
-    """Fitted on months before `period`, applied to the rows of `period` (or from it on)."""
+    """Fitted on months before `period`, applied to those of `period` (or from it on).
+
+    `probability`: one per row of `months`, which are accounts, or kinds of many accounts.
+    """
 
     period: str
     recipe: Recipe
     coefficients: Coefficients
-    rows: pd.DataFrame
+    months: Months
     probability: np.ndarray
     null_rate: float
+    is_next: bool = False
+    n_of_unknown_age: int = 0
+
+    @property
+    def rows(self) -> pd.DataFrame:
+        """One row per account and month, or per kind."""
+        return self.months.rows
 
     @property
     def month(self) -> int:
@@ -42,19 +53,14 @@ class Origin:
         return int(month_number(pd.Series([self.period]))[0])
 
     @property
-    def design(self) -> np.ndarray:
+    def design(self) -> pd.DataFrame:
         """One row per row, one column per coefficient; made anew, as months hold many accounts."""
-        return encode(self.rows, self.recipe, is_later=True).to_numpy(dtype=float)
-
-    @property
-    def is_next(self) -> bool:
-        """Whether the outcome is still to come."""
-        return bool(self.rows["is_churn"].isna().all())
+        return encode(self.months, self.recipe, is_later=True)
 
     @property
     def churned(self) -> np.ndarray:
         """0 or 1 per row; of the month to come, 0."""
-        return (self.rows["is_churn"] == True).to_numpy(float)  # noqa: E712 - blank: not known yet
+        return self.months.churned
 
     @property
     def effects(self) -> pd.Series:
@@ -101,12 +107,11 @@ def rolling_origins(
     Returns:
         The origins, oldest first.
     """
-    number, known = month_number(rows["period"]), known or counted(rows, candidates)
-    of_kind = number if known.rows is rows else month_number(known.rows["period"])
+    known = known or counted(rows, candidates)
     origins: list[Origin] = []
-    for month in np.unique(number)[1:][-most:]:
-        earlier = known.part(of_kind <= month - behind)
-        own = _of_month(rows, number == month)
+    for month in np.unique(known.months)[1:][-most:]:
+        earlier = known.part(known.months <= month - behind)
+        own = _applied(known, rows, month, month)
         before = origins[-1].coefficients.params if origins else None
         origin = _origin(earlier, own, candidates, events_per_parameter, before)
         origins += [origin] if origin else []
@@ -129,11 +134,14 @@ def hold_out(
     Returns:
         The origin, whose rows are the months kept out; None: too little to fit or to hold against.
     """
-    known, newest = known or counted(rows, candidates), sorted(rows["period"].unique())[-months:]
-    later = rows[rows["period"].isin(newest)].reset_index(drop=True)
-    if not later["is_churn"].any():
+    known = known or counted(rows, candidates)
+    newest = np.unique(known.months)[-months:]
+    if not len(newest):
         return None
-    earlier = known.part(~known.rows["period"].isin(newest).to_numpy())
+    later = _applied(known, rows, newest[0], newest[-1])
+    if not later.n_events:
+        return None
+    earlier = known.part(known.months < newest[0])
     return _origin(earlier, later, candidates, events_per_parameter)
 
 
@@ -157,8 +165,12 @@ def coming_month(
     if not len(coming):
         return None
     own = coming[coming["period"] == coming["period"].min()].reset_index(drop=True)
-    known = known or counted(settled_rows, candidates)
-    return _origin(known, own, candidates, events_per_parameter)
+    is_unknown = ~own["is_age_known"].astype(bool)
+    months = counted(own, candidates) if len(own) >= MANY else Months(own)
+    found = _origin(
+        known or counted(settled_rows, candidates), months, candidates, events_per_parameter
+    )
+    return found and replace(found, is_next=True, n_of_unknown_age=int(is_unknown.sum()))
 
 
 def in_order(origins: list[Origin], coming: Origin | None) -> list[Origin]:
@@ -203,14 +215,15 @@ def held_out_signs(model: DriverModel, held: Origin | None) -> pd.Series:
     terms = model.recipe.terms
     if model.fitted is None or held is None:
         return pd.Series(np.nan, index=terms["column"], dtype=float)
-    design = held.design
+    design, n = held.design, held.months.weights
     n_base = design.shape[1] - len(held.recipe.terms)
-    eta, churned, found = design @ held.coefficients.params, held.churned, {}
+    eta, found = rows_of(design).linear(held.coefficients.params), {}
     for position, (key, effect) in enumerate(held.effects.items(), start=n_base):
-        own = design[:, position]
+        own = design.iloc[:, position].to_numpy(dtype=float)
         hazard = np.exp(np.clip(eta - effect * own, cloglog.LOWEST, cloglog.HIGHEST))
-        hazard *= churned.sum() / hazard.sum()
-        found[key] = np.sign((own - np.average(own, weights=hazard)) @ (churned - hazard))
+        hazard *= (n @ held.churned) / (n @ hazard)
+        apart = own - np.average(own, weights=n * hazard)
+        found[key] = np.sign(apart @ (n * (held.churned - hazard)))
     keys = pd.MultiIndex.from_frame(terms[["driver", "level"]])
     there = pd.Series(found, dtype=float).reindex(keys).to_numpy()
     today = np.sign(model.fitted.params[terms["column"]].to_numpy())
@@ -219,7 +232,7 @@ def held_out_signs(model: DriverModel, held: Origin | None) -> pd.Series:
 
 def _origin(
     earlier: Months,
-    own: pd.DataFrame,
+    own: Months,
     candidates: list[str],
     events_per_parameter: float,
     before: np.ndarray | None = None,
@@ -234,15 +247,14 @@ def _origin(
     start = before if before is not None and len(before) == design.shape[1] else None
     fitted = earlier.scored(design, start)
     eta = rows_of(encode(own, recipe, is_later=True)).linear(fitted.params)
-    period, rate = str(own["period"].min()), earlier.n_events / earlier.n_months
+    period, rate = str(own.rows["period"].min()), earlier.n_events / earlier.n_months
     return Origin(period, recipe, fitted, own, cloglog.probability_at(eta), rate)
 
 
-def _of_month(rows: pd.DataFrame, mask: np.ndarray) -> pd.DataFrame:
-    """The rows of a mask; a view where they stand together, as months hold many accounts."""
-    there = np.flatnonzero(mask)
-    if len(there) and there[-1] - there[0] + 1 == len(there):
-        own = rows.iloc[there[0] : there[-1] + 1].copy(deep=False)
-        own.index = pd.RangeIndex(len(own))
+def _applied(known: Months, rows: pd.DataFrame, first: int, last: int) -> Months:
+    """The months from one to another: kinds of them where they are counted and many, else rows."""
+    own = known.part((known.months >= first) & (known.months <= last))
+    if own.n is None or own.n_months >= MANY:
         return own
-    return rows[mask].reset_index(drop=True)
+    numbers = month_number(rows["period"])
+    return Months(rows).part((numbers >= first) & (numbers <= last))

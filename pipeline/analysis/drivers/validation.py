@@ -11,6 +11,8 @@ import numpy as np
 import pandas as pd
 from scipy import stats
 
+from pipeline.analysis.drivers.forecast import MANY
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.origins import Origin
 from pipeline.statistics import cloglog, proportions
 from pipeline.statistics.binary_validation import (
@@ -19,10 +21,13 @@ from pipeline.statistics.binary_validation import (
     recalibrated,
     scaled_brier,
 )
+from pipeline.statistics.design_rows import rows_of
 
 DECILES = 10
 EXCHANGES = 20
-"""Permutations per driver."""
+"""Permutations per driver; of many account-months the mean over all there are."""
+MOST_VALUES = 64
+"""Parts of the predictor told apart in a cell; of more, means of as many equal shares."""
 SEED = 20261101
 CHAPTER, TASK = 4, 2
 """Of the stream of draws."""
@@ -47,8 +52,8 @@ def held_against(held: Origin | None, confidence: float) -> tuple[pd.DataFrame, 
     """
     if held is None:
         return pd.DataFrame(columns=CALIBRATION_COLUMNS), pd.DataFrame(columns=VALIDATION_COLUMNS)
-    risk, churned = held.probability, held.churned
-    accounts = held.rows["account_id"].to_numpy()
+    row, accounts = held.months.listed
+    risk, churned = held.probability[row], held.churned[row]
     measures = validation(risk, churned, held.null_rate, confidence, accounts)
     return calibration(risk, churned, confidence), measures
 
@@ -130,49 +135,93 @@ def importance(held: Origin | None, confidence: float, seed: int = SEED) -> pd.D
     Returns:
         One row per driver, largest loss first: driver, loss (share of the null model's squared
         error; 0: it carries nothing on months it has not seen), ci_low, ci_high, n (accounts),
-        n_events, n_exchanges. Empty without a hold-out.
+        n_events, n_exchanges (blank: the mean over all exchanges). Empty without a hold-out.
 
-    Source: Breiman (2001), section 10; permutation within strata.
+    Source: Breiman (2001), section 10; permutation within strata. Each of a cell's values is as
+    likely as any other to fall to an account, so that the mean over all exchanges is one over them.
     """
     if held is None:
         return pd.DataFrame(columns=IMPORTANCE_COLUMNS)
     generator = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(CHAPTER, TASK)))
-    churned, accounts = held.churned, held.rows["account_id"].to_numpy()
-    null_loss = ((churned - held.null_rate) ** 2).sum()
+    n, is_many = held.months.weights, held.months.n_months >= MANY
+    null_loss = n @ (held.churned - held.null_rate) ** 2
     z, rows = stats.norm.ppf(0.5 + confidence / 2), []
-    design = held.design
+    design, (row, accounts) = held.design, held.months.listed
     for driver in held.recipe.terms["driver"].unique():
-        keys = [name for name in WITHIN if name in held.rows and name != driver]
-        cells = held.rows.groupby(keys, dropna=False, observed=True).ngroup().to_numpy()
-        worse = _loss_when_exchanged(held, design, driver, cells, generator) / null_loss
-        reach = z * clustered_error(worse - worse.mean(), accounts)
-        rows.append((driver, worse.sum(), worse.sum() - reach, worse.sum() + reach))
+        rest, part = _apart(held, design, driver)
+        cells = _cells(held.months, [name for name in WITHIN if name != driver])
+        if is_many:
+            exchanged = _mean_of_exchanges(held, rest, part, cells)
+        else:
+            exchanged = _drawn_exchanges(held, rest, part, cells, generator)
+        worse = (exchanged - (held.churned - held.probability) ** 2) / null_loss
+        loss = float(n @ worse)
+        reach = z * clustered_error((worse - loss / n.sum())[row], accounts)
+        rows.append((driver, loss, loss - reach, loss + reach))
     counts = {
-        "n": int(held.rows["account_id"].nunique()),
-        "n_events": int(churned.sum()),
-        "n_exchanges": EXCHANGES,
+        "n": len(np.unique(accounts)),
+        "n_events": held.months.n_events,
+        "n_exchanges": None if is_many else EXCHANGES,
     }
     table = pd.DataFrame(rows, columns=IMPORTANCE_COLUMNS[:4]).assign(**counts)
     return table.sort_values("loss", ascending=False, kind="stable", ignore_index=True)
 
 
-def _loss_when_exchanged(
+def _apart(held: Origin, design: pd.DataFrame, driver: str) -> tuple[np.ndarray, np.ndarray]:
+    """The predictor without a driver's columns, and their part in it."""
+    terms, params = held.recipe.terms, held.coefficients.params
+    n_base = design.shape[1] - len(terms)
+    own = n_base + np.flatnonzero((terms["driver"] == driver).to_numpy())
+    part = design.iloc[:, own].to_numpy(dtype=float) @ params[own]
+    return rows_of(design).linear(params) - part, part
+
+
+def _cells(months: Months, names: list[str]) -> np.ndarray:
+    """Rows of one month and, where it is known, segment."""
+    keys = [name for name in names if name in months.rows]
+    return months.rows.groupby(keys, dropna=False, observed=True).ngroup().to_numpy()
+
+
+def _squared_error(held: Origin, eta: np.ndarray, row: np.ndarray | slice) -> np.ndarray:
+    hazard = np.exp(np.clip(eta, cloglog.LOWEST, cloglog.HIGHEST))
+    return np.asarray((held.churned[row] + np.expm1(-hazard)) ** 2)
+
+
+def _drawn_exchanges(
     held: Origin,
-    design: np.ndarray,
-    driver: str,
+    rest: np.ndarray,
+    part: np.ndarray,
     cells: np.ndarray,
     generator: np.random.Generator,
 ) -> np.ndarray:
-    """Mean rise of the squared error per row when the driver's columns change hands in a cell."""
-    terms = held.recipe.terms
-    n_base = design.shape[1] - len(terms)
-    own = n_base + np.flatnonzero((terms["driver"] == driver).to_numpy())
-    params = held.coefficients.params
-    rest, part = design @ params, design[:, own] @ params[own]
-    order, rise = np.argsort(cells, kind="stable"), np.zeros(len(rest))
+    """Mean squared error per row when the driver's part changes hands in a cell, some times."""
+    order, error = np.argsort(cells, kind="stable"), np.zeros(len(rest))
     for _ in range(EXCHANGES):
         dealt = np.empty_like(part)
         dealt[order] = part[np.argsort(cells + generator.random(len(cells)))]  # within a cell
-        eta = np.clip(rest - part + dealt, cloglog.LOWEST, cloglog.HIGHEST)
-        rise += (held.churned + np.expm1(-np.exp(eta))) ** 2
-    return rise / EXCHANGES - (held.churned - held.probability) ** 2
+        error += _squared_error(held, rest + dealt, slice(None))
+    return error / EXCHANGES
+
+
+def _mean_of_exchanges(
+    held: Origin, rest: np.ndarray, part: np.ndarray, cells: np.ndarray
+) -> np.ndarray:
+    """The same over all exchanges: each value of the cell, as often as the cell has it."""
+    error, n = np.zeros(len(rest)), held.months.weights
+    for cell in np.unique(cells):
+        own = np.flatnonzero(cells == cell)
+        for value, share in zip(*_values(part[own], n[own]), strict=True):
+            error[own] += share * _squared_error(held, rest[own] + value, own)
+    return error
+
+
+def _values(part: np.ndarray, n: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Distinct values and their shares; of too many, the means of equal shares in their order."""
+    values, place = np.unique(part, return_inverse=True)
+    count = np.bincount(place, n)
+    if len(values) > MOST_VALUES:
+        band = ((np.cumsum(count) - count / 2) * MOST_VALUES // count.sum()).astype(np.int64)
+        total = np.bincount(band, count)
+        values = np.bincount(band, count * values)[total > 0] / total[total > 0]
+        count = total[total > 0]
+    return values, count / count.sum()

@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from pipeline.statistics import poisson_binomial
 from pipeline.statistics.poisson_binomial import distribution, quantile
 from tests.statistics.oracle import cases, needs_reference, subjects
 
@@ -44,3 +45,18 @@ def test_many_events_have_the_distribution_that_few_of_the_same_chances_build_up
     expected = np.convolve(halves, distribution(p[8_000:]))  # each short enough for plain steps
     np.testing.assert_allclose(found, expected, atol=1e-15)
     assert len(found) == 12_001
+
+
+def test_very_many_events_have_the_distribution_that_blocks_of_them_build_up(monkeypatch):
+    p = np.random.default_rng(20261124).beta(1, 40, 60_000)
+    found = distribution(p)
+    monkeypatch.setattr(poisson_binomial, "VERY_MANY", 10**9)
+    np.testing.assert_allclose(found, distribution(p), atol=2e-14)
+    levels = [0.001, 0.025, 0.1, 0.5, 0.9, 0.975, 0.999]
+    assert list(quantile(found, levels)) == list(quantile(distribution(p), levels))
+
+
+@pytest.mark.parametrize("chance", [0.0, 1e-6, 0.9, 1.0])
+def test_very_many_equal_chances_are_binomial_however_rare_or_sure(chance):
+    found = distribution(np.full(50_001, chance))
+    np.testing.assert_allclose(found, stats.binom.pmf(np.arange(50_002), 50_001, chance), atol=1e-9)

@@ -97,7 +97,7 @@ def lagged_ratios(model: DriverModel, lagged_rows: pd.DataFrame) -> pd.Series:
         return pd.Series(dtype=float)
     is_known = lagged_rows["is_lag_known"].to_numpy(bool)
     from_known = lagged_rows if is_known.all() else lagged_rows[is_known]
-    months = counted(from_known, [feature.driver for feature in model.recipe.features])
+    months = counted(from_known, [feature.driver for feature in model.recipe.features], False)
     design = encode(months, model.recipe)
     start = model.fitted.params.to_numpy()
     params = cloglog.scoring(months.churned, design, start, months.n).params

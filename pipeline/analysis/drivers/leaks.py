@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.checks import Check
-from pipeline.analysis.drivers.rows import earlier_place, is_usable
+from pipeline.analysis.drivers.rows import earlier_place, is_usable, numbered
 from pipeline.analysis.levels import named, text_levels
 from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.statistics.binary_validation import concordance
@@ -36,10 +36,11 @@ def monitor(rows: pd.DataFrame, candidates: list[str]) -> pd.DataFrame:
         fall, n (account-months), n_events, is_leak, note.
     """
     at = earlier_place(rows, 1)
-    own = np.flatnonzero((at >= 0) & is_usable(rows))
+    own = np.flatnonzero((at >= 0) & is_usable(rows)).astype(np.int32)
     churned = rows["is_churn"].take(own).to_numpy(bool)
+    before = at[own]
     table = [
-        _row(name, rows[name].take(own), rows[name].take(at[own]), churned)
+        _row(name, *numbered(rows[name]), own, before, churned)
         for name in candidates
         if name in rows.columns
     ]
@@ -58,11 +59,19 @@ def check(monitored: pd.DataFrame) -> Check:
     return Check(LEAKAGE, found.empty, note, is_hard=True)
 
 
-def _row(name: str, now: pd.Series, before: pd.Series, churned: np.ndarray) -> tuple:
+def _row(
+    name: str,
+    codes: np.ndarray,
+    levels: pd.Index,
+    own: np.ndarray,
+    before: np.ndarray,
+    churned: np.ndarray,
+) -> tuple:
+    """One driver, by the number of each row's level; `own` and `before`: places of the rows."""
     n_events = int(churned.sum())
     if n_events < SMALLEST_N or n_events == len(churned):
         return name, np.nan, np.nan, np.nan, len(churned), n_events, False, "too few churns to say"
-    auc, earlier = (concordance(*_scores(part, churned)) for part in (now, before))
+    auc, earlier = (concordance(*_scores(codes[at], levels, churned)) for at in (own, before))
     auc, earlier = max(auc, 1 - auc), max(earlier, 1 - earlier)
     note = ""
     if auc > LARGEST_AUC:
@@ -72,21 +81,25 @@ def _row(name: str, now: pd.Series, before: pd.Series, churned: np.ndarray) -> t
     return name, auc, earlier, auc - earlier, len(churned), n_events, bool(note), note
 
 
-def _scores(values: pd.Series, churned: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Score of each value, and its leavers and stayers.
+def _scores(
+    codes: np.ndarray, found: pd.Index, churned: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Score of each level, and its leavers and stayers.
 
     Numbers score as they are, blanks at the median; levels by their share of leavers.
     """
-    codes, found = pd.factorize(values)
     blank = len(found)
-    codes = np.where(codes < 0, blank, codes)
-    n = np.bincount(codes, minlength=blank + 1).astype(float)
-    events = np.bincount(codes, churned, minlength=blank + 1)
-    if pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values):
-        numbers = np.asarray(found, dtype=float)
-        middle = quantiles(numbers, n[:blank], [0.5])[0] if blank else 0.0
+    n, events = (_counts(part, blank) for part in (codes, codes[churned]))
+    if pd.api.types.is_numeric_dtype(found) and not pd.api.types.is_bool_dtype(found):
+        numbers, n_known = found.to_numpy(dtype=float), n[:blank].sum()
+        middle = quantiles(numbers, n[:blank], [0.5])[0] if n_known else 0.0
         return np.append(numbers, middle), events, n - events
     levels = named(text_levels(pd.Series([*found, None], dtype=object))).to_numpy()
     level, names = pd.factorize(levels)
     events, n = (np.bincount(level, part, minlength=len(names)) for part in (events, n))
     return events / np.where(n > 0, n, 1), events, n - events
+
+
+def _counts(codes: np.ndarray, blank: int) -> np.ndarray:
+    """Rows by level, blanks last."""
+    return np.roll(np.bincount(codes.astype(np.int64) + 1, minlength=blank + 1), -1).astype(float)

@@ -19,7 +19,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline.analysis.drivers.rows import month_number
+from pipeline.analysis.drivers.rows import month_number, numbered
 from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.statistics import added_rows, cloglog, grouped_hazard
 from pipeline.statistics.added_rows import Move
@@ -40,13 +40,14 @@ MOST_KEYS = 2**62
 class Coded:
     """A column by number: the level of each row, -1 where it is blank, and what the levels are."""
 
-    codes: NDArray[np.int64]
+    codes: NDArray[np.integer]
     levels: pd.Series
 
     @property
     def filled(self) -> NDArray[np.int64]:
         """The codes with blanks as one level more, the last."""
-        return np.where(self.codes < 0, len(self.levels), self.codes)
+        codes = self.codes.astype(np.int64)
+        return np.where(codes < 0, len(self.levels), codes)
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ class Months:
     def listed(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Every account-month: the row that stands for it, and its account by number."""
         if self.owners is None:
-            return np.arange(len(self.rows)), self.column("account_id").codes
+            return np.arange(len(self.rows)), self.column("account_id").codes.astype(np.int64)
         own = self.owners.tocoo()  # an account has one row in a month, so that each is 1
         return own.row.astype(np.int64), own.col.astype(np.int64)
 
@@ -110,8 +111,8 @@ class Months:
     def column(self, name: str) -> Coded:
         """A column by number; made once, also for the parts of these months."""
         if name not in self.coded:
-            codes, levels = pd.factorize(self.rows[name])
-            self.coded[name] = Coded(codes, pd.Series(levels))
+            codes, levels = numbered(self.rows[name])
+            self.coded[name] = Coded(codes, levels.to_series(index=range(len(levels))))
         return self.coded[name]
 
     def count(self, mask: NDArray[np.bool_]) -> int:
@@ -204,12 +205,13 @@ class Months:
         return added_rows.move(self.churned, design, None, is_new, start, by_kind)
 
 
-def counted(rows: pd.DataFrame | Months, names: list[str]) -> Months:
+def counted(rows: pd.DataFrame | Months, names: list[str], with_pairs: bool = True) -> Months:
     """The account-months, counted by kind where they are many and kinds are few.
 
     Args:
         rows: from `settled`: period, account_id, tenure_months, is_churn and the candidates.
         names: of the candidates; what else the rows hold is left aside when they are counted.
+        with_pairs: whether fits will be clustered many times; a single one needs no pairs.
 
     Returns:
         The same account-months; up to one block of rows each keeps a row of its own.
@@ -223,14 +225,19 @@ def counted(rows: pd.DataFrame | Months, names: list[str]) -> Months:
     kind, first = _kinds(rows, kept)
     if len(first) * ROWS_PER_KIND > len(rows):
         return Months(rows)
-    account, found = pd.factorize(rows["account_id"])
-    size = len(first), len(found)
-    once = np.ones(len(rows), dtype=np.float32)
-    owners = sparse.coo_array((once, (kind.astype(np.int32), account.astype(np.int32))), size)
-    owners = owners.tocsr()
+    owners = _owners(kind, rows["account_id"], len(first))
     n = np.bincount(kind, minlength=len(first)).astype(np.float64)
     kinds = rows[kept].iloc[first].reset_index(drop=True)
-    return Months(kinds, n, owners, _pairs(owners), _money(rows, kind, len(first)))
+    pairs = _pairs(owners) if with_pairs else None
+    return Months(kinds, n, owners, pairs, _money(rows, kind, len(first)))
+
+
+def _owners(kind: NDArray[np.int32], accounts: pd.Series, n_kinds: int) -> sparse.csr_array:
+    """How many months each account has of each kind."""
+    account, levels = numbered(accounts)
+    once = np.ones(len(kind), dtype=np.float32)
+    place = kind, account.astype(np.int32, copy=False)
+    return sparse.coo_array((once, place), (n_kinds, len(levels))).tocsr()
 
 
 def _money(rows: pd.DataFrame, kind: NDArray[np.int64], n_kinds: int) -> NDArray[np.float64] | None:
@@ -242,20 +249,23 @@ def _money(rows: pd.DataFrame, kind: NDArray[np.int64], n_kinds: int) -> NDArray
     return np.column_stack(sums)
 
 
-def _kinds(rows: pd.DataFrame, names: list[str]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _kinds(rows: pd.DataFrame, names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
     """The number of each row's kind, and the first row of each kind."""
     key, size = np.zeros(len(rows), dtype=np.int64), 1
     for name in names:
-        codes, found = pd.factorize(rows[name])
+        codes, found = numbered(rows[name])
         levels = len(found) + 1  # a blank is a level
         if size * levels > MOST_KEYS:
             key, distinct = pd.factorize(key)
             size = len(distinct)
-        key = key * levels + (codes + 1)
+        key *= levels
+        key += codes
+        key += 1
         size *= levels
-    kind, _ = pd.factorize(key)
-    seen = np.concatenate([[-1], np.maximum.accumulate(kind)[:-1]])
-    return kind.astype(np.int64, copy=False), np.flatnonzero(kind > seen)
+    kind = pd.factorize(key)[0].astype(np.int32)
+    first = np.full(int(kind.max(initial=-1)) + 1, -1, dtype=np.int64)
+    first[kind[::-1]] = np.arange(len(kind))[::-1]
+    return kind, first
 
 
 def _pairs(owners: sparse.csr_array) -> sparse.csr_array | None:

@@ -20,6 +20,8 @@ MONTHLY = (
 )  # fmt: skip
 """Columns of account_months that the chapter needs beside its candidates."""
 MANAGER = "csm_id"
+LOOK_AT = 2_000_000
+"""Rows in which a change is looked for first."""
 BLACKOUT_MONTHS = 1
 """Further lag of every feature where no notice is on file."""
 
@@ -56,20 +58,23 @@ def driver_rows(
 
 def _joined(account_months: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     """The same for texts kept by number: nothing is copied, months are in their order."""
-    codes, found = pd.factorize(account_months["account_id"])
-    place = accounts.index.get_indexer(pd.Index(found.astype(object)))[codes]
+    codes, found = numbered(account_months["account_id"])
+    place = accounts.index.astype(object).get_indexer(pd.Index(found, dtype=object))[codes]
     rows, periods = account_months.copy(deep=False), account_months["period"]
+    if rows["is_churn"].dtype == object:  # blank in the month to come
+        rows["is_churn"] = rows["is_churn"].astype(np.float32)
     if isinstance(periods.dtype, pd.CategoricalDtype):
         months = sorted(periods.cat.categories)
         rows["period"] = periods.cat.set_categories(months, ordered=True)
+    is_known = bool((place >= 0).all())
     for name in accounts:
         values = accounts[name]
         if values.dtype == object and pd.api.types.infer_dtype(values, skipna=True) == "string":
             values = values.astype("category")
-        if (place < 0).any():
-            values = values.take(np.where(place < 0, 0, place)).where(place >= 0)
-        else:
+        if is_known:
             values = values.take(place)
+        else:
+            values = values.take(np.where(place < 0, 0, place)).where(place >= 0)
         rows[name] = values.to_numpy() if values.dtype != "category" else values.array
     return rows
 
@@ -153,7 +158,8 @@ def lagged(
         same = rows.copy(deep=False)  # millions of rows are not written twice
         same["is_lag_known"] = True
         return same
-    changing = [name for name in candidates if name in rows and _changes(rows, name)]
+    account = numbered(rows["account_id"])[0]
+    changing = [name for name in candidates if name in rows and _changes(rows[name], account)]
     at = earlier_place(rows, months)
     is_known = at >= 0
     if is_known_only:
@@ -173,27 +179,52 @@ def lagged(
 
 def earlier_place(rows: pd.DataFrame, months: int) -> np.ndarray:
     """Where each row's account stands some months earlier; -1 where it was no customer then."""
-    account, month = pd.factorize(rows["account_id"])[0], month_number(rows["period"])
     if not len(rows):
-        return np.zeros(0, dtype=np.int64)
-    span, first = int(month.max() - month.min()) + 1 + months, month.min() - months
+        return np.zeros(0, dtype=np.int32)
+    account = numbered(rows["account_id"])[0].astype(np.int64)
+    month = month_number(rows["period"])
+    span = int(month.max() - month.min()) + 1 + months
     places = np.full((int(account.max()) + 1) * span, -1, dtype=np.int32)
-    own = account * span + (month - first)
-    places[own] = np.arange(len(rows), dtype=np.int32)
-    if (places[own] != np.arange(len(rows))).any():
+    own = account * span + (month - (month.min() - months))
+    there = np.arange(len(rows), dtype=np.int32)
+    places[own] = there
+    if (places[own] != there).any():
         raise ValueError("An account has two rows in one month; account_months has one.")
     return places[own - months]
 
 
+def numbered(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
+    """The level of each value by number, -1 where it is blank, and the levels.
+
+    What is kept by number already, flags and small whole numbers are not looked up value by value;
+    a level may then have no value.
+    """
+    kind = values.dtype
+    if isinstance(kind, pd.CategoricalDtype):
+        return values.cat.codes.to_numpy(), values.cat.categories
+    if kind == np.dtype(bool):
+        return values.to_numpy().view(np.int8), pd.Index([False, True])
+    if kind in (np.int8, np.int16) and len(values):
+        low, high = int(values.min()), int(values.max())
+        return values.to_numpy() - np.int32(low), pd.Index(np.arange(low, high + 1))
+    codes, levels = pd.factorize(values)
+    small = next(kind for kind in (np.int16, np.int32) if len(levels) < np.iinfo(kind).max)
+    return codes.astype(small), pd.Index(levels)
+
+
 def month_number(periods: pd.Series) -> np.ndarray:
     """Months counted from year 0, of texts YYYY-MM."""
-    position, names = pd.factorize(periods)
+    position, names = numbered(periods)
     numbers = [int(str(name)[:4]) * 12 + int(str(name)[5:7]) - 1 for name in names]
     return np.array(numbers, dtype=np.int64)[position]
 
 
-def _changes(rows: pd.DataFrame, name: str) -> bool:
-    codes, account = pd.factorize(rows[name])[0], pd.factorize(rows["account_id"])[0]
-    first = np.zeros(int(account.max(initial=-1)) + 1, dtype=codes.dtype)
-    first[account] = codes
-    return bool((first[account] != codes).any())
+def _changes(values: pd.Series, account: np.ndarray) -> bool:
+    """Whether a column takes two values in one account; the first rows nearly always tell."""
+    codes = numbered(values)[0]
+    for n in (min(LOOK_AT, len(codes)), len(codes)):
+        first = np.zeros(int(account.max(initial=-1)) + 1, dtype=codes.dtype)
+        first[account[:n]] = codes[:n]
+        if (first[account[:n]] != codes[:n]).any():
+            return True
+    return False

@@ -172,7 +172,10 @@ class Chapter:
         if self.company.reports.show_names or table not in SNAPSHOT:
             return rows
         hidden = [name for name in SNAPSHOT[table].personal_columns if name in rows.columns]
-        return rows.assign(**{name: rows[name].mask(rows[name].notna(), HIDDEN) for name in hidden})
+        masked = {
+            name: rows[name].astype(object).mask(rows[name].notna(), HIDDEN) for name in hidden
+        }
+        return rows.assign(**masked) if masked else rows  # assigning nothing would copy it all
 
     def columns(self, table: str) -> pd.DataFrame:
         """What each column of a snapshot table holds.

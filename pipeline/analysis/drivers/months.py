@@ -56,7 +56,7 @@ class Months:
 
     `rows`: one row per account-month, or per kind. Counted: `n` months of each kind, `owners` the
     months by kind and account, `pairs` the sum over accounts of the products of those, `money` the
-    sums of MRR and of its square by kind.
+    sums of MRR and of its square by kind, `kind` the kind of each account-month counted.
     """
 
     rows: pd.DataFrame
@@ -64,6 +64,7 @@ class Months:
     owners: sparse.csr_array | None = None
     pairs: sparse.csr_array | None = None
     money: NDArray[np.float64] | None = None
+    kind: NDArray[np.int32] | None = None
     coded: dict[str, Coded] = field(default_factory=dict, repr=False, compare=False)
 
     @cached_property
@@ -154,7 +155,32 @@ class Months:
             return Months(rows, coded=coded)
         pairs = None if self.pairs is None else self.pairs[at][:, at]
         money = None if self.money is None else self.money[at]
-        return Months(rows, self.n[at], self.owners[at], pairs, money, coded)
+        return Months(rows, self.n[at], self.owners[at], pairs, money, coded=coded)
+
+    def split(self, name: str, values: pd.Series, accounts: pd.Series) -> Months:
+        """The same months told apart by one more column, of which a fit or two are made.
+
+        Args:
+            name: of the column.
+            values: a category per account-month counted.
+            accounts: whose it is.
+        """
+        if self.kind is None:
+            rows = self.rows.copy(deep=False)
+            rows[name] = values.array
+            return Months(rows, coded=self.coded)
+        codes, n_levels = values.cat.codes.to_numpy(), len(values.cat.categories) + 1
+        key = self.kind.astype(np.int64) * n_levels
+        key += codes
+        key += 1
+        n = np.bincount(key, minlength=len(self.rows) * n_levels)
+        there = np.flatnonzero(n)
+        place = np.zeros(len(n), dtype=np.int32)
+        place[there] = np.arange(len(there))
+        rows = self.rows.iloc[there // n_levels].reset_index(drop=True)
+        rows[name] = pd.Categorical.from_codes(there % n_levels - 1, dtype=values.dtype)
+        owners = _owners(place[key], accounts, len(there))
+        return Months(rows, n[there].astype(np.float64), owners)
 
     def fitted(
         self, design: pd.DataFrame, start: NDArray[np.float64] | None = None, link: str = "cloglog"
@@ -229,7 +255,7 @@ def counted(rows: pd.DataFrame | Months, names: list[str], with_pairs: bool = Tr
     n = np.bincount(kind, minlength=len(first)).astype(np.float64)
     kinds = rows[kept].iloc[first].reset_index(drop=True)
     pairs = _pairs(owners) if with_pairs else None
-    return Months(kinds, n, owners, pairs, _money(rows, kind, len(first)))
+    return Months(kinds, n, owners, pairs, _money(rows, kind, len(first)), kind)
 
 
 def _owners(kind: NDArray[np.int32], accounts: pd.Series, n_kinds: int) -> sparse.csr_array:
@@ -240,7 +266,7 @@ def _owners(kind: NDArray[np.int32], accounts: pd.Series, n_kinds: int) -> spars
     return sparse.coo_array((once, place), (n_kinds, len(levels))).tocsr()
 
 
-def _money(rows: pd.DataFrame, kind: NDArray[np.int64], n_kinds: int) -> NDArray[np.float64] | None:
+def _money(rows: pd.DataFrame, kind: NDArray[np.int32], n_kinds: int) -> NDArray[np.float64] | None:
     """Sums of MRR and of its square by kind; none where MRR is not known."""
     if "mrr" not in rows:
         return None

@@ -8,17 +8,19 @@ movement are left aside in each, so the ratios compare with staying, not with ev
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 from scipy import stats
 
 from pipeline.analysis.drivers.design import learned
-from pipeline.analysis.drivers.months import counted
-from pipeline.analysis.drivers.rows import month_number
+from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers.rows import month_number, numbered
 from pipeline.analysis.levels import NOT_MEASURED
 from pipeline.statistics import multiplicity
 
-STAYED = "retained"
+STAYED, MOVEMENT = "retained", "movement"
 MOVED_BY = ("period", "account_id", "movement")
 """Columns of mrr_ledger that the chapter needs."""
 OTHERS = ("contraction", "expansion")
@@ -34,6 +36,7 @@ def movements(
     candidates: list[str],
     events_per_parameter: float,
     confidence: float,
+    known: Months | None = None,
 ) -> pd.DataFrame:
     """What goes with contraction and expansion, against staying as one was.
 
@@ -43,6 +46,7 @@ def movements(
         candidates: names of drivers.
         events_per_parameter: fewest movements per driver term.
         confidence: of the intervals, errors clustered by account.
+        known: the same rows counted by kind, as `DriverModel.months` has them; None: counted here.
 
     Returns:
         One row per movement, driver and level: the columns of drivers.movements; one row with the
@@ -50,12 +54,12 @@ def movements(
 
     Source: Begg and Gray (1984), Biometrika 71: 11.
     """
-    moved, tables = _movement(rows, mrr_ledger), []
+    moved, known = _movement(rows, mrr_ledger), known or counted(rows, candidates)
+    months, tables = known.split(MOVEMENT, moved, rows["account_id"]), []
     for movement in OTHERS:
-        own = rows.take(np.flatnonzero(moved.isin([STAYED, movement]).to_numpy()))
-        own.index = pd.RangeIndex(len(own))
-        happened = moved[moved.isin([STAYED, movement])].eq(movement).to_numpy(bool)
-        own["is_churn"] = happened
+        own = months.part(months.rows[MOVEMENT].isin([STAYED, movement]).to_numpy())
+        happened = own.rows[MOVEMENT].eq(movement).to_numpy(bool)
+        own = replace(own, rows=own.rows.assign(is_churn=happened))
         tables.append(_table(own, movement, candidates, events_per_parameter, confidence))
     whole = pd.concat(tables, ignore_index=True)
     q_values = multiplicity.benjamini_hochberg(whole["p_value"])
@@ -64,35 +68,32 @@ def movements(
 
 def _movement(rows: pd.DataFrame, mrr_ledger: pd.DataFrame) -> pd.Series:
     """The movement of each row's account and month; blank where the ledger has none."""
-    account, found = pd.factorize(rows["account_id"])
-    known, names = pd.factorize(mrr_ledger["account_id"])
-    of_ledger = pd.Index(np.asarray(found, object)).get_indexer(np.asarray(names, object))[known]
+    account, found = numbered(rows["account_id"])
+    known, names = numbered(mrr_ledger["account_id"])
+    of_ledger = pd.Index(found, dtype=object).get_indexer(pd.Index(names, dtype=object))[known]
     month, month_of_ledger = month_number(rows["period"]), month_number(mrr_ledger["period"])
     first, last = (month.min(), month.max()) if len(month) else (0, 0)
     is_own = (of_ledger >= 0) & (month_of_ledger >= first) & (month_of_ledger <= last)
     span, own = int(last - first) + 1, np.flatnonzero(is_own)
-    cell = of_ledger[own] * span + (month_of_ledger[own] - first)
-    codes, movements = pd.factorize(mrr_ledger["movement"].take(own))
+    codes, movements = numbered(mrr_ledger["movement"])
     table = np.full(len(found) * span, -1, dtype=np.int8)
-    table[cell] = codes
-    if np.bincount(cell, minlength=1).max() > 1:
+    table[of_ledger[own] * span + (month_of_ledger[own] - first)] = codes[own]
+    if np.count_nonzero(table >= 0) < len(own):
         raise ValueError("An account has two movements in one month; mrr_ledger has one.")
-    at = table[account * span + (month - first)]
+    at = table[account * np.int64(span) + (month - first)]
     return pd.Series(pd.Categorical.from_codes(at, np.asarray(movements, object)))
 
 
 def _table(
-    rows: pd.DataFrame,
+    months: Months,
     movement: str,
     candidates: list[str],
     events_per_parameter: float,
     confidence: float,
 ) -> pd.DataFrame:
-    n_events = int(rows["is_churn"].sum())
-    counts = {
-        "movement": movement, "n": int(rows["account_id"].nunique()), "n_events": n_events,
-    }  # fmt: skip
-    months = counted(rows, candidates)
+    n_events = months.n_events
+    n_accounts = months.n_accounts(np.ones(len(months.rows), dtype=bool))
+    counts = {"movement": movement, "n": n_accounts, "n_events": n_events}
     recipe, design = learned(months, candidates, True) if n_events else (None, pd.DataFrame())
     if recipe is None or recipe.terms.empty or n_events < events_per_parameter * len(recipe.terms):
         note = f"too few: {n_events} account-months with {movement}"

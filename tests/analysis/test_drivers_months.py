@@ -128,7 +128,21 @@ def test_texts_by_number_lag_as_texts_do(rows):
     shifted = rows.groupby("account_id")["usage"].shift(2)
     pd.testing.assert_series_equal(plain["usage"], shifted, check_dtype=False)
     assert (found["is_lag_known"] == plain["is_lag_known"]).all()
-    known = drivers.lagged(rows, ["usage", "is_flag"], 2, is_known_only=True)
-    expected = plain[plain["is_lag_known"]].reset_index(drop=True)
-    pd.testing.assert_frame_equal(known, expected, check_dtype=False)
     assert isinstance(Months(rows).churned, np.ndarray)
+
+
+@pytest.mark.parametrize("names", [NAMES, ["usage", "is_flag"]])
+def test_older_features_by_kind_are_those_of_the_rows_read_earlier(rows, names):
+    recorded = rows.assign(is_settled=rows["period"] < "2025-12", is_age_known=True)
+    lagged = drivers.settled(drivers.lagged(recorded, names, 2))
+    known = lagged[lagged["is_lag_known"].to_numpy(bool)]
+    found = counting.counted_earlier(recorded, names, 2)
+    keys = ["period", "tenure_months", "is_churn", *names]
+    expected = known.groupby(keys, dropna=False).size()
+    kinds = found.rows.assign(n=found.n).set_index(keys)["n"]
+    assert len(expected) > 100
+    assert kinds.sum() == len(known)
+    pd.testing.assert_series_equal(
+        kinds.sort_index(), expected.sort_index(), check_dtype=False, check_names=False,
+        check_index_type=False,
+    )  # fmt: skip

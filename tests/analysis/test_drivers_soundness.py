@@ -35,9 +35,8 @@ def model(rows) -> drivers.DriverModel:
 def effects(rows, model) -> pd.DataFrame:
     settled = drivers.settled(rows)
     held = drivers.hold_out(settled, CANDIDATES, 3, 10)
-    older = drivers.settled(drivers.lagged(rows, CANDIDATES, 1))
     signs = pd.Series(1.0, index=model.recipe.columns)
-    more = drivers.held_out_signs(model, held), drivers.lagged_ratios(model, older)
+    more = drivers.held_out_signs(model, held), drivers.lagged_ratios(model, rows, 1)
     return drivers.effects(model, signs, 0.95, 0.1, *more)
 
 

@@ -17,7 +17,7 @@ from pipeline.analysis.drivers import clusters
 from pipeline.analysis.drivers.design import encode
 from pipeline.analysis.drivers.feature import Feature
 from pipeline.analysis.drivers.model import DriverModel
-from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers.months import Months, counted_earlier
 from pipeline.analysis.drivers.registry import EITHER, FEATURES
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics import cloglog, multiplicity
@@ -83,24 +83,24 @@ def effects(
     return _with_references(model, rows)
 
 
-def lagged_ratios(model: DriverModel, lagged_rows: pd.DataFrame) -> pd.Series:
-    """Hazard ratios of the same columns with features one month older.
+def lagged_ratios(model: DriverModel, rows: pd.DataFrame, months: int) -> pd.Series:
+    """Hazard ratios of the same columns with features some months older.
 
     Args:
         model: from `fit`.
-        lagged_rows: from `lagged` and `settled`; rows whose older value is not known are left out.
+        rows: from `driver_rows`; settled months whose older value is not known are left out.
+        months: how many calendar months older.
 
     Returns:
         One ratio per driver column of the model.
     """
     if model.fitted is None or model.is_penalised:
         return pd.Series(dtype=float)
-    is_known = lagged_rows["is_lag_known"].to_numpy(bool)
-    from_known = lagged_rows if is_known.all() else lagged_rows[is_known]
-    months = counted(from_known, [feature.driver for feature in model.recipe.features], False)
-    design = encode(months, model.recipe)
+    names = [feature.driver for feature in model.recipe.features]
+    earlier = counted_earlier(rows, names, months)
+    design = encode(earlier, model.recipe)
     start = model.fitted.params.to_numpy()
-    params = cloglog.scoring(months.churned, design, start, months.n).params
+    params = cloglog.scoring(earlier.churned, design, start, earlier.n).params
     return pd.Series(np.exp(params), index=design.columns)[model.recipe.columns]
 
 

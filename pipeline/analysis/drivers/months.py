@@ -11,6 +11,7 @@ Cost of a fit: by kinds, not by rows. Counting: one pass per column and one sort
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import cached_property
 
@@ -19,7 +20,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy import sparse
 
-from pipeline.analysis.drivers.rows import month_number, numbered
+from pipeline.analysis.drivers.rows import earlier_place, is_usable, month_number, numbered
 from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.statistics import added_rows, cloglog, grouped_hazard
 from pipeline.statistics.added_rows import Move
@@ -34,6 +35,8 @@ MOST_PAIRS = 20_000_000
 LOOK_AT = 1_000
 """Rows in which enough accounts are looked for first; kinds from which pairs are estimated."""
 MOST_KEYS = 2**62
+OF_A_MONTH = ("period", "tenure_months", "is_churn")
+"""Columns of a kind beside its candidates."""
 
 
 @dataclass(frozen=True)
@@ -246,9 +249,8 @@ def counted(rows: pd.DataFrame | Months, names: list[str], with_pairs: bool = Tr
         return rows
     if len(rows) <= BLOCK:
         return Months(rows)
-    kept = list(dict.fromkeys(["period", "tenure_months", "is_churn", *names]))
-    kept = [name for name in kept if name in rows]
-    kind, first = _kinds(rows, kept)
+    kept = [name for name in dict.fromkeys([*OF_A_MONTH, *names]) if name in rows]
+    kind, first = _kinds(numbered(rows[name]) for name in kept)
     if len(first) * ROWS_PER_KIND > len(rows):
         return Months(rows)
     owners = _owners(kind, rows["account_id"], len(first))
@@ -275,11 +277,39 @@ def _money(rows: pd.DataFrame, kind: NDArray[np.int32], n_kinds: int) -> NDArray
     return np.column_stack(sums)
 
 
-def _kinds(rows: pd.DataFrame, names: list[str]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
-    """The number of each row's kind, and the first row of each kind."""
-    key, size = np.zeros(len(rows), dtype=np.int64), 1
-    for name in names:
-        codes, found = numbered(rows[name])
+def counted_earlier(rows: pd.DataFrame, names: list[str], months: int) -> Months:
+    """Settled account-months by kind, the candidates as they stood some months earlier.
+
+    Args:
+        rows: from `driver_rows`.
+        names: of the candidates.
+        months: how many calendar months earlier.
+
+    Returns:
+        The months of those who were customers then, always counted; whose they are is not kept.
+    """
+    at = earlier_place(rows, months)
+    own = np.flatnonzero((at >= 0) & is_usable(rows)).astype(np.int32)
+    places = {name: at[own] if name in names else own
+              for name in dict.fromkeys([*OF_A_MONTH, *names]) if name in rows}  # fmt: skip
+    kind, first = _kinds(_taken(rows[name], place) for name, place in places.items())
+    kinds = {name: rows[name].take(place[first]).array for name, place in places.items()}
+    n = np.bincount(kind, minlength=len(first)).astype(np.float64)
+    return Months(pd.DataFrame(kinds), n)
+
+
+def _taken(values: pd.Series, place: NDArray[np.int32]) -> tuple[NDArray[np.integer], pd.Index]:
+    codes, levels = numbered(values)
+    return codes[place], levels
+
+
+def _kinds(
+    columns: Iterable[tuple[NDArray[np.integer], pd.Index]],
+) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """The number of each row's kind, and the first row of each kind, from columns by number."""
+    key, size = np.zeros(1, dtype=np.int64), 1
+    for codes, found in columns:
+        key = key if len(key) == len(codes) else np.zeros(len(codes), dtype=np.int64)
         levels = len(found) + 1  # a blank is a level
         if size * levels > MOST_KEYS:
             key, distinct = pd.factorize(key)

@@ -139,16 +139,13 @@ def blackout_months(rows: pd.DataFrame) -> int:
     return 0 if has_notice else BLACKOUT_MONTHS
 
 
-def lagged(
-    rows: pd.DataFrame, candidates: list[str], months: int, is_known_only: bool = False
-) -> pd.DataFrame:
+def lagged(rows: pd.DataFrame, candidates: list[str], months: int) -> pd.DataFrame:
     """The same rows with the candidates as they stood some months earlier.
 
     Args:
         rows: from `driver_rows`.
         candidates: names of drivers; what never changes within an account stays.
         months: how many calendar months earlier; 0 changes nothing.
-        is_known_only: leave out accounts that were no customer then.
 
     Returns:
         One row per account and month as before, with `is_lag_known`: false where the account was
@@ -162,13 +159,6 @@ def lagged(
     changing = [name for name in candidates if name in rows and _changes(rows[name], account)]
     at = earlier_place(rows, months)
     is_known = at >= 0
-    if is_known_only:
-        there = np.flatnonzero(is_known)
-        known, at = rows.take(there).reset_index(drop=True), at[there]
-        for name in changing:
-            known[name] = rows[name].take(at).array
-        known["is_lag_known"] = True
-        return known
     earlier = {
         name: rows[name].take(np.where(is_known, at, 0)).set_axis(rows.index)
         .where(is_known).infer_objects()

@@ -1,5 +1,7 @@
 """What is fitted on kinds of account-months is what is fitted on the account-months."""
 
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -8,6 +10,10 @@ from pipeline.analysis import drivers
 from pipeline.analysis.drivers import months as counting
 from pipeline.analysis.drivers.months import Months, counted
 
+origins_code, forecast_code, validation_code = (
+    sys.modules[f"pipeline.analysis.drivers.{name}"]
+    for name in ("origins", "forecast", "validation")
+)
 NAMES = ["usage", "is_flag", "band", "mrr"]
 N_ACCOUNTS, N_MONTHS = 1_500, 12
 
@@ -146,3 +152,55 @@ def test_older_features_by_kind_are_those_of_the_rows_read_earlier(rows, names):
         kinds.sort_index(), expected.sort_index(), check_dtype=False, check_names=False,
         check_index_type=False,
     )  # fmt: skip
+
+
+def test_many_accounts_forecast_by_kind_are_those_forecast_one_by_one(rows, monkeypatch):
+    tables, sources = [], (origins_code, forecast_code)
+    for source in sources:
+        monkeypatch.setattr(source, "MANY", 1_000)
+    for block in (counting.BLOCK, 0):
+        monkeypatch.setattr(counting, "BLOCK", block)
+        origins = drivers.rolling_origins(rows, NAMES, 2.0, 4)
+        tables.append(drivers.back_test(origins, rows, 5, 4))
+        assert (origins[-1].months.n is None) == (block > 0)
+    told = ["period", "measure", "n", "expected", "observed", "shift", "mean_of_3_months"]
+    pd.testing.assert_frame_equal(*(table[told] for table in tables), rtol=1e-8)
+    drawn = ["chance_95_low", "ci_low", "ci_high", "shared_shock_80_low", "coefficients_95_high"]
+    pd.testing.assert_frame_equal(*(table[drawn] for table in tables), rtol=0.05)
+
+
+def test_months_kept_out_by_kind_are_held_against_as_rows_are(rows, monkeypatch):
+    tables = []
+    for block in (counting.BLOCK, 0):
+        monkeypatch.setattr(counting, "BLOCK", block)
+        for source in (origins_code, validation_code):
+            monkeypatch.setattr(source, "MANY", 1_000)
+        held = drivers.hold_out(rows, NAMES, 3, 2.0)
+        signs = drivers.held_out_signs(drivers.fit(rows, NAMES, 5.0), held)
+        calibration, validation = drivers.held_against(held, 0.95)
+        worth = drivers.importance(held, 0.95)
+        tables.append([calibration[["n", "predicted"]], validation, signs.to_frame(), worth])
+        assert (held.months.n is None) == (block > 0)
+    for plain, found in zip(*tables, strict=True):
+        pd.testing.assert_frame_equal(found, plain, rtol=1e-8)
+
+
+def test_the_mean_over_all_exchanges_is_where_drawn_ones_tend_to(rows, monkeypatch):
+    held = drivers.hold_out(rows, NAMES, 3, 2.0)
+    monkeypatch.setattr(validation_code, "EXCHANGES", 400)
+    drawn = drivers.importance(held, 0.95, 3).set_index("driver")
+    monkeypatch.setattr(validation_code, "MANY", 1_000)
+    found = drivers.importance(held, 0.95).set_index("driver").loc[drawn.index]
+    assert found["n_exchanges"].isna().all()
+    assert found["loss"].to_numpy() == pytest.approx(drawn["loss"].to_numpy(), rel=0.05, abs=2e-5)
+    width = drawn["ci_high"] - drawn["ci_low"]
+    assert (found["ci_high"] - found["ci_low"]).to_numpy() == pytest.approx(width, rel=0.1)
+    monkeypatch.setattr(validation_code, "MOST_VALUES", 2)  # usage has five
+    few = drivers.importance(held, 0.95).set_index("driver")["loss"]
+    assert few["usage"] == pytest.approx(found.loc["usage", "loss"], rel=0.3)
+
+
+def test_an_exchange_falls_to_each_account_of_a_cell_alike():
+    part, n = np.array([2.0, 1.0, 2.0, 5.0]), np.array([1.0, 3.0, 1.0, 5.0])
+    values, shares = validation_code._values(part, n)
+    assert (values.tolist(), shares.tolist()) == ([1.0, 2.0, 5.0], [0.3, 0.2, 0.5])

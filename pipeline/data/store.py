@@ -323,7 +323,10 @@ def read_frame(
             values = pc.cast(content.column(position), _smallest(content.column(position)))
             content = content.set_column(position, column.name, values)
     if is_compact:
-        return content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+        rows = content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+        del content
+        pa.default_memory_pool().release_unused()  # else it keeps what millions of rows took
+        return rows
     return content.to_pandas(date_as_object=False)
 
 

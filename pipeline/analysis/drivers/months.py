@@ -81,7 +81,7 @@ class Months:
         return (self.rows["is_churn"] == True).to_numpy(float)  # noqa: E712 - blank: to come
 
     @cached_property
-    def months(self) -> NDArray[np.int64]:
+    def months(self) -> NDArray[np.int32]:
         """Calendar month per row, counted from year 0."""
         period = self.column("period")
         return month_number(period.levels)[period.codes]

@@ -70,17 +70,21 @@ def _movement(rows: pd.DataFrame, mrr_ledger: pd.DataFrame) -> pd.Series:
     """The movement of each row's account and month; blank where the ledger has none."""
     account, found = numbered(rows["account_id"])
     known, names = numbered(mrr_ledger["account_id"])
-    of_ledger = pd.Index(found, dtype=object).get_indexer(pd.Index(names, dtype=object))[known]
-    month, month_of_ledger = month_number(rows["period"]), month_number(mrr_ledger["period"])
+    place = pd.Index(found, dtype=object).get_indexer(pd.Index(names, dtype=object))
+    of_ledger, month = place.astype(np.int32)[known], month_number(rows["period"])
     first, last = (month.min(), month.max()) if len(month) else (0, 0)
+    month_of_ledger, span = month_number(mrr_ledger["period"]), int(last - first) + 1
     is_own = (of_ledger >= 0) & (month_of_ledger >= first) & (month_of_ledger <= last)
-    span, own = int(last - first) + 1, np.flatnonzero(is_own)
     codes, movements = numbered(mrr_ledger["movement"])
     table = np.full(len(found) * span, -1, dtype=np.int8)
-    table[of_ledger[own] * span + (month_of_ledger[own] - first)] = codes[own]
-    if np.count_nonzero(table >= 0) < len(own):
+    cell = of_ledger[is_own].astype(np.int64) * span
+    cell += month_of_ledger[is_own] - first
+    table[cell] = codes[is_own]
+    if np.count_nonzero(table >= 0) < len(cell):
         raise ValueError("An account has two movements in one month; mrr_ledger has one.")
-    at = table[account * np.int64(span) + (month - first)]
+    cell = account.astype(np.int64) * span
+    cell += month - first
+    at = table[cell]
     return pd.Series(pd.Categorical.from_codes(at, np.asarray(movements, object)))
 
 

@@ -175,12 +175,15 @@ def earlier_place(rows: pd.DataFrame, months: int) -> np.ndarray:
     month = month_number(rows["period"])
     span = int(month.max() - month.min()) + 1 + months
     places = np.full((int(account.max()) + 1) * span, -1, dtype=np.int32)
-    own = account * span + (month - (month.min() - months))
+    own = account  # in place: each such number is eight bytes a row
+    own *= span
+    own += month - (month.min() - months)
     there = np.arange(len(rows), dtype=np.int32)
     places[own] = there
     if (places[own] != there).any():
         raise ValueError("An account has two rows in one month; account_months has one.")
-    return places[own - months]
+    own -= months
+    return places[own]
 
 
 def numbered(values: pd.Series) -> tuple[np.ndarray, pd.Index]:
@@ -206,7 +209,7 @@ def month_number(periods: pd.Series) -> np.ndarray:
     """Months counted from year 0, of texts YYYY-MM."""
     position, names = numbered(periods)
     numbers = [int(str(name)[:4]) * 12 + int(str(name)[5:7]) - 1 for name in names]
-    return np.array(numbers, dtype=np.int64)[position]
+    return np.array(numbers, dtype=np.int32)[position]
 
 
 def _changes(values: pd.Series, account: np.ndarray) -> bool:

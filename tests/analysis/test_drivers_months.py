@@ -7,8 +7,9 @@ import pandas as pd
 import pytest
 
 from pipeline.analysis import drivers
-from pipeline.analysis.drivers import months as counting
-from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers import kinds as counting
+from pipeline.analysis.drivers.kinds import counted
+from pipeline.analysis.drivers.months import Months
 
 origins_code, forecast_code, validation_code = (
     sys.modules[f"pipeline.analysis.drivers.{name}"]

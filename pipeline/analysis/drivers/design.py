@@ -16,7 +16,8 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.drivers.feature import Feature, columns_of, learn_feature
-from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers.kinds import counted
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics.baseline import merge_thin
 from pipeline.statistics.design_rows import rows_of

@@ -16,8 +16,9 @@ import pandas as pd
 from pipeline.analysis.drivers import clusters
 from pipeline.analysis.drivers.design import encode
 from pipeline.analysis.drivers.feature import Feature
+from pipeline.analysis.drivers.kinds import counted_earlier
 from pipeline.analysis.drivers.model import DriverModel
-from pipeline.analysis.drivers.months import Months, counted_earlier
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.registry import EITHER, FEATURES
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics import cloglog, multiplicity

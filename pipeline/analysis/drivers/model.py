@@ -17,7 +17,8 @@ from statsmodels.genmod.generalized_linear_model import GLMResults
 
 from pipeline.analysis import fits
 from pipeline.analysis.drivers.design import Recipe, encode, learned, without
-from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers.kinds import counted
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.rows import MANAGER
 from pipeline.statistics import cloglog, grouped_hazard
 from pipeline.statistics.firth import firth_logistic

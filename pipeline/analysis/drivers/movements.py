@@ -15,7 +15,8 @@ import pandas as pd
 from scipy import stats
 
 from pipeline.analysis.drivers.design import learned
-from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers.kinds import counted
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.rows import month_number, numbered
 from pipeline.analysis.levels import NOT_MEASURED
 from pipeline.statistics import multiplicity

@@ -15,8 +15,9 @@ import pandas as pd
 
 from pipeline.analysis.drivers.design import Recipe, encode, learned
 from pipeline.analysis.drivers.forecast import MANY
+from pipeline.analysis.drivers.kinds import counted
 from pipeline.analysis.drivers.model import DriverModel
-from pipeline.analysis.drivers.months import Months, counted
+from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.rows import month_number
 from pipeline.statistics import cloglog
 from pipeline.statistics.cloglog import Coefficients

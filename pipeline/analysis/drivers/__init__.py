@@ -8,7 +8,8 @@ event); features were known before the month began. The subtle point: effects ar
 adjusted for each other; words are "goes with", never "causes".
 
 In the order of the story: `registry` and `leaks` (what may be asked), `rows` (of whom), `feature`
-and `design` (in which unit), `kinds` and `months` (how many alike), `model`, `effects`, `clusters` and `reading` (what goes with leaving),
+and `design` (in which unit), `kinds` and `months` (how many are alike), `model`, `effects`,
+`clusters` and `reading` (what goes with leaving),
 `form` (in which shape), `origins` and `validation` (does it hold), `moved` (is it still so),
 `movements` (what else), `forecast`, `back_test` and `grades` (what next), `soundness` and
 `contrast` (would a reviewer sign), `specifications` and `bias_ledger` (for the annex).

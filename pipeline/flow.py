@@ -27,7 +27,7 @@ from ruamel.yaml import YAML
 
 from pipeline.bound_dvc import AND
 from pipeline.children import FAILURE_SUFFIX, FAILURE_VARIABLE, as_runner, facts_beside
-from pipeline.data import store
+from pipeline.data import disk
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION, FAILED, NOT_NOW
 from pipeline.lock import is_quiet
 from pipeline.preload.client import CAN_FORK, Forked, Preload
@@ -191,11 +191,11 @@ class Flow:
         if not (lock.is_file() and kept.is_file()):
             return None
         cut = lock.read_bytes()
-        store.write_bytes(kept.read_bytes(), lock)
+        disk.write_bytes(kept.read_bytes(), lock)
         try:
             return self.stale()
         except StageFailedError:
-            store.write_bytes(cut, lock)
+            disk.write_bytes(cut, lock)
             return None
 
     def _keep_lock(self) -> None:
@@ -204,7 +204,7 @@ class Flow:
         with contextlib.suppress(OSError):
             content = lock.read_bytes()
             if not kept.is_file() or kept.read_bytes() != content:
-                store.write_bytes(content, kept)
+                disk.write_bytes(content, kept)
 
     def run_side_by_side(self, tasks: Sequence[Task], jobs: int) -> Iterator[Ended]:
         """Run tasks in fresh processes, at most `jobs` at a time; one result as each ends.
@@ -449,13 +449,13 @@ def leave_failure(code: int, message: str, path: Path, **where: Any) -> None:
 
     `where` may hold `error_class`, `notebook` and `cell`.
     """
-    store.write_json({"code": code, "message": message} | where, path)
+    disk.write_json({"code": code, "message": message} | where, path)
 
 
 def _read_left(path: Path) -> dict[str, Any]:
     """What a child left; nothing when it left none, or died while it wrote."""
-    with contextlib.suppress(store.MissingDataError, store.CorruptDataError):
-        left = store.read_json(path)
+    with contextlib.suppress(disk.MissingDataError, disk.CorruptDataError):
+        left = disk.read_json(path)
         return left if isinstance(left, dict) else {}
     return {}
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from pipeline.data import store
+from pipeline.data import disk
 
 PROJECT = Path(__file__).resolve().parents[1]
 """The folder of this code, with the flow that other roots are given."""
@@ -32,7 +32,7 @@ def lay_out(root: Path, project: Path) -> None:
         return
     before = _laid_out(marker)
     if (written := _copied(project, root, before)) != before or not marker.is_file():
-        store.write_json({"files": written}, marker)
+        disk.write_json({"files": written}, marker)
 
 
 def is_laid_out(root: Path) -> bool:
@@ -45,9 +45,9 @@ def _laid_out(marker: Path) -> dict[str, str]:
     if not marker.is_file():
         return {}
     try:
-        return dict(store.read_json(marker)["files"])
-    except (store.CorruptDataError, KeyError, TypeError, ValueError):
-        raise store.CorruptDataError(
+        return dict(disk.read_json(marker)["files"])
+    except (disk.CorruptDataError, KeyError, TypeError, ValueError):
+        raise disk.CorruptDataError(
             f"build/{MARKER} is damaged: it told which files of this folder Lodestar laid out and "
             f"may replace. Remove it with {', '.join(LAID_OUT)}, but keep what you changed there "
             "yourself; the next run lays them out anew."
@@ -65,10 +65,10 @@ def _copied(project: Path, root: Path, before: dict[str, str]) -> dict[str, str]
             (root / name).unlink()
     written = {}
     for name, path in sorted(wanted.items(), key=lambda item: (item[0] == FLOW, item[0])):
-        place, current = root / name, store.sha256(path)
-        stands = store.sha256(place) if place.is_file() else None
+        place, current = root / name, disk.sha256(path)
+        stands = disk.sha256(place) if place.is_file() else None
         if stands != current and stands in (None, before.get(name)):
-            store.write_bytes(path.read_bytes(), place)
+            disk.write_bytes(path.read_bytes(), place)
             stands = current
         if stands == current:
             written[name] = current
@@ -86,4 +86,4 @@ def _needed(project: Path) -> Iterator[Path]:
 
 
 def _stands_as(path: Path, sha256: str) -> bool:
-    return path.is_file() and store.sha256(path) == sha256
+    return path.is_file() and disk.sha256(path) == sha256

@@ -18,7 +18,7 @@ from pipeline import flow as flows
 from pipeline import root as roots
 from pipeline import run as runner
 from pipeline import settings as configuration
-from pipeline.data import store
+from pipeline.data import disk, store
 from pipeline.data.slice import NotDueError
 from pipeline.flow import Ended, Flow, StageFailedError, Task
 from pipeline.reporting import publish
@@ -481,7 +481,7 @@ def test_what_is_laid_out_as_the_project_has_it_is_not_written_again(
         store.write_text(name, project / name)
     roots.lay_out(root, project)
     written: list[Path] = []
-    monkeypatch.setattr(store, "write_bytes", lambda _, path: written.append(path))
+    monkeypatch.setattr(disk, "write_bytes", lambda _, path: written.append(path))
     roots.lay_out(root, project)
     assert written == []
 
@@ -493,14 +493,14 @@ def test_a_lay_out_that_was_killed_half_way_begins_again(
     for name in ("dvc.yaml", ".dvcignore", ".dvc/config", "requirements.lock", "pipeline/run.py"):
         store.write_text(name, project / name)
     with monkeypatch.context() as patch:
-        left, write = iter(range(4)), store.write_bytes
+        left, write = iter(range(4)), disk.write_bytes
 
         def killed(content: bytes, path: Path) -> None:
             if next(left, None) is None:
                 raise KeyboardInterrupt
             write(content, path)
 
-        patch.setattr(store, "write_bytes", killed)
+        patch.setattr(disk, "write_bytes", killed)
         with pytest.raises(KeyboardInterrupt):
             roots.lay_out(root, project)
     roots.lay_out(root, project)

@@ -1,9 +1,10 @@
 """Where do tables live? The only module that opens data files; every write is atomic.
 
-A file appears whole or not at all: it is written beside its place, flushed to disk and renamed.
-Decimals are read as floats for analysis and stay decimals for the engine. A Parquet file of ours
-carries a seal, the hash of all its other bytes, and is not read when it does not fit: a flipped bit
-in Parquet reads as another number, without an error.
+A file appears whole or not at all (`disk` has how, and text, bytes, JSON and folders; all of it
+stands here too). Decimals are read as floats for analysis and stay decimals for the engine. A
+Parquet file of ours carries a seal, the hash of all its other bytes, and is not read when it does
+not fit: a flipped bit in Parquet reads as another number, without an error. Frames come and go,
+yet pandas is loaded by those who make one, not by this.
 """
 
 from __future__ import annotations
@@ -12,29 +13,95 @@ import contextlib
 import csv
 import hashlib
 import itertools
-import json
 import math
 import mmap
 import os
 import re
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 import pyarrow.parquet as pq
+
+from pipeline.data.disk import (
+    HASH_BLOCK,
+    CorruptDataError,
+    MissingDataError,
+    digest,
+    dump_json,
+    read_json,
+    recover_folder,
+    replace_folder,
+    replacing,
+    set_aside,
+    sha256,
+    write_bytes,
+    write_json,
+    write_text,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+__all__ = [
+    "ALL_DIGITS",
+    "FORMULA_STARTS",
+    "HASH_BLOCK",
+    "MONEY_FROM",
+    "NO_SEAL",
+    "PLAIN_NUMBER",
+    "PUBLISHED_DIGITS",
+    "ROWS_TOGETHER",
+    "SEAL",
+    "SEALED",
+    "SEAL_LENGTH",
+    "TEXT_DTYPES",
+    "CorruptDataError",
+    "MissingDataError",
+    "appending",
+    "check_seal",
+    "column_names",
+    "digest",
+    "dump_json",
+    "foreign_parquet_batches",
+    "number_text",
+    "parquet_cuts",
+    "parquet_names",
+    "parquet_size",
+    "parquet_texts",
+    "published_csv",
+    "published_number",
+    "read_foreign_parquet",
+    "read_frame",
+    "read_json",
+    "read_parquet",
+    "read_published_rows",
+    "recover_folder",
+    "replace_folder",
+    "replacing",
+    "seal",
+    "set_aside",
+    "sha256",
+    "write_bytes",
+    "write_csv",
+    "write_json",
+    "write_parquet",
+    "write_parquet_parts",
+    "write_published_csv",
+    "write_text",
+    "write_unsealed_parts",
+]
 
 PUBLISHED_DIGITS, ALL_DIGITS, MONEY_FROM = 13, 15, 1e9
 """Significant digits of a published number; from a thousand million on, all that a double holds."""
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """A spreadsheet runs a cell that begins like this; OWASP, CSV injection."""
 PLAIN_NUMBER = re.compile(r"-?[0-9]+([.,][0-9]+)?", re.ASCII)
-HASH_BLOCK = 1 << 20
+TEXT_DTYPES = ("object", "string", "str")
+"""Names of pandas' types of columns that may hold text."""
 ROWS_TOGETHER = 1 << 18
 """Rows of a row group: a reader's memory and its share of the work on another core."""
 SEAL = b"lodestar.sha256"
@@ -42,68 +109,6 @@ SEAL_LENGTH = 64
 NO_SEAL = b"0" * SEAL_LENGTH
 """Stands in place of the seal while the file is hashed."""
 SEALED = re.compile(re.escape(SEAL) + rb".{1,6}?([0-9a-f]{64})", re.DOTALL)
-
-
-class MissingDataError(Exception):
-    """A file that a step needs is not there (exit code 66)."""
-
-
-class CorruptDataError(Exception):
-    """A file cannot be read, or its content is not what was recorded (exit code 65)."""
-
-
-@contextlib.contextmanager
-def replacing(path: Path, *, only_if_changed: bool = False) -> Iterator[Path]:
-    """A temporary path beside `path` that takes its place when the block ends well.
-
-    `only_if_changed`: a file with the same bytes is left alone, its time included.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
-    os.close(handle)
-    temporary = Path(name)
-    try:
-        yield temporary
-        temporary.chmod(0o644)
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())
-        if only_if_changed and path.is_file() and sha256(path) == sha256(temporary):
-            return
-        temporary.replace(path)
-        _flush_folder(path.parent)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def write_text(text: str, path: Path) -> None:
-    """Write UTF-8 text; newlines as they stand."""
-    write_bytes(text.encode("utf-8"), path)
-
-
-def write_bytes(content: bytes, path: Path) -> None:
-    """Write bytes."""
-    with replacing(path) as temporary:
-        temporary.write_bytes(content)
-
-
-def write_json(content: Any, path: Path) -> None:
-    """Write JSON, sorted by key, no NaN: a missing number is null."""
-    write_text(dump_json(content), path)
-
-
-def dump_json(content: Any) -> str:
-    """JSON text with sorted keys; NaN and infinity are refused."""
-    return json.dumps(content, ensure_ascii=False, indent=2, sort_keys=True, allow_nan=False) + "\n"
-
-
-def read_json(path: Path) -> Any:
-    """Read JSON; MissingDataError or CorruptDataError names the file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise MissingDataError(f"{path} is missing.") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise CorruptDataError(f"{path} is not JSON: {error}") from None
 
 
 def write_parquet(frame: pd.DataFrame | pa.Table, path: Path) -> None:
@@ -393,11 +398,11 @@ def published_csv(frame: pd.DataFrame) -> str:
     """CSV text for readers: published numbers, ISO dates, no cell that a spreadsheet runs."""
     safe = frame.copy()
     for name in safe.columns:
-        if isinstance(safe[name].dtype, pd.CategoricalDtype):
+        if safe[name].dtype.name == "category":
             safe[name] = safe[name].astype(object)
-        if pd.api.types.is_datetime64_any_dtype(safe[name]):
+        if safe[name].dtype.kind == "M":
             safe[name] = safe[name].dt.strftime("%Y-%m-%d")
-        elif safe[name].dtype == object or isinstance(safe[name].dtype, pd.StringDtype):
+        elif safe[name].dtype.name in TEXT_DTYPES:
             safe[name] = safe[name].map(_defused)
     safe.columns = [_defused(name) for name in safe.columns]
     return safe.to_csv(index=False, lineterminator="\n", float_format=number_text)
@@ -440,52 +445,3 @@ def read_published_rows(path: Path) -> list[dict[str, str]]:
         raise MissingDataError(f"{path} is missing.")
     with path.open(encoding="utf-8", newline="") as lines:
         return list(csv.DictReader(lines))
-
-
-def replace_folder(finished: Path, place: Path) -> None:
-    """Put a finished folder where another may stand: flushed, then renamed, whole or not at all."""
-    for folder in (finished, *(path for path in finished.rglob("*") if path.is_dir())):
-        _flush_folder(folder)
-    old = set_aside(place)
-    if place.exists():
-        shutil.rmtree(old, ignore_errors=True)
-        place.rename(old)
-    try:
-        finished.rename(place)
-    except BaseException:
-        recover_folder(place)
-        raise
-    _flush_folder(place.parent)
-    shutil.rmtree(old, ignore_errors=True)
-
-
-def recover_folder(place: Path) -> None:
-    """After a crash between the two renames of `replace_folder`: the last folder comes back."""
-    if set_aside(place).exists() and not place.exists():
-        set_aside(place).rename(place)
-
-
-def set_aside(place: Path) -> Path:
-    """Where the last folder stands while another takes its place."""
-    return place.with_name(f".{place.name}.old")
-
-
-def _flush_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def sha256(path: Path) -> str:
-    """Hash of a file's bytes."""
-    return digest(path, hashlib.sha256())
-
-
-def digest(path: Path, hashing: Any) -> str:
-    """Hash of a file's bytes by a hashlib object."""
-    with path.open("rb") as content:
-        while block := content.read(HASH_BLOCK):
-            hashing.update(block)
-    return str(hashing.hexdigest())

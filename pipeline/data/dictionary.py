@@ -11,13 +11,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pandera.ibis import Column
-
 from pipeline.data import store
 from pipeline.data.schema import RAW, SHAPES, SNAPSHOT, USAGE_MONTHS, Table, adds, findings
 from pipeline.data.schema.examples import EXAMPLES, SHAPE_EXAMPLES
 from pipeline.data.schema.published import HEADLINES, STATES, TABLES
 from pipeline.data.schema.rules import RULES
+from pipeline.data.schema.table import Column
 
 PAGE = Path("docs") / "data.md"
 KINDS = {
@@ -134,7 +133,7 @@ def _raw_table(table: Table, title: str, example: dict[str, str]) -> str:
 
 def _beside(table: Table, name: str, column: Column, example: dict[str, str]) -> tuple[str, str]:
     shown = f"`{example[name]}`" if example[name] else ""
-    return shown, adds.users(table.name, name, column.required)
+    return shown, adds.users(table.name, name, column.is_required)
 
 
 def _table(table: Table, place: str = "") -> str:
@@ -170,14 +169,13 @@ def _findings() -> Iterator[str]:
 
 
 def _column(name: str, table: Table, column: Column) -> tuple[str, ...]:
-    words = column.metadata
-    sensitivity = "" if words["sensitivity"] == "plain" else words["sensitivity"]
-    is_required = "yes" if column.required else ""
+    sensitivity = "" if column.sensitivity == "plain" else column.sensitivity
+    is_required = "yes" if column.is_required else ""
     allowed = ", ".join(_allowed(column))
     return (
         f"`{name}`",
         table.kind(name),
-        words["unit"],
+        column.unit,
         is_required,
         sensitivity,
         allowed,
@@ -186,12 +184,10 @@ def _column(name: str, table: Table, column: Column) -> tuple[str, ...]:
 
 
 def _allowed(column: Column) -> Iterator[str]:
-    """What the column's own checks let through, in words."""
-    for check in column.checks:
-        limits = check.statistics
-        yield from (f"`{value}`" for value in limits.get("allowed_values", ()))
-        if "min_value" in limits:
-            yield f"{limits['min_value']} or more"
+    """What may stand in the column, in words."""
+    yield from (f"`{value}`" for value in column.values or ())
+    if column.lowest is not None:
+        yield f"{column.lowest} or more"
 
 
 def _headlines() -> str:

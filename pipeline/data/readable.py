@@ -52,7 +52,7 @@ def columns(table: str, folder: Path) -> pd.DataFrame:
     place = folder / f"{table}.parquet"
     names = store.parquet_names(place) if place.is_file() else list(declared)
     found = [
-        (name, declared[name].metadata["unit"], declared[name].description)
+        (name, declared[name].unit, declared[name].description)
         if name in declared
         else (name, "", "")
         for name in names

@@ -182,8 +182,7 @@ def _look(export: Glimpse, theirs: str, ours: str, table: Table) -> Look:
 
 def codes_of(table: Table, ours: str) -> tuple[str, ...]:
     """The codes that one of our columns takes; none when its list is open."""
-    checks = table.columns[ours].checks
-    return tuple(code for check in checks for code in check.statistics.get("allowed_values", ()))
+    return table.columns[ours].values or ()
 
 
 def _refusal(ours: str, theirs: str, look: Look, export: Glimpse, table: Table) -> str:

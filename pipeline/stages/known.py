@@ -74,11 +74,11 @@ def masked(rows: ir.Table, table: Table, cut: Slice) -> ir.Table:
     """Without what a row came to say later: dates after the as-of date, and what came with them."""
     cells = {}
     for name, column in table.columns.items():
-        date = column.metadata["known_with"] or name
+        date = column.known_with or name
         is_date = table.kind(date) in ("day", "instant")
         if name in rows.columns and date in rows.columns and is_date:
             is_ahead = rows[date].cast("date") > cut.as_of
-            if not column.metadata["is_planned"]:
+            if not column.is_planned:
                 cells[name] = ibis.ifelse(is_ahead.fill_null(False), None, rows[name])
     return rows.mutate(**cells)
 

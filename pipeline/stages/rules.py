@@ -1,6 +1,6 @@
 """What makes a row unusable? The rules of one cell, of a key, and of a row among its relations.
 
-Rules of a cell come from the schema's own pandera checks. The first rule that a row breaks names
+Rules of a cell come from the declaration of its table. The first rule that a row breaks names
 it in the quarantine. `RULES` says of each rule what it found and what to do about it.
 """
 
@@ -13,7 +13,6 @@ from functools import reduce
 
 import ibis
 import ibis.expr.types as ir
-import pandera.ibis as pa
 
 from pipeline.data.reading import FIELDS, NUL_SHOWN
 from pipeline.data.schema import Table
@@ -93,7 +92,7 @@ def _of_column(rows: ir.Table, table: Table, name: str, kind: str) -> list[Rule]
     if kind in ("id", "text", "code"):  # any other kind cannot be read with such cells
         found.append(Rule("nul_character", name, said.contains(NUL_SHOWN), text))
         found.append(Rule("error_cell", name, said.isin(ERROR_CELLS), text))
-    if column is not None and column.required:
+    if column is not None and column.is_required:
         is_empty = value.isnull() & (said == "") if kind != "id" else value.isnull()
         found.append(Rule("required", name, is_empty, text.fill_null("")))
     word = "number" if kind == "share" else kind
@@ -105,18 +104,11 @@ def _of_column(rows: ir.Table, table: Table, name: str, kind: str) -> list[Rule]
         found.append(Rule("date_out_of_range", name, outside, text))
     if kind == "share":
         found.append(Rule("share_out_of_range", name, (value < 0) | (value > 1), text))
-    checks = column.checks if column is not None else []
-    return found + [_check_rule(check, name, value, text) for check in checks]
-
-
-def _check_rule(check: pa.Check, name: str, value: ir.Value, text: ir.StringValue) -> Rule:
-    """A pandera check of the schema as a row rule."""
-    limits = check.statistics or {}
-    if "allowed_values" in limits:
-        return Rule("unknown_code", name, ~value.isin(list(limits["allowed_values"])), text)
-    if "min_value" in limits:
-        return Rule("below_minimum", name, value < limits["min_value"], text)
-    raise NotImplementedError(f"no row rule for the check {check.name} of {name}")
+    if column is not None and column.values is not None:
+        found.append(Rule("unknown_code", name, ~value.isin(list(column.values)), text))
+    if column is not None and column.lowest is not None:
+        found.append(Rule("below_minimum", name, value < column.lowest, text))
+    return found
 
 
 def _table_rules(rows: ir.Table, table: Table) -> list[Rule]:

@@ -60,7 +60,7 @@ def test_rows_that_break_the_declaration_are_refused_by_pandera_and_not_written(
 @pytest.mark.parametrize("left_out", [(), ("plan",), ("plan", "seats", "share")])
 def test_rows_that_keep_it_are_written_without_asking_pandera(left_out, tmp_path, monkeypatch):
     whole = pa.table(KEPT).append_column("beside", pa.array([None, "x", "y"]))
-    optional = [name for name in left_out if not DECLARED.columns[name].required]
+    optional = [name for name in left_out if not DECLARED.columns[name].is_required]
     rows = whole.drop_columns(optional)
     assert pandera_lets_through(rows)
     monkeypatch.setattr(type(DECLARED.schema), "validate", lambda *_, **__: pytest.fail("asked"))

@@ -67,7 +67,7 @@ def test_a_raw_table_shows_an_example_of_every_column_and_who_uses_it(name: str)
     assert list(EXAMPLES[name]) == list(RAW[name].columns)
     for line, (column, cell) in zip(lines, EXAMPLES[name].items(), strict=True):
         shown = f"`{cell}`" if cell else ""
-        users = adds.users(name, column, RAW[name].columns[column].required)
+        users = adds.users(name, column, RAW[name].columns[column].is_required)
         assert line.endswith(f"| {shown} | {users} |")
     assert adds.of_table(name) or RAW[name].is_required or "used by no chapter yet" in words
 

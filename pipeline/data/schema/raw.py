@@ -5,9 +5,7 @@ Only accounts and subscriptions are required. `recorded_at` is optional everywhe
 
 from __future__ import annotations
 
-from pandera.ibis import Column
-
-from pipeline.data.schema.table import Table, column, table
+from pipeline.data.schema.table import Column, Table, column, table
 
 END_TYPES = ("voluntary", "involuntary", "completed", "administrative")
 """In the order that decides when several rows of an account end on one day; blank is unknown."""

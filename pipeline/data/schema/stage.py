@@ -6,10 +6,8 @@ by its close and nothing later. Booleans and counts are exact; nothing here is a
 
 from __future__ import annotations
 
-import pandera.ibis as pa
-
 from pipeline.data.schema.raw import END_TYPES, TOUCH_MODELS
-from pipeline.data.schema.table import Table, column, table
+from pipeline.data.schema.table import Column, Table, column, table
 
 UNKNOWN = "unknown"
 CAUSES = ("voluntary", "involuntary", "completed", UNKNOWN)
@@ -19,11 +17,11 @@ MOVEMENTS = (
 BY_MONTH = "currency per month"
 
 
-def _account() -> pa.Column:
+def _account() -> Column:
     return column("id", "The customer.", must=True, sensitivity="pseudonym")
 
 
-def _period(what: str) -> pa.Column:
+def _period(what: str) -> Column:
     return column("text", f"{what}, YYYY-MM.", must=True)
 
 

@@ -223,8 +223,6 @@ _EMPTY = pd.Index(QUARANTINE_COLUMNS)
 
 def _masked(listed: pd.DataFrame, table: Table) -> pd.DataFrame:
     """Hide values of columns that may name a person."""
-    personal = [
-        name for name, column in table.columns.items() if column.metadata["sensitivity"] in MASKED
-    ]
+    personal = [name for name, column in table.columns.items() if column.sensitivity in MASKED]
     value = listed["value"].mask(listed["column"].isin(personal), "(hidden)")
     return listed.assign(value=value)[QUARANTINE_COLUMNS]

@@ -7,7 +7,6 @@ come from the same export, and a flat file's rows may have no id but their numbe
 
 from __future__ import annotations
 
-import copy
 import dataclasses
 from pathlib import Path
 
@@ -120,6 +119,5 @@ def facts(typed: ir.Table, settings: Settings) -> dict[str, bool]:
 
 def _optional(table: Table, name: str) -> Table:
     """The declaration without one promise: a column that may lack."""
-    asked = copy.copy(table.columns[name])
-    asked.required, asked.nullable = False, True
-    return dataclasses.replace(table, schema=table.schema.add_columns({name: asked}))
+    asked = dataclasses.replace(table.columns[name], is_required=False)
+    return dataclasses.replace(table, columns=table.columns | {name: asked})

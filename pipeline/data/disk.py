@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 HASH_BLOCK = 1 << 20
+BUILDING = ".building"
+"""Ends the name of a folder that is filled aside and then put in place by `replace_folder`."""
 
 
 class MissingDataError(Exception):
@@ -32,7 +34,8 @@ class CorruptDataError(Exception):
 def replacing(path: Path, *, only_if_changed: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.
 
-    `only_if_changed`: a file with the same bytes is left alone, its time included.
+    `only_if_changed`: a file with the same bytes is left alone, its time included. What is BUILDING
+    has its folders flushed once, when it is whole: `replace_folder` does that.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".part")
@@ -46,7 +49,8 @@ def replacing(path: Path, *, only_if_changed: bool = False) -> Iterator[Path]:
         if only_if_changed and path.is_file() and sha256(path) == sha256(temporary):
             return
         temporary.replace(path)
-        _flush_folder(path.parent)
+        if not any(part.endswith(BUILDING) for part in path.parent.parts):
+            _flush_folder(path.parent)
     finally:
         temporary.unlink(missing_ok=True)
 

@@ -27,6 +27,7 @@ import pyarrow.csv
 import pyarrow.parquet as pq
 
 from pipeline.data.disk import (
+    BUILDING,
     HASH_BLOCK,
     CorruptDataError,
     MissingDataError,
@@ -48,6 +49,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ALL_DIGITS",
+    "BUILDING",
     "FORMULA_STARTS",
     "HASH_BLOCK",
     "MONEY_FROM",

@@ -40,8 +40,6 @@ OTHER_COMPANIES = ".other"
 FOLDERS = ("tables", "figures")
 PAGE_MAKERS = ("pipeline.reporting.pages.exporter", "great_tables")
 """They load for a second."""
-BUILDING = ".building"
-"""Ends the name of a folder in which a report is being built."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +78,7 @@ def publish(
     standing = _standing(place, settings.company)
     if standing and not force and _is_in_force(standing, period, paths):
         return _publication(standing, is_new=False)
-    building = place.with_name(f"{period}{BUILDING}")
+    building = place.with_name(f"{period}{store.BUILDING}")
     shutil.rmtree(building, ignore_errors=True)
     try:
         time_of_build = now or dt.datetime.now(dt.UTC)

@@ -47,7 +47,10 @@ def recover(paths: Paths, own: str | None = None, *, mends_index: bool = True) -
 
 def half_made(paths: Paths) -> list[Path]:
     """Folders and files that were being built, when nobody is writing."""
-    places = [*paths.reports.glob(f"*{publish.BUILDING}"), *paths.processed.glob("*/.*.building")]
+    places = [
+        *paths.reports.glob(f"*{store.BUILDING}"),
+        *paths.processed.glob(f"*/.*{store.BUILDING}"),
+    ]
     for room in (paths.reports, paths.processed):
         places += room.rglob(".*.part")
     for pattern in (".*.part", "log/.*.part", "runs/*/.*.part"):

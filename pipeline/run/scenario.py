@@ -71,7 +71,7 @@ def _made(trial: Trial, settings: Settings, paths: Paths) -> tuple[Path, dict[st
     """Run it aside, set it beside what stands and put its folder in place, whole or not at all."""
     place = paths.scratch / trial.name
     _check_room(place)
-    building = place.with_name(f".{trial.name}.building")
+    building = place.with_name(f".{trial.name}{store.BUILDING}")
     before = record.slice_hash(record.inputs_of(trial.period, paths))
     try:
         execute.run_aside(trial.chapter, trial.period, building, trial.parameters, settings, paths)

@@ -378,7 +378,7 @@ def test_f130_a_folder_that_cannot_be_written_loses_nothing(
     rename = Path.rename
 
     def refuse(self: Path, target: Path) -> Path:
-        if self.name.endswith(publish.BUILDING):
+        if self.name.endswith(store.BUILDING):
             raise OSError(errno.EROFS, "Read-only file system", str(self))
         return rename(self, target)
 

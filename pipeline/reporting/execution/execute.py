@@ -112,7 +112,7 @@ def _built(
 ) -> Path:
     """Run the notebook aside, examine what it left and put it in place; the place."""
     place = paths.chapter(name, period)
-    building = place.with_name(f".{period}.building")
+    building = place.with_name(f".{period}{store.BUILDING}")
     try:
         _run_into(building, name, period, notebook, settings, paths, facts, {})
         store.replace_folder(building, place)
@@ -299,7 +299,7 @@ def _without_mail(shown: Any) -> Any:
 
 def _leave_note(name: str, period: Period, paths: Paths) -> None:
     place = paths.chapter(name, period)
-    building = place.with_name(f".{period}.building")
+    building = place.with_name(f".{period}{store.BUILDING}")
     shutil.rmtree(building, ignore_errors=True)
     note = {"chapter": name, "period": str(period), "is_listed": False}
     store.write_json(note, building / NOT_LISTED)
@@ -318,7 +318,7 @@ def _keep_for_inspection(folder: Path, name: str, period: Period, paths: Paths) 
     if not notebook.is_file():
         return None
     if folder.is_relative_to(paths.scratch):
-        stem = f"scenario-{folder.name.removeprefix('.').removesuffix('.building')}"
+        stem = f"scenario-{folder.name.removeprefix('.').removesuffix(store.BUILDING)}"
     place = paths.build / "log" / f"{stem}.ipynb"
     store.write_text(redacted(notebook.read_text(encoding="utf-8", errors="replace")), place)
     return place.relative_to(paths.root).as_posix()

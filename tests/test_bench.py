@@ -16,6 +16,7 @@ import pytest
 from pipeline.data import store
 from tests.bench import __main__ as bench
 from tests.bench import company, growth, measure, opening, page
+from tests.bench import run as month
 from tests.bench.measure import Taken
 from tests.bench.row import Command, Row, Seconds, Sides
 
@@ -319,3 +320,22 @@ def test_what_is_flat_is_drawn_and_said_as_flat() -> None:
     assert growth.decades([100.0, 100.0]) == (100.0, 1000.0)
     assert growth.decades([0.2, 30.0]) == (0.1, 100.0)
     assert growth.said(-0.001) == "exponent 0.00"
+
+
+def test_a_folder_of_a_month_stays_until_the_code_that_built_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    built: list[str] = []
+
+    def simulated(_: object, raw: Path) -> None:
+        raw.mkdir(parents=True)
+        (raw / "usage.csv").write_text('"a","day"\n"1","2026-09-30"\n"1","2026-10-01"\n')
+
+    monkeypatch.setattr(month, "HOME", tmp_path)
+    monkeypatch.setattr(month, "simulate", simulated)
+    monkeypatch.setattr(month, "lodestar", lambda root, *_: built.append(month.built_with()))
+    for code in ("one", "one", "two"):
+        monkeypatch.setattr(month, "built_with", lambda code=code: code)
+        root = month.folder(is_quick=True)
+        month.let_october_come(month.copy_of(root, "copy"))
+    assert built == ["one", "two"]

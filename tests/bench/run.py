@@ -18,8 +18,10 @@ from pathlib import Path
 from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
+from pipeline.data import store
 from pipeline.flow import Flow, Task
 from pipeline.reporting import publish
+from pipeline.reporting.records import record
 from pipeline.settings import SUMMARY, Paths, Period
 from pipeline.stages.simulate import simulate
 from tests import by_papermill
@@ -43,9 +45,13 @@ def lodestar(root: Path, *words: str) -> None:
 
 
 def folder(is_quick: bool) -> Path:
-    """A folder in which September is published and October's usage has not come yet."""
+    """A folder in which September is published and October's usage has not come yet.
+
+    It stays for the next time, unless the code that built it has changed since.
+    """
     root = HOME / ("small" if is_quick else "whole")
-    if (root / "ready").is_file():
+    ready, current = root / "ready", built_with()
+    if ready.is_file() and ready.read_text(encoding="utf-8") == current:
         return root
     shutil.rmtree(root, ignore_errors=True)
     settings = write_params(root, is_quick)
@@ -57,8 +63,14 @@ def folder(is_quick: bool) -> Path:
     early = [line for line in lines if line.split('","')[-1] < MONTH]
     whole.write_text("".join([header, *early]), encoding="utf-8")
     lodestar(root, "--period", BEFORE)
-    (root / "ready").touch()
+    ready.write_text(current, encoding="utf-8")
     return root
+
+
+def built_with() -> str:
+    """Names what a folder's content follows from: code, notebooks, flow and choices."""
+    choices = [store.sha256(PROJECT / name) for name in ("dvc.yaml", "params.yaml")]
+    return " ".join([record.code_hash(PROJECT), *choices])
 
 
 def write_params(root: Path, is_quick: bool) -> configuration.Settings:

@@ -59,7 +59,7 @@ def rows_of(path: Path, source: SourceTable) -> list[tuple]:
 def in_blocks(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
     """Both ways of reading; files are far below the size from which blocks are used."""
     if request.param:
-        monkeypatch.setattr(delimited, "PLAIN_BYTES", 0)
+        monkeypatch.setattr(delimited, "WHOLE_BYTES", 0)
     return request.param
 
 
@@ -100,7 +100,7 @@ def test_blocks_and_records_are_read_alike(tmp_path, monkeypatch, rows, newline,
     path.write_bytes(content.encode())
     said = []
     for size in (0, 10**9):
-        monkeypatch.setattr(delimited, "PLAIN_BYTES", size)
+        monkeypatch.setattr(delimited, "WHOLE_BYTES", size)
         said.append(read_or_refused(path, SourceTable()))
     assert said[0] == said[1]
 

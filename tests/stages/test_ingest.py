@@ -280,7 +280,7 @@ def test_a_large_plain_file_and_the_same_rows_one_by_one_read_alike(tmp_path, mo
     )
     ingest.run(company.settings, company.paths)
     slow = store.read_frame(company.paths.ingest / "accounts.parquet")
-    monkeypatch.setattr("pipeline.data.reading.delimited.PLAIN_BYTES", 0)
+    monkeypatch.setattr("pipeline.data.reading.delimited.WHOLE_BYTES", 0)
     ingest.run(company.settings, company.paths)
     pd.testing.assert_frame_equal(store.read_frame(company.paths.ingest / "accounts.parquet"), slow)
 

@@ -98,7 +98,7 @@ def lines_of(company: Company) -> list[int]:
 def read_in_small_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(delimited, "BLOCK_ROWS", PART)
     monkeypatch.setattr(columnar, "BLOCK_ROWS", PART)
-    monkeypatch.setattr(delimited, "PLAIN_BYTES", 0)
+    monkeypatch.setattr(delimited, "WHOLE_BYTES", 0)
     monkeypatch.setattr(delimited, "BLOCK_BYTES", 400)
     monkeypatch.setattr(output, "BATCH_ROWS", PART)
 

@@ -11,39 +11,47 @@ import codecs
 import contextlib
 import csv
 import io
-from collections.abc import Iterator, Sequence
-from typing import BinaryIO
+from collections.abc import Iterable, Iterator, Sequence
 
 import pyarrow as pa
-import pyarrow.csv
+import pyarrow.compute as pc
 
-from pipeline.data import store
-from pipeline.data.reading import packed
+from pipeline.data.reading import packed, regular
 from pipeline.data.reading.encodings import encoding_of, explained
-from pipeline.data.reading.export import BLOCK_ROWS, Block, Export, after, named, texts, whole_block
+from pipeline.data.reading.export import (
+    BLOCK_ROWS,
+    Block,
+    Export,
+    after,
+    gathered,
+    named,
+    texts,
+    whole_block,
+)
 from pipeline.data.reading.files import DataError, RawFile
 from pipeline.settings import SourceTable
 
-PLAIN_BYTES = 5_000_000
-"""From this size on a file without quotes is read in blocks."""
-BLOCK_BYTES = 1 << 24
+WHOLE_BYTES = 50_000
+"""Below this size a file is read whole, record by record."""
+BLOCK_BYTES = 1 << 20
+"""Bytes of a part; what is odd in one makes this many slow."""
 LARGEST_CELL = 10_000_000
 OTHER_SEPARATORS = ";\t|,"
 
 
 @contextlib.contextmanager
 def opened(file: RawFile, source: SourceTable, largest_mb: int) -> Iterator[Export]:
-    """An open CSV file; in blocks where nothing can hide a line, else record by record.
+    """An open CSV file; by parts, each at once where nothing hides a line, else record by record.
 
     DataError names file and line: another encoding, quotes that do not close, a damaged archive.
     """
     csv.field_size_limit(LARGEST_CELL)
     encoding, has_mark = encoding_of(file, source, largest_mb)
     facts: dict[str, object] = {"encoding": encoding, "has_byte_order_mark": has_mark}
-    if (names := _plain_header(file, source, encoding)) is not None:
-        plain = Export(names, lambda places: _plain_blocks(file, source, names, places), facts)
+    if (names := _header_line(file, source, encoding)) is not None:
+        width = len(names)
         with explained(file, encoding, largest_mb):
-            yield plain
+            yield Export(names, lambda places: _blocks_of_parts(file, source, width, places), facts)
         return
     codec = "utf-8-sig" if encoding == "utf-8" else encoding
     with (
@@ -59,7 +67,7 @@ def opened(file: RawFile, source: SourceTable, largest_mb: int) -> Iterator[Expo
 class _Records:
     """Records of an open CSV text, checked against its physical lines."""
 
-    def __init__(self, file: RawFile, source: SourceTable, text: io.TextIOWrapper) -> None:
+    def __init__(self, file: RawFile, source: SourceTable, text: Iterable[str]) -> None:
         self.file, self.source, self.text = file, source, text
         self.lines: list[str] = []
         self.first_line = 1
@@ -184,75 +192,69 @@ def _line_of_open_quote(lines: Sequence[str], separator: str) -> int:
     return opened_on
 
 
-# Large files without quotes.
+# Larger files, part by part.
 
 
-def _plain_header(file: RawFile, source: SourceTable, encoding: str) -> list[str] | None:
-    """Column names of a large UTF-8 file that may be read in blocks; None when it may not."""
-    if file.form != ".csv" or encoding != "utf-8" or file.path.stat().st_size < PLAIN_BYTES:
+def _header_line(file: RawFile, source: SourceTable, encoding: str) -> list[str] | None:
+    """Column names of a UTF-8 file that may be read part by part; None when it may not."""
+    if file.form != ".csv" or encoding != "utf-8" or not source.separator.isascii():
+        return None
+    if file.path.stat().st_size < WHOLE_BYTES:
         return None
     with file.path.open("rb") as content:
-        first = content.readline(LARGEST_CELL)
-    if not _are_plain_lines(first, io.BytesIO()):
+        first = content.readline(LARGEST_CELL).removeprefix(codecs.BOM_UTF8)
+    if not first.endswith(b"\n") or not regular.is_regular(first, source.separator):
         return None
-    header = first.decode("utf-8-sig").rstrip("\r\n")
-    return _header(header.split(source.separator), 1, file, source) if header else None
+    (cells,) = csv.reader([first.decode()], delimiter=source.separator, strict=True)
+    return _header(cells, 1, file, source)
 
 
-def _are_plain_lines(first: bytes, content: BinaryIO) -> bool:
-    """True when line n + 1 is record n: no quote, NUL, blank line, lone carriage return."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    before = b"\n"
-    block = first
-    while block:
-        lines = before + block
-        if b'"' in block or b"\x00" in block or b"\n\n" in lines or b"\n\r" in lines:
-            return False
-        ends = lines if not lines.endswith(b"\r") else lines[:-1]
-        if ends.count(b"\r") != ends.count(b"\r\n"):
-            return False
-        try:
-            decoder.decode(block)
-        except UnicodeDecodeError:
-            return False
-        before = block[-1:]
-        block = content.read(store.HASH_BLOCK)
-    return before != b"\r" and not decoder.getstate()[0]
-
-
-def _plain_blocks(
-    file: RawFile, source: SourceTable, names: list[str], places: Sequence[int]
+def _blocks_of_parts(
+    file: RawFile, source: SourceTable, width: int, places: Sequence[int]
 ) -> Iterator[Block]:
-    """Records in blocks; record by record when a line may not be one with the header's cells."""
-    wanted = [names[place] for place in places]
+    """Records after the header; the whole file record by record where a part cannot stand alone.
+
+    Such a part is in error, or a cell goes on in the next one: only the whole file tells which.
+    """
     n_before = 0
     try:
-        with file.path.open("rb") as content:
-            if not _are_plain_lines(content.readline(LARGEST_CELL), content):
-                raise pa.ArrowInvalid("quotes, blank lines or other bytes that hide a line")
-        for rows in _plain_batches(file, source, names, wanted):
-            n_after = n_before + rows.num_rows
-            yield whole_block([rows[name] for name in wanted], range(n_before + 2, n_after + 2))
-            n_before = n_after
-    except pa.ArrowInvalid:
+        for block in gathered(_pieces(file, source, width, places), BLOCK_ROWS):
+            yield block
+            n_before += len(block.lines)
+    except (regular.IrregularError, UnicodeError, DataError):
         with file.path.open(encoding="utf-8-sig", newline="") as text:
             records = _Records(file, source, text)
             records.header()
-            yield from after(n_before, records.blocks(len(names), places))
+            yield from after(n_before, records.blocks(width, places))
 
 
-def _plain_batches(
-    file: RawFile, source: SourceTable, names: list[str], wanted: list[str]
-) -> Iterator[pa.RecordBatch]:
-    """The wanted columns of a file whose lines are its records; ArrowInvalid: one is not."""
-    with pyarrow.csv.open_csv(
-        file.path,
-        pyarrow.csv.ReadOptions(column_names=names, skip_rows=1, block_size=BLOCK_BYTES),
-        pyarrow.csv.ParseOptions(delimiter=source.separator, quote_char=False),
-        pyarrow.csv.ConvertOptions(
-            include_columns=wanted or names[:1],
-            column_types=dict.fromkeys(names, pa.string()),
-            strings_can_be_null=False,
-        ),
-    ) as batches:
-        yield from batches
+def _pieces(
+    file: RawFile, source: SourceTable, width: int, places: Sequence[int]
+) -> Iterator[Block]:
+    """The records of each part, all at once where it is regular, else record by record."""
+    n_before = 1
+    with file.path.open("rb") as content:
+        content.readline(LARGEST_CELL)
+        for part in regular.parts(content, BLOCK_BYTES):
+            if (cells := _at_once(part, source, width, places)) is not None:
+                n_after = n_before + regular.n_lines(part)
+                yield whole_block(cells, range(n_before + 1, n_after + 1))
+                n_before = n_after
+                continue
+            with io.StringIO(part.decode("utf-8"), newline="") as text:
+                records = _Records(file, source, text)
+                for block in records.blocks(width, places):
+                    yield Block(block.cells, pc.add(block.lines, n_before), block.surplus)
+            n_before += records.reader.line_num
+
+
+def _at_once(
+    part: bytes, source: SourceTable, width: int, places: Sequence[int]
+) -> list[pa.ChunkedArray] | None:
+    """The cells of a part whose lines are records with the header's number of cells, else None."""
+    if len(part) > LARGEST_CELL or not regular.is_regular(part, source.separator):
+        return None
+    try:
+        return regular.cells(part, source.separator, width, places)
+    except regular.IrregularError:
+        return None

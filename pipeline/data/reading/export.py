@@ -77,6 +77,32 @@ def after(n_records: int, blocks: Iterator[Block]) -> Iterator[Block]:
         n_records = max(n_records - n_here, 0)
 
 
+def gathered(blocks: Iterator[Block], n_rows: int) -> Iterator[Block]:
+    """The same records in their order, at least so many to a block and fewer in the last."""
+    waiting: list[Block] = []
+    for block in blocks:
+        waiting.append(block)
+        if sum(len(each.lines) for each in waiting) >= n_rows:
+            yield _joined(waiting)
+            waiting = []
+    if waiting:
+        yield _joined(waiting)
+
+
+def _joined(blocks: Sequence[Block]) -> Block:
+    each = zip(*(block.cells for block in blocks), strict=True)
+    cells = [
+        pa.chunked_array([chunk for part in own for chunk in _chunks(part)], pa.string())
+        for own in each
+    ]
+    lines = pa.concat_arrays([block.lines for block in blocks])
+    return Block(cells, lines, pa.concat_arrays([block.surplus for block in blocks]))
+
+
+def _chunks(cells: pa.Array | pa.ChunkedArray) -> list[pa.Array]:
+    return cells.chunks if isinstance(cells, pa.ChunkedArray) else [cells]
+
+
 def texts(values: Sequence[str | None]) -> pa.Array:
     """Cells as an Arrow column of text."""
     return pa.array(values, pa.string())

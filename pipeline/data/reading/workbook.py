@@ -71,11 +71,12 @@ def _check_archive(file: RawFile, largest_mb: int) -> None:
 def _loaded(file: RawFile, stack: contextlib.ExitStack, *, shows_formulas: bool) -> Any:
     import openpyxl  # a second of loading that exports in CSV do not need
 
+    content = stack.enter_context(file.path.open("rb"))  # openpyxl leaves a damaged one open
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of parts that are not cells
         try:
             workbook = openpyxl.load_workbook(
-                file.path, read_only=True, data_only=not shows_formulas, keep_links=False
+                content, read_only=True, data_only=not shows_formulas, keep_links=False
             )
         except Exception as error:  # of many kinds: whatever a damaged part makes of the reader
             raise _unreadable(file, error) from None

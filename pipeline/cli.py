@@ -117,15 +117,19 @@ def run(
 def _look_aside(root: Path, held: int) -> Callable[[], set[str]] | None:
     """Let DVC look for what is out of date while our own code is loaded; both take their time.
 
-    None where a run first changes the folder: it lays out a flow, or takes an extract. What was
-    laid out earlier is brought up to date before DVC looks.
+    None where a run first changes the folder (it lays out a flow, or takes an extract) or where the
+    disk is nearly full, which the run says. What was laid out earlier is brought up to date before
+    DVC looks.
     """
+    from pipeline.data import disk
     from pipeline.flow import Flow
     from pipeline.root import PROJECT, is_laid_out, lay_out
 
     with contextlib.suppress(configuration.ConfigurationError):
-        has_database = configuration.load(root).source.database is not None
-        if (root / "dvc.yaml").is_file() and not has_database:
+        settings = configuration.load(root)
+        has_room = disk.free_mb(root) >= settings.run.free_disk_mb
+        has_database = settings.source.database is not None
+        if (root / "dvc.yaml").is_file() and has_room and not has_database:
             if is_laid_out(root):
                 lay_out(root, PROJECT)
             return Flow(root, (held,)).stale_aside()

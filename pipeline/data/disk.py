@@ -30,6 +30,11 @@ class CorruptDataError(Exception):
     """A file cannot be read, or its content is not what was recorded (exit code 65)."""
 
 
+def free_mb(folder: Path) -> int:
+    """Megabytes that are free where a folder stands."""
+    return shutil.disk_usage(folder).free >> 20
+
+
 @contextlib.contextmanager
 def replacing(path: Path, *, only_if_changed: bool = False) -> Iterator[Path]:
     """A temporary path beside `path` that takes its place when the block ends well.

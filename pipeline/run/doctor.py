@@ -10,12 +10,12 @@ from __future__ import annotations
 import datetime as dt
 import os
 import re
-import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from pipeline import lock
+from pipeline.data import disk
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE
 from pipeline.reporting import publish, words
 from pipeline.reporting.execution import kernel
@@ -24,7 +24,6 @@ from pipeline.run import cache
 from pipeline.run.finding import Finding, sound, stop, warning
 from pipeline.settings import KEY_VARIABLE, SAMPLE, Paths, Settings
 
-MEGABYTE = 1 << 20
 LOCKED = re.compile(r"^([A-Za-z0-9._-]+)==([^ ;\\]+)", re.MULTILINE)
 CONFLICT = re.compile(r"^(<{7}|={7}|>{7})( |$)", re.MULTILINE)
 """What git leaves in a file that two branches changed."""
@@ -141,7 +140,7 @@ def _fonts() -> Finding:
 
 def _disk(paths: Paths, settings: Settings) -> Finding:
     wanted = settings.run.free_disk_mb
-    free = shutil.disk_usage(paths.root).free // MEGABYTE
+    free = disk.free_mb(paths.root)
     if free < wanted:
         message = f"{free:,} MB of disk are free, run.free_disk_mb of params.yaml asks {wanted:,}"
         fix = "Free some: `lodestar prune --dry-run` says what may go."

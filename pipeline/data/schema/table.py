@@ -82,7 +82,7 @@ class Table:
 
     @cached_property
     def schema(self) -> pandera.DataFrameSchema:
-        """The declaration as pandera asks it of rows."""
+        """The declaration as pandera asks it of rows; one row per key."""
         import pandera.ibis as pandera  # for half a second, so only where rows are judged
 
         columns = {}

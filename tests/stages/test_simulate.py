@@ -58,6 +58,15 @@ def sample(tmp_path_factory) -> Path:
     return folder
 
 
+def test_a_company_of_one_year_has_no_targets_yet_and_no_export_without_rows(tmp_path):
+    stage.simulate(Settings(accounts=60, months=12), tmp_path)
+
+    assert not (tmp_path / "targets.csv").exists()
+    n_lines = {path.name: path.read_text().count("\n") for path in tmp_path.glob("*.csv")}
+    assert len(n_lines) > 10
+    assert [name for name, lines in n_lines.items() if lines < 2] == []
+
+
 def made(folder: Path, **changes) -> Path:
     stage.simulate(replace(Settings(), **changes), folder)
     return folder

@@ -78,9 +78,14 @@ def simulate(settings: SimulateSettings, folder: Path, currency: str = "USD") ->
                 append[name](rows)
             mrr_cents += world.months.mrr_cents.sum(axis=0)
             n_accounts += world.number.size
-    store.write_csv(company.targets(grid, mrr_cents), folder / "targets.csv")
-    store.write_csv(company.calendar(scenario, grid), folder / "calendar.csv")
-    store.write_csv(company.outages(scenario, grid), folder / "outages.csv")
+    of_the_company = {
+        "targets": company.targets(grid, mrr_cents),
+        "calendar": company.calendar(scenario, grid),
+        "outages": company.outages(scenario, grid),
+    }
+    for name, rows in of_the_company.items():
+        if rows.num_rows:  # ingest refuses an export without rows, as one that went wrong
+            store.write_csv(rows, folder / f"{name}.csv")
     truth = true_values(scenario, settings.start, settings.months, csm_effects, truth_seed)
     store.write_json(
         _described(settings, scenario, grid, truth, planted, n_accounts), folder / "truth.json"

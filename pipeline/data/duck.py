@@ -55,6 +55,7 @@ class Backend(ibis.backends.duckdb.Backend):
     def batches(self, expression: ir.Table, rows: int) -> Iterator[pa.Table]:
         """The result in its order, so many rows at a time."""
         schema = expression.schema().to_pyarrow()
+        self._run_pre_execute_hooks(expression)
         for batch in self.raw_sql(self.compile(expression)).to_arrow_reader(rows):
             yield pa.Table.from_batches([batch]).cast(schema)
 

@@ -80,22 +80,35 @@ def keep(backend: Backend, expression: ibis.Table, name: str) -> ibis.Table:
     return backend.create_table(name, expression, overwrite=True, temp=True)
 
 
-def write(expression: ibis.Table, table: Table, path: Path) -> None:
+def write(backend: Backend, expression: ibis.Table, table: Table, path: Path) -> None:
     """Check rows against their declaration and write them, sorted by key, declared columns first.
 
-    pandera's SchemaErrors means that a stage broke its own promise.
+    A row group is in memory at a time; the backend has a folder to spill to. pandera's
+    SchemaErrors means that a stage broke its own promise.
     """
     beside = [name for name in expression.columns if name not in table.columns]
-    content = expression.select(*table.columns, *beside).order_by(*table.key).to_pyarrow()
-    write_rows(content, table, path)
+    rows = expression.select(*table.columns, *beside).order_by(*table.key)
+    parts = store.of_one_size(batches(backend, rows, store.ROWS_TOGETHER), store.ROWS_TOGETHER)
+    store.write_parquet_parts((_judged(part, table) for part in parts), path)
+
+
+def batches(backend: Backend, rows: ibis.Table, number: int) -> Iterator[pa.Table]:
+    """The rows in their order, so many at a time; first none, for the schema."""
+    yield rows.schema().to_pyarrow().empty_table()
+    yield from backend.batches(rows, number)
 
 
 def write_rows(content: pa.Table, table: Table, path: Path) -> None:
     """As `write`, for rows that are there already: in the declared order and sorted by key."""
+    store.write_parquet(_judged(content, table), path)
+
+
+def _judged(content: pa.Table, table: Table) -> pa.Table:
+    """The same rows; an error when they break their declaration."""
     if content.num_rows and not table.is_met_by(content):  # pandera on no rows: missing
         table.schema.validate(ibis.memtable(content), lazy=True)
         _let_go()
-    store.write_parquet(content, path)
+    return content
 
 
 def _let_go() -> None:

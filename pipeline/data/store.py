@@ -70,6 +70,7 @@ __all__ = [
     "dump_json",
     "foreign_parquet_batches",
     "number_text",
+    "of_one_size",
     "parquet_cuts",
     "parquet_names",
     "parquet_size",
@@ -130,6 +131,18 @@ def write_parquet_parts(parts: Iterator[pa.Table], path: Path) -> None:
     with appending(path) as append:
         for part in parts:
             append(part.replace_schema_metadata(None))
+
+
+def of_one_size(parts: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
+    """The same rows, so many to a part and the last one shorter; one empty part for no rows."""
+    waiting: list[pa.Table] = []
+    for part in parts:
+        waiting.append(part)
+        while sum(map(len, waiting)) > rows:
+            together = pa.concat_tables(waiting)
+            yield together.slice(0, rows).combine_chunks()
+            waiting = [together.slice(rows)]
+    yield pa.concat_tables(waiting).combine_chunks()
 
 
 def read_parquet(

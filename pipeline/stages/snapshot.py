@@ -32,6 +32,8 @@ from pipeline.stages.known import (
     with_columns,
 )
 
+SCRATCH = "snapshot-"
+"""How the folder begins in which waits what memory does not hold."""
 STATE_COLUMNS = ("mrr", "is_in_notice", "notice_date", "term_ends_on")
 
 
@@ -62,7 +64,7 @@ def _usage_twice(settings: Settings, paths: Paths) -> pa.Table | None:
     if not months:
         return None
     with (
-        scratch.folder(paths, "snapshot-") as folder,
+        scratch.folder(paths, SCRATCH) as folder,
         engine.connect(settings.timezone, settings.engine) as backend,
     ):
         backend.spill(folder)
@@ -71,14 +73,18 @@ def _usage_twice(settings: Settings, paths: Paths) -> pa.Table | None:
 
 def _write(cut: Slice, settings: Settings, paths: Paths, twice: pa.Table | None) -> None:
     folder = paths.snapshot(cut.period)
-    with engine.connect(settings.timezone, settings.engine) as backend:
+    with (
+        scratch.folder(paths, SCRATCH) as spilled,
+        engine.connect(settings.timezone, settings.engine) as backend,
+    ):
+        backend.spill(spilled)
         tables = Snapshot(backend, cut, settings, paths, twice).tables()
         for name, content in tables.items():
             path = folder / f"{name}.parquet"
             if isinstance(content, pd.DataFrame):
                 store.write_parquet(quality.as_arrow(content, name), path)
             else:
-                engine.write(content, SNAPSHOT[name], path)
+                engine.write(backend, content, SNAPSHOT[name], path)
     slices.write(cut, folder)
 
 

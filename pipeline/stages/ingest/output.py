@@ -18,7 +18,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipeline.data import store
+from pipeline.data import engine, store
 from pipeline.data.engine import Backend
 from pipeline.data.reading import FIELDS, FILE, LINE, DataError
 from pipeline.settings import Paths
@@ -48,8 +48,8 @@ def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
         else:
             order = [name for name in (*kept.table.key, KNOWN_ON, FILE, LINE) if name in columns]
             path = paths.ingest / f"{kept.table.name}.parquet"
-            parts = _batches(backend, rows.order_by(order))
-            store.write_parquet_parts(_of_one_size(parts), path)
+            parts = engine.batches(backend, rows.order_by(order), BATCH_ROWS)
+            store.write_parquet_parts(store.of_one_size(parts, PART_ROWS), path)
 
 
 def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:
@@ -58,20 +58,14 @@ def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:
     rows = months.order_by("known_month", "account_id", "occurred_at", FILE, LINE)
     names = []
     for month, own in itertools.groupby(
-        _months_of(_batches(backend, rows)), operator.itemgetter(0)
+        _months_of(engine.batches(backend, rows, BATCH_ROWS)), operator.itemgetter(0)
     ):
         parts = (part for _, part in own)
-        store.write_parquet_parts(_of_one_size(parts), folder / f"{month}.parquet")
+        store.write_parquet_parts(store.of_one_size(parts, PART_ROWS), folder / f"{month}.parquet")
         names.append(month)
     for path in folder.glob("*.parquet"):
         if path.stem not in names:
             path.unlink()
-
-
-def _batches(backend: Backend, rows: ir.Table) -> Iterator[pa.Table]:
-    """The rows in their order, few at a time; first none, for the schema."""
-    yield rows.schema().to_pyarrow().empty_table()
-    yield from backend.batches(rows, BATCH_ROWS)
 
 
 def _months_of(parts: Iterator[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
@@ -83,18 +77,6 @@ def _months_of(parts: Iterator[pa.Table]) -> Iterator[tuple[str, pa.Table]]:
         for month, end in zip(ends.values.to_pylist(), ends.run_ends.to_pylist(), strict=True):
             yield month, rows.slice(first, end - first)
             first = end
-
-
-def _of_one_size(parts: Iterator[pa.Table]) -> Iterator[pa.Table]:
-    """The same rows, PART_ROWS to a part and the last one shorter; one empty part for no rows."""
-    waiting: list[pa.Table] = []
-    for part in parts:
-        waiting.append(part)
-        while sum(map(len, waiting)) > PART_ROWS:
-            rows = pa.concat_tables(waiting)
-            yield rows.slice(0, PART_ROWS).combine_chunks()
-            waiting = [rows.slice(PART_ROWS)]
-    yield pa.concat_tables(waiting).combine_chunks()
 
 
 def facts(tables: Mapping[str, Sorted], last: dt.date) -> dict[str, Any]:

@@ -5,7 +5,8 @@ From an account's notice on its features stand still (blackout): they are taken 
 the month in which it gave notice. A feature whose table is absent is empty, never zero. The subtle
 point: every as-of day is the first of a month, so an event is counted in at the first one after it
 is known and out at the first one after it ended, and no account-month is ever paired with all the
-events of its account: the cost is that of sorting the events once.
+events of its account: the cost is that of sorting the events once. What counts for some days only
+is put beside the few as-of days that it reaches.
 """
 
 from __future__ import annotations
@@ -30,10 +31,18 @@ STAYED_ON = ("completed", "administrative")
 
 
 def account_months(
-    at_marks: ir.Table, ledger: ir.Table, spells: ir.Table, events: dict[str, ir.Table], cut: Slice
+    at_marks: ir.Table,
+    ledger: ir.Table,
+    spells: ir.Table,
+    events: dict[str, ir.Table],
+    cut: Slice,
+    keep: Callable[[ir.Table, str], ir.Table],
 ) -> ir.Table:
-    """Table `account_months`; `events` are the raw tables of the slice by name, usage by month."""
-    grid = _grid(at_marks, spells)
+    """Table `account_months`; `events` are the raw tables of the slice by name, usage by month.
+
+    `keep` computes rows once and holds them under a name.
+    """
+    grid = keep(_grid(at_marks, spells), "grid")
     rows = _with_outcome(grid, ledger, cut)
     for name, (needed, feature) in FEATURES.items():
         table = events.get(name)
@@ -190,41 +199,35 @@ def _happened(
     def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None) -> ir.Table:
         if events is None:
             return rows.mutate(**{name: ibis.null("boolean")})
-        dated = events.mutate(day=moment(events)).filter(
-            ibis._.day.notnull(), ibis._.known_on.notnull()
-        )
-        spans = dated.select(
-            "account_id",
-            entered_on=ibis.greatest(dated.known_on, dated.day),
-            left_on=(dated.day + ibis.interval(days=days)).cast("date"),
-        )
-        joined = _left(rows, _n_running(grid, spans), ["account_id", "asof"])
-        return joined.mutate(**{name: joined.n_running > 0}).drop("n_running")
+        dated = events.select("account_id", "known_on", day=moment(events))
+        reached = _reached(dated, days).select("account_id", "asof").distinct()
+        joined = _left(rows, reached.mutate(has_happened=True), ["account_id", "asof"])
+        return joined.mutate(**{name: joined.has_happened.notnull()}).drop("has_happened")
 
     return feature
+
+
+def _reached(dated: ir.Table, days: int) -> ir.Table:
+    """One row per event and as-of day `asof` at most so many days after its `day`, once known.
+
+    Events without either day reach none.
+    """
+    ahead = ibis.memtable(pa.table({"ahead": range(days // SHORTEST_MONTH + 1)}))
+    there = dated.filter(dated.day.notnull(), dated.known_on.notnull())
+    first = _next_first(ibis.greatest(there.day, there.known_on))
+    spread = there.mutate(first=first).cross_join(ahead)
+    spread = spread.mutate(asof=(spread.first + spread.ahead.as_interval("M")).cast("date"))
+    return spread.filter(spread.asof.delta(spread.day, unit="day") <= days)
 
 
 def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None) -> ir.Table:
     """The latest NPS answer of the account in the days before, whoever gave it."""
     if surveys is None:
         return rows.mutate(nps_band=ibis.null(str))
-    answers = surveys.filter(
-        (surveys.kind == "nps") & surveys.responded_at.notnull() & surveys.known_on.notnull()
+    answers = surveys.filter(surveys.kind == "nps").select(
+        "account_id", "response_id", "score", "known_on", day=surveys.responded_at.date()
     )
-    answers = answers.select(
-        "account_id",
-        "response_id",
-        "score",
-        day=answers.responded_at.date(),
-        answer_known="known_on",
-    )
-    ahead = ibis.memtable(pa.table({"ahead": range(SURVEY_DAYS // SHORTEST_MONTH + 1)}))
-    first = _next_first(ibis.greatest(answers.day, answers.answer_known))
-    spread = answers.mutate(first=first).cross_join(ahead)
-    spread = spread.mutate(asof=(spread.first + spread.ahead.as_interval("M")).cast("date"))
-    recent = spread.filter(spread.asof.delta(spread.day, unit="day") <= SURVEY_DAYS).semi_join(
-        grid, ["account_id", "asof"]
-    )
+    recent = _reached(answers, SURVEY_DAYS).semi_join(grid, ["account_id", "asof"])
     newest = ibis.row_number().over(
         group_by=["account_id", "asof"], order_by=[recent.day.desc(), recent.response_id.desc()]
     )

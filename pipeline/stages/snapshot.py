@@ -145,7 +145,9 @@ class Snapshot:
             "accounts": accounts,
             "spells": own,
             "mrr_ledger": book,
-            "account_months": features.account_months(at_marks, book, own, events, self.cut),
+            "account_months": features.account_months(
+                at_marks, book, own, events, self.cut, self._keep
+            ),
             "returns": spells.returns(ended, self.cut),
             "exclusions": quality.exclusions(accounts, own),
             "quality": self._quality(accounts),

@@ -24,45 +24,53 @@ EXCLUDED_REASONS = {
     "gone_before_observation": "The spell ended before observation began.",
     "started_after_cut_off": "The spell began too late for any settled day.",
 }
+STEPS = {
+    "accounts": ("never_paid",),
+    "spells": ("first_paid_day_unknown", "started_after_cut_off", "gone_before_observation"),
+}
+"""The steps of each table in their order; the reason of a row is the first that it meets."""
 
 
 def exclusions(accounts: ir.Table, spells: ir.Table) -> pd.DataFrame:
     """Table `exclusions`: the steps from accounts on file to spells in age-based curves."""
-    known = accounts.select("account_id", "mrr", "first_paid_date", "is_customer").to_pandas()
-    mrr = known.set_index("account_id")["mrr"].astype(object)
-    ages = spells.select(
-        "account_id",
-        "spell",
-        "is_age_known",
-        "is_followed",
-        "entry_days",
-        "duration_days",
-        "is_churn",
-    ).to_pandas()
-    first = ages[ages["spell"] == 1]
-    steps = [_step("accounts", "never_paid", known, known["first_paid_date"].isna(), mrr)]
-    kept = first
-    for step, out in (
-        ("first_paid_day_unknown", lambda rows: ~rows["is_age_known"]),
-        ("started_after_cut_off", lambda rows: rows["duration_days"] <= 0),
-        ("gone_before_observation", lambda rows: ~rows["is_followed"]),
-    ):
-        is_out = out(kept)
-        steps.append(_step("spells", step, kept, is_out, mrr))
-        kept = kept[~is_out]
-    return pd.DataFrame(steps)
+    never = ibis.ifelse(accounts.first_paid_date.isnull(), "never_paid", None)
+    first = spells.filter(spells.spell == 1)
+    out = ibis.cases(
+        (~first.is_age_known, "first_paid_day_unknown"),
+        (first.duration_days <= 0, "started_after_cut_off"),
+        (~first.is_followed, "gone_before_observation"),
+    )
+    mrr = accounts.select("account_id", "mrr")
+    found = accounts.select("mrr", table=ibis.literal("accounts"), step=never).union(
+        first.select("account_id", table=ibis.literal("spells"), step=out)
+        .left_join(mrr, "account_id")
+        .select("mrr", "table", "step")
+    )
+    counted = found.group_by("table", "step").agg(n=found.count(), mrr=found.mrr.sum())
+    return _steps({(row["table"], row["step"]): row for row in counted.to_pyarrow().to_pylist()})
 
 
-def _step(table: str, step: str, rows: pd.DataFrame, is_out: pd.Series, mrr: pd.Series) -> dict:
-    touched = rows.loc[is_out, "account_id"].unique()
-    return {
-        "table": table,
-        "step": step,
-        "reason": EXCLUDED_REASONS[step],
-        "n_before": len(rows),
-        "n_after": int((~is_out).sum()),
-        "mrr_affected": sum(mrr.reindex(touched).dropna(), Decimal(0)),
+def _steps(counted: dict[tuple[str, str | None], dict]) -> pd.DataFrame:
+    """One row per step in its order, from how many rows leave at each; step None: they stay."""
+    left = {
+        table: sum(row["n"] for (name, _), row in counted.items() if name == table)
+        for table in STEPS
     }
+    steps = []
+    for table, step in ((table, step) for table, steps in STEPS.items() for step in steps):
+        out = counted.get((table, step), {"n": 0, "mrr": None})
+        n_before, left[table] = left[table], left[table] - out["n"]
+        steps.append(
+            {
+                "table": table,
+                "step": step,
+                "reason": EXCLUDED_REASONS[step],
+                "n_before": n_before,
+                "n_after": left[table],
+                "mrr_affected": out["mrr"] or Decimal(0),
+            }
+        )
+    return pd.DataFrame(steps)
 
 
 def quality(

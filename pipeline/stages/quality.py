@@ -14,7 +14,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
-from pipeline.data.schema import RAW, SNAPSHOT
+from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import Slice
 from pipeline.stages.rules import EVENTS, what_to_do
 
@@ -84,25 +84,41 @@ def quality(
 
     `tables`: the raw tables of the slice by name (usage as its events are counted by month).
     """
-    mrr = accounts.select("account_id", "mrr").to_pandas().set_index("account_id")["mrr"]
-    known = touched.filter(
-        touched.known_on.isnull() | (touched.known_on < cut.known_before)
-    ).to_pandas()
+    known = touched.filter(touched.known_on.isnull() | (touched.known_on < cut.known_before))
+    found = _summed(known, accounts).to_pyarrow().to_pylist()
     rows = []
     for name in RAW:
-        own = known[known["table"] == name]
+        own = [row for row in found if row["table"] == name]
         if name not in tables:
             rows.append(_row(name, "table", "coverage", 0, 0, note="The table is not given."))
             continue
-        rows += _table_rows(name, tables[name], own, mrr, late_after_days)
+        rows += _table_rows(name, tables[name], own, late_after_days)
     return pd.DataFrame(rows).sort_values(
         ["table", "kind", "rule"], kind="stable", ignore_index=True
     )
 
 
-def _table_rows(
-    name: str, rows: ir.Table, own: pd.DataFrame, mrr: pd.Series, late_after_days: int
-) -> list[dict]:
+def _summed(touched: ir.Table, accounts: ir.Table) -> ir.Table:
+    """One row per table, rule and kind: rows, their accounts, and the MRR touched."""
+    by = ["table", "rule", "kind"]
+    is_lost = (touched.table == "subscriptions") & (touched.kind == "quarantined")
+    rows = touched.group_by(by).agg(
+        n=touched.count(), mrr_lost=touched.mrr.abs().sum(where=is_lost).fill_null(0)
+    )
+    concerned = touched.filter(touched.account_id.notnull()).select(*by, "account_id").distinct()
+    mrr = accounts.select("account_id", mrr_held="mrr")
+    concerned = concerned.left_join(mrr, "account_id").drop("account_id_right")
+    held = concerned.group_by(by).agg(
+        n_accounts=concerned.count(), mrr_held=concerned.mrr_held.sum().fill_null(0)
+    )
+    joined = rows.left_join(held, by)
+    affected = joined.mrr_lost + joined.mrr_held.fill_null(0)
+    return joined.select(
+        *by, "n", n_accounts=joined.n_accounts.fill_null(0), mrr_affected=affected.cast(MONEY)
+    )
+
+
+def _table_rows(name: str, rows: ir.Table, own: list[dict], late_after_days: int) -> list[dict]:
     table = RAW[name]
     given = [
         column for column in table.columns if column in rows.columns and column not in table.key
@@ -114,11 +130,11 @@ def _table_rows(
         .iloc[0]
     )
     n_used = int(facts["n"])
-    n_of = n_used + int((own["kind"] != "warning").sum())
+    n_of = n_used + sum(part["n"] for part in own if part["kind"] != "warning")
     found = [_row(name, "used", "rows", n_used, n_of)]
-    for (rule, kind), part in own.groupby(["rule", "kind"], sort=True):
-        received = n_used if kind == "warning" else n_of
-        found.append(_touched_row(name, rule, kind, part, received, mrr))
+    for part in own:
+        received = n_used if part["kind"] == "warning" else n_of
+        found.append(_row(**part, n_of=received, note=what_to_do(part["rule"])))
     for column in table.columns:
         if column not in table.key and column not in table.required_columns:
             note = "" if column in given else "The column is not given."
@@ -145,17 +161,6 @@ def _dated(rows: ir.Table, name: str, late_after_days: int) -> dict[str, ir.Valu
     if name in EVENTS:
         facts["n_late"] = (lateness > late_after_days).sum()
     return facts
-
-
-def _touched_row(
-    name: str, rule: str, kind: str, part: pd.DataFrame, n_of: int, mrr: pd.Series
-) -> dict:
-    accounts = part["account_id"].dropna().unique()
-    affected = sum(mrr.reindex(accounts).dropna(), Decimal(0))
-    if name == "subscriptions" and kind == "quarantined":
-        affected += sum(abs(amount) for amount in part["mrr"].dropna())
-    note = what_to_do(rule)
-    return _row(name, rule, kind, len(part), n_of, len(accounts), affected, note=note)
 
 
 def _row(

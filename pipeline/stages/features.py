@@ -30,24 +30,27 @@ STAYED_ON = ("completed", "administrative")
 """Ends that are no churn for drivers: else reaching success would predict leaving."""
 
 
+Keep = Callable[[ir.Table, str], ir.Table]
+"""Computes rows once and holds them under a name: a sort of its own, so that memory goes round."""
+
+Feature = Callable[[ir.Table, ir.Table, ir.Table | None, Keep], ir.Table]
+
+
 def account_months(
     at_marks: ir.Table,
     ledger: ir.Table,
     spells: ir.Table,
     events: dict[str, ir.Table],
     cut: Slice,
-    keep: Callable[[ir.Table, str], ir.Table],
+    keep: Keep,
 ) -> ir.Table:
-    """Table `account_months`; `events` are the raw tables of the slice by name, usage by month.
-
-    `keep` computes rows once and holds them under a name.
-    """
+    """Table `account_months`; `events` are the raw tables of the slice by name, usage by month."""
     grid = keep(_grid(at_marks, spells), "grid")
     rows = _with_outcome(grid, ledger, cut)
     for name, (needed, feature) in FEATURES.items():
         table = events.get(name)
         is_given = table is not None and needed <= set(table.columns)
-        rows = feature(rows, grid, table if is_given else None)
+        rows = feature(rows, grid, table if is_given else None, keep)
     return rows.drop("p0", "asof", "month_before", "month_before_that")
 
 
@@ -84,7 +87,7 @@ def _with_outcome(grid: ir.Table, ledger: ir.Table, cut: Slice) -> ir.Table:
     ).drop("movement")
 
 
-def _has_value(rows: ir.Table, grid: ir.Table, values: ir.Table | None) -> ir.Table:
+def _has_value(rows: ir.Table, grid: ir.Table, values: ir.Table | None, keep: Keep) -> ir.Table:
     """`values`: one row per account with `first_value_date` and the day it was `known_on`."""
     if values is None:
         return rows.mutate(has_value=ibis.null("boolean"))
@@ -96,7 +99,7 @@ def _has_value(rows: ir.Table, grid: ir.Table, values: ir.Table | None) -> ir.Ta
     )
 
 
-def _usage(rows: ir.Table, grid: ir.Table, usage: ir.Table | None) -> ir.Table:
+def _usage(rows: ir.Table, grid: ir.Table, usage: ir.Table | None, keep: Keep) -> ir.Table:
     """`usage`: USAGE_MONTHS with the column `month`; a month without events on file is missing."""
     names = {
         "usage_events": "n_events", "usage_days": "active_days", "usage_users": "n_users",
@@ -123,10 +126,10 @@ def _left(rows: ir.Table, other: ir.Table, keys: list[str]) -> ir.Table:
     return joined.drop(*[f"{key}_right" for key in keys])
 
 
-def _counted(name: str) -> Callable[[ir.Table, ir.Table, ir.Table | None], ir.Table]:
+def _counted(name: str) -> Feature:
     """A feature: how many rows of a table became known in the month before."""
 
-    def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None) -> ir.Table:
+    def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None, keep: Keep) -> ir.Table:
         if events is None:
             return rows.mutate(**{name: ibis.null("int64")})
         counts = events.group_by("account_id", month_before=events.known_on.strftime("%Y-%m")).agg(
@@ -138,12 +141,14 @@ def _counted(name: str) -> Callable[[ir.Table, ir.Table, ir.Table | None], ir.Ta
     return feature
 
 
-def _tickets(rows: ir.Table, grid: ir.Table, tickets: ir.Table | None) -> ir.Table:
-    rows = _counted("tickets")(rows, grid, tickets)
+def _tickets(rows: ir.Table, grid: ir.Table, tickets: ir.Table | None, keep: Keep) -> ir.Table:
+    rows = _counted("tickets")(rows, grid, tickets, keep)
     if tickets is None or "resolved_at" not in tickets.columns:
         return rows.mutate(open_tickets=ibis.null("int64"))
-    joined = _left(rows, tickets_open(grid, tickets), ["account_id", "asof"])
-    return joined.mutate(open_tickets=joined.n_running).drop("n_running")
+    running = tickets_open(grid, tickets)
+    is_open = keep(running.filter(running.n_running > 0), "open_tickets")
+    joined = _left(rows, is_open, ["account_id", "asof"])
+    return joined.mutate(open_tickets=joined.n_running.fill_null(0)).drop("n_running")
 
 
 def tickets_open(grid: ir.Table, tickets: ir.Table) -> ir.Table:
@@ -173,7 +178,7 @@ def _n_running(grid: ir.Table, spans: ir.Table) -> ir.Table:
         asof=_next_first(ibis.greatest(ended.entered_on, ended.left_on)),
         change=_change(-1),
     )
-    marks = grid.select("account_id", "asof").distinct().mutate(change=_change(0))
+    marks = grid.select("account_id", "asof", change=_change(0))
     every = entered.union(left).union(marks)
     changes = every.group_by("account_id", "asof").agg(change=every.change.sum())
     so_far = ibis.window(group_by="account_id", order_by="asof", rows=(None, 0))
@@ -191,12 +196,10 @@ def _next_first(day: ir.DateValue) -> ir.DateValue:
     return (day.truncate("month") + ibis.interval(months=1)).cast("date")
 
 
-def _happened(
-    name: str, moment: Callable[[ir.Table], ir.DateValue], days: int
-) -> Callable[[ir.Table, ir.Table, ir.Table | None], ir.Table]:
+def _happened(name: str, moment: Callable[[ir.Table], ir.DateValue], days: int) -> Feature:
     """A feature: did something happen in the days before, known by then?"""
 
-    def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None) -> ir.Table:
+    def feature(rows: ir.Table, grid: ir.Table, events: ir.Table | None, keep: Keep) -> ir.Table:
         if events is None:
             return rows.mutate(**{name: ibis.null("boolean")})
         dated = events.select("account_id", "known_on", day=moment(events))
@@ -220,7 +223,7 @@ def _reached(dated: ir.Table, days: int) -> ir.Table:
     return spread.filter(spread.asof.delta(spread.day, unit="day") <= days)
 
 
-def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None) -> ir.Table:
+def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None, keep: Keep) -> ir.Table:
     """The latest NPS answer of the account in the days before, whoever gave it."""
     if surveys is None:
         return rows.mutate(nps_band=ibis.null(str))
@@ -237,7 +240,8 @@ def _nps(rows: ir.Table, grid: ir.Table, surveys: ir.Table | None) -> ir.Table:
         (latest.score >= PASSIVE, "passive"),
         else_="detractor",
     )
-    joined = _left(rows, latest.select("account_id", "asof", nps_band=band), ["account_id", "asof"])
+    bands = keep(latest.select("account_id", "asof", nps_band=band), "nps_bands")
+    joined = _left(rows, bands, ["account_id", "asof"])
     return joined.mutate(nps_band=joined.nps_band.fill_null("no_answer"))
 
 
@@ -245,7 +249,6 @@ def _champion_left(contacts: ir.Table) -> ir.DateValue:
     return ibis.ifelse(contacts.role == "champion", contacts.active_to, None)
 
 
-Feature = Callable[[ir.Table, ir.Table, ir.Table | None], ir.Table]
 FEATURES: dict[str, tuple[set[str], Feature]] = {
     "values": (set(), _has_value),
     "usage": (set(), _usage),

@@ -28,7 +28,7 @@ def versions_known(
     `hashes`: what `versioned_twice` says of the same rows, where they are too many to sort.
     """
     known = rows.filter(rows.known_on.isnull() | (rows.known_on < before))
-    key = _versioned_by(rows, table)
+    key = versioned_by(rows, table)
     if not key:
         return known
     if hashes is None:
@@ -39,11 +39,11 @@ def versions_known(
 
 def versioned_twice(rows: ir.Table, table: Table) -> pa.Table | None:
     """One row per hash of a key that stands in several rows; None: rows have no versions."""
-    key = _versioned_by(rows, table)
+    key = versioned_by(rows, table)
     return twice.hashes_twice(rows, key) if key else None
 
 
-def _versioned_by(rows: ir.Table, table: Table) -> list[str]:
+def versioned_by(rows: ir.Table, table: Table) -> list[str]:
     """The whole key of rows that may stand in several versions; empty when they may not."""
     key = [name for name in table.key if name in rows.columns]
     return key if len(key) == len(table.key) and "recorded_at" in rows.columns else []
@@ -61,9 +61,13 @@ def events_known(rows: ir.Table, name: str, cut: Slice, hashes: pa.Table | None 
 
     `hashes`: as in `versions_known`.
     """
+    return in_slice(versions_known(rows, RAW[name], cut.known_before, hashes), name, cut)
+
+
+def in_slice(known: ir.Table, name: str, cut: Slice) -> ir.Table:
+    """As `events_known`, for rows that are known already, each in its latest version."""
     table = RAW[name]
-    known = versions_known(rows, table, cut.known_before, hashes)
-    if not table.event_time or table.event_time not in rows.columns:
+    if not table.event_time or table.event_time not in known.columns:
         return known
     moment = known[table.event_time]
     day = moment if table.kind(table.event_time) == "day" else moment.date()

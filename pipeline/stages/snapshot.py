@@ -26,7 +26,9 @@ from pipeline.settings import Paths, Period, Settings
 from pipeline.stages import features, flat, ledger, quality, scratch, shapes, spells
 from pipeline.stages.known import (
     events_known,
+    in_slice,
     paid_rows,
+    versioned_by,
     versioned_twice,
     versions_known,
     with_columns,
@@ -110,6 +112,7 @@ class Snapshot:
         self.cut = cut
         self.settings = settings
         self.paths = paths
+        self.known: dict[str, ir.Table] = {}
         self.raw = {
             name: engine.read(backend, paths.ingest / f"{name}.parquet", f"raw_{name}")
             for name in RAW
@@ -252,8 +255,8 @@ class Snapshot:
         found: dict[str, ir.Table] = {}
         for name in ("tickets", "touches", "plays", "contacts", "surveys"):
             if name in self.raw:
-                rows = versions_known(self.raw[name], RAW[name], self.cut.known_before)
-                found[name] = self._timely(rows, name)
+                self.known[name] = self._versions(name)
+                found[name] = self._timely(self.known[name], name)
         months = sorted(
             path for path in self.paths.usage.glob("*.parquet") if path.stem <= str(self.cut.period)
         )
@@ -262,6 +265,11 @@ class Snapshot:
             month = usage.filename.re_extract(r"([0-9]{4}-[0-9]{2})\.parquet$", 1)
             found["usage"] = self._keep(usage.mutate(month=month).drop("filename"), "usage")
         return found
+
+    def _versions(self, name: str) -> ir.Table:
+        """The rows of a raw table known by the slice; sorted out once where they have versions."""
+        rows = versions_known(self.raw[name], RAW[name], self.cut.known_before)
+        return self._keep(rows, f"known_{name}") if versioned_by(rows, RAW[name]) else rows
 
     def _timely(self, rows: ir.Table, name: str) -> ir.Table:
         """Without events known too late to enter a feature."""
@@ -273,8 +281,12 @@ class Snapshot:
         """Rows of a raw table that the slice knows; a row with no day is known to no slice."""
         if name == "targets":
             return rows.filter(rows.period <= str(self.cut.period))
-        hashes = self.usage_twice if name == "usage" else None
-        known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, hashes)
+        if name in self.known:
+            dated = self.known[name].filter(self.known[name].known_on.notnull())
+            known = in_slice(dated, name, self.cut)
+        else:
+            hashes = self.usage_twice if name == "usage" else None
+            known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, hashes)
         return known.semi_join(accounts, "account_id") if "account_id" in rows.columns else known
 
     def _quality(self, accounts: ir.Table) -> pd.DataFrame:

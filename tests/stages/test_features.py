@@ -77,7 +77,7 @@ def computed(feature: str, grid: pd.DataFrame, events: pd.DataFrame) -> dict[tup
         rows = rows.mutate(month_before=rows.p0.strftime("%Y-%m"))
         given = backend.create_table("events", pa.Table.from_pandas(events, preserve_index=False))
         _, make = features.FEATURES[feature]
-        found = make(rows, rows, given).to_pandas()
+        found = make(rows, rows, given, lambda kept, name: kept).to_pandas()
     return found.set_index(["account_id", "period"]).to_dict("index")
 
 

@@ -180,7 +180,7 @@ WRITTEN = [
     "2026-01-31T10:00Z", "2026-01-31T10:00+19:00",
     "2026-01-31T10:00:00+0230", "2026-01-31T10:00:00-02:30", "2026-03-29 02:30",
     "2026-03-29T01:30Z", "2026-10-25 02:30:00.5", "2026-10-25 01:59:59", "2026-10-25T00:30:00Z",
-    "2026-04-05 01:45",
+    "2026-04-05 01:45", "2026-01-31T10:00:59", "2026-02-30 10:00:00", "2026-03-29 02:30:00",
 ]  # fmt: skip
 
 
@@ -192,6 +192,7 @@ def read_on(name: str) -> pa.Table:
         text = rows.text
         values = {kind: cells.typed(text, kind) for kind in ("text", *cells.KIND_WORDS)}
         values["comma"] = cells.typed(text, "money", decimal=",", thousands=".")
+        values["steady"] = cells.typed(text, "instant", is_steady=True)
         values["declared"] = cells.typed(text, "day", "%d-%m-%Y")
         for zone in ("Europe/Berlin", "Australia/Lord_Howe", "UTC"):
             values[f"in {zone}"] = cells.typed(text, "instant", zone=zone)

@@ -110,10 +110,14 @@ def _value(
         return cell.nullif("")
     layout = format_of(name, source)
     read_as = "number" if kind == "share" else kind
-    value = cells.typed(cell, read_as, layout, source.decimal, source.thousands, source.timezone)
+    zone = source.timezone
+    is_steady = not has_shifts(settings.timezone) and zone in (None, settings.timezone)
+    value = cells.typed(
+        cell, read_as, layout, source.decimal, source.thousands, zone, is_steady=is_steady
+    )
     overlap = settings.source.daylight_saving.overlap
-    if kind in MOMENTS and overlap == "earlier" and has_shifts(source.timezone):
-        first = cells.earlier(cell, layout, str(source.timezone))
+    if kind in MOMENTS and overlap == "earlier" and has_shifts(zone):
+        first = cells.earlier(cell, layout, str(zone))
         value = ibis.coalesce(first.cast("date") if kind == "day" else first, value)
     return value
 

@@ -38,19 +38,19 @@ class Backend(ibis.backends.duckdb.Backend):
         self.con.execute("SET preserve_insertion_order = false")
 
     def keep_in_file(self, expression: ir.Table, path: Path) -> ir.Table:
-        """Compute an expression once into a Parquet file that only this run reads: many rows.
-
-        DuckDB may have made moments of days (a day and an interval); they are days again.
-        """
+        """Compute an expression once into a Parquet file that only this run reads: many rows."""
         self.to_parquet(expression, path, compression="lz4")
-        found = self.read_parquet(path, table_name=path.stem)
-        declared = expression.schema()
-        other = {
-            column: kind
-            for column, kind in declared.items()
-            if found.schema()[column].copy(nullable=True) != kind.copy(nullable=True)
-        }
-        return found.cast(other) if other else found
+        return _as_declared(self.read_parquet(path, table_name=path.stem), expression)
+
+    def keep(self, expression: ir.Table, name: str) -> ir.Table:
+        """Compute an expression once and hold it under a name: few rows.
+
+        One statement; Ibis' own way takes seven and holds the rows twice for a moment.
+        """
+        self._run_pre_execute_hooks(expression)
+        rows = self.compile(expression)
+        self.con.execute(f'CREATE OR REPLACE TEMPORARY TABLE "{name}" AS {rows}')
+        return _as_declared(self.table(name, database=("temp", "main")), expression)
 
     def batches(self, expression: ir.Table, rows: int) -> Iterator[pa.Table]:
         """The result in its order, so many rows at a time."""
@@ -77,6 +77,20 @@ def connected(timezone: str, threads: int | None = None) -> Iterator[Backend]:
         yield backend
     finally:
         backend.disconnect()
+
+
+def _as_declared(found: ir.Table, expression: ir.Table) -> ir.Table:
+    """Rows that were kept, in the types of their expression.
+
+    DuckDB may have made moments of days (a day and an interval); they are days again.
+    """
+    kept = found.schema()
+    other = {
+        column: kind
+        for column, kind in expression.schema().items()
+        if kept[column].copy(nullable=True) != kind.copy(nullable=True)
+    }
+    return found.cast(other) if other else found
 
 
 def _quoted(text: str) -> str:

@@ -77,7 +77,7 @@ def empty(table: Table) -> pa.Table:
 
 def keep(backend: Backend, expression: ibis.Table, name: str) -> ibis.Table:
     """Compute an expression once and hold it in the engine under a name."""
-    return backend.create_table(name, expression, overwrite=True, temp=True)
+    return backend.keep(expression, name)
 
 
 def write(backend: Backend, expression: ibis.Table, table: Table, path: Path) -> None:

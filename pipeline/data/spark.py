@@ -236,6 +236,10 @@ class Backend(ibis.backends.pyspark.Backend):
         """Compute an expression once; Spark holds its rows itself, under the name of the file."""
         return self.create_table(path.stem, expression)
 
+    def keep(self, expression: ir.Table, name: str) -> ir.Table:
+        """Compute an expression once and hold it under a name."""
+        return self.create_table(name, expression)
+
     def batches(self, expression: ir.Table, rows: int) -> Iterator[pa.Table]:
         """The result in its order, so many rows at a time; it waits in files of `scratch`."""
         place = self.scratch / f"result-{uuid.uuid4().hex}"

@@ -7,7 +7,7 @@ it in the quarantine. `RULES` says of each rule what it found and what to do abo
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -25,6 +25,8 @@ GAP, TWICE = "__gap", "__twice"
 """Suffixes of the columns that mark a time which the clock skipped or showed twice."""
 CLOCK_RULES = {GAP: "no_such_local_time", TWICE: "local_time_twice"}
 KNOWN_ON = "known_on"
+BROKEN = "row__broken"
+"""The column that numbers the first rule which a row breaks, in the order of the rules."""
 EVENTS = ("usage", "tickets", "touches", "surveys")
 IMPOSSIBLE_IN_TIME = ("before_sign_up", "before_subscription", "after_subscription")
 """Rows that can be read but cannot be: set aside and counted; they do not stop the run."""
@@ -34,6 +36,8 @@ PERIOD = r"^[0-9]{4}-(0[1-9]|1[0-2])$"
 HIGHEST_NPS = 10
 ERROR_CELLS = ("#DIV/0!", "#N/A", "#NAME?", "#NULL!", "#NUM!", "#REF!", "#VALUE!")
 """What a spreadsheet writes where a formula failed, also into the CSV files that it exports."""
+ERROR_MARK = "#"
+"""Each of them begins with it."""
 
 
 def what_to_do(rule: str) -> str:
@@ -53,6 +57,23 @@ class Rule:
     column: str
     broken: ir.BooleanValue
     value: ir.StringValue
+
+
+def first_broken(checks: Sequence[Rule]) -> ir.IntegerValue:
+    """The number of the first rule that a row breaks, counted from 0; null where it breaks none."""
+    numbered = [(check.broken, ibis.literal(n, "int16")) for n, check in enumerate(checks)]
+    return ibis.cases(*numbered) if numbered else ibis.null("int16")
+
+
+def listed(rows: ir.Table, checks: Sequence[Rule]) -> ir.Table:
+    """The rows that break a rule, by their number: its name, the column and the cell as written."""
+    bad = rows.filter(rows[BROKEN].notnull())
+    place = bad[BROKEN]
+    return bad.mutate(
+        rule=ibis.literal([check.name for check in checks])[place],
+        column=ibis.literal([check.column for check in checks])[place],
+        value=place.cases(*((n, check.value) for n, check in enumerate(checks))),
+    )
 
 
 def cell_rules(
@@ -90,8 +111,9 @@ def _of_column(rows: ir.Table, table: Table, name: str, kind: str) -> list[Rule]
     said = text.fill_null("").strip()
     found = []
     if kind in ("id", "text", "code"):  # any other kind cannot be read with such cells
-        found.append(Rule("nul_character", name, said.contains(NUL_SHOWN), text))
-        found.append(Rule("error_cell", name, said.isin(ERROR_CELLS), text))
+        found.append(Rule("nul_character", name, text.contains(NUL_SHOWN), text))
+        is_error = text.contains(ERROR_MARK) & said.isin(ERROR_CELLS)  # hardly a cell is trimmed
+        found.append(Rule("error_cell", name, is_error, text))
     if column is not None and column.is_required:
         is_empty = value.isnull() & (said == "") if kind != "id" else value.isnull()
         found.append(Rule("required", name, is_empty, text.fill_null("")))

@@ -9,9 +9,7 @@ row became known: `recorded_at`, else its own date.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Iterator
-from functools import reduce
 from pathlib import Path
 
 import ibis
@@ -26,7 +24,7 @@ from pipeline.settings import ConfigurationError, Paths, Settings, SourceTable
 from pipeline.stages import rules, scratch, shapes, twice
 from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks
 from pipeline.stages.ingest.aside import Aside, Sorted
-from pipeline.stages.rules import GAP, KNOWN_ON, TEXT, TWICE, Rule
+from pipeline.stages.rules import BROKEN, GAP, KNOWN_ON, TEXT, TWICE, Rule
 
 SUBSCRIPTIONS = "subscriptions"
 
@@ -93,11 +91,12 @@ class Ingest:
         n_rows = int(text.count().execute())
         if n_rows == 0:
             _check_emptiness(raw, source, files)
-        typed = self._keep(self._typed(text, table, source), table.name)
+        typed = self._typed(text, table, source)
         table = shapes.keyed(table, typed.columns)
         if table.name == "accounts" and self.settings.source.shape != shapes.INTERVALS:
-            typed = self._signed_up(typed, files)
+            typed = self._signed_up(self._keep(typed, "accounts_typed"), files)
             n_rows = int(typed.count().execute())
+        typed = self._keep(self._numbered(typed, table, source), table.name)
         used = self._judged(typed, table, source)
         self.aside.balance(table, n_rows, int(used.count().execute()))
         self.aside.weigh(table, used)
@@ -115,21 +114,29 @@ class Ingest:
         """The rows that no rule sets aside, merges or excludes."""
         rest = self._excluded(typed, table, source)
         rest = self._without_merged(rest, table)
+        checks = self._cell_rules(rest, table, source)
+        more = horizon.far_ahead(rest, table, self.settings)
+        more += shapes.rules_of(rest, table, self.settings)
+        rest = self._set_aside(rest, table, checks, more)
+        rest = self._merge_copies(rest, table)
+        rest = self._of_accounts_kept(rest, table)
+        judged = self._with_alike(self._with_parents(rest, table), table)
+        more = rules.relation_rules(judged, table)
+        return self._set_aside(judged, table, [], more, rest) if more else rest
+
+    def _numbered(self, typed: ir.Table, table: Table, source: SourceTable) -> ir.Table:
+        """Each row with the number of the first rule of its cells that it breaks."""
+        checks = self._cell_rules(typed, table, source)
+        return typed.mutate(**{BROKEN: rules.first_broken(checks)})
+
+    def _cell_rules(self, rows: ir.Table, table: Table, source: SourceTable) -> list[Rule]:
         clock = self.settings.source.daylight_saving
         refused = [
             ending
             for ending, policy in ((GAP, clock.gap), (TWICE, clock.overlap))
             if policy == "quarantine"
         ]
-        kinds = reader.kinds_of(typed, table, source)
-        checks = rules.cell_rules(rest, table, kinds, refused)
-        checks += horizon.far_ahead(rest, table, self.settings)
-        checks += shapes.rules_of(rest, table, self.settings)
-        rest = self._set_aside(rest, table, checks)
-        rest = self._merge_copies(rest, table)
-        rest = self._of_accounts_kept(rest, table)
-        judged = self._with_alike(self._with_parents(rest, table), table)
-        return self._set_aside(judged, table, rules.relation_rules(judged, table), rest)
+        return rules.cell_rules(rows, table, reader.kinds_of(rows, table, source), refused)
 
     def _text(
         self,
@@ -207,7 +214,7 @@ class Ingest:
                 typed, rows, self.settings, sorted(self.settings.attributes_of_today)
             )
         days = shapes.first_days(rows, self.settings)
-        return self._keep(shapes.with_sign_up(typed, days, self.settings), "accounts_signed_up")
+        return shapes.with_sign_up(typed, days, self.settings)
 
     def _hold(self, rows: pa.Table, name: str) -> ir.Table:
         self.n_kept += 1
@@ -262,23 +269,28 @@ class Ingest:
         return rows.filter(~is_merged)
 
     def _set_aside(
-        self, rows: ir.Table, table: Table, checks: list[Rule], of: ir.Table | None = None
+        self,
+        rows: ir.Table,
+        table: Table,
+        checks: list[Rule],
+        more: list[Rule],
+        of: ir.Table | None = None,
     ) -> ir.Table:
         """Quarantine the rows that break a rule; a row is listed under the first it breaks.
 
-        The rest `of` other rows at the same places, or of these.
+        Of `checks` the rows bear the number. The rest `of` other rows at the same places, or of
+        these.
         """
         rest = rows if of is None else of
-        if not checks:
+        sound = rest.filter(rest[BROKEN].isnull())
+        if more:
+            further = rules.first_broken(more) + ibis.literal(len(checks), "int16")
+            broken = ibis.coalesce(rows[BROKEN], further) if checks else further
+            rows = rows.mutate(**{BROKEN: broken})
+        gone = self.aside.quarantine(rules.listed(rows, [*checks, *more]), table)
+        if not gone.num_rows:
             return rest
-        broken = [check.broken.fill_null(False) for check in checks]
-        judged = rows.filter(reduce(operator.or_, broken)).mutate(
-            rule=ibis.cases(*zip(broken, [check.name for check in checks], strict=True)),
-            column=ibis.cases(*zip(broken, [check.column for check in checks], strict=True)),
-            value=ibis.cases(*zip(broken, [check.value for check in checks], strict=True)),
-        )
-        bad = self._keep_few(judged, f"{table.name}_bad")
-        return _without(rest, bad) if self.aside.quarantine(bad, table) else rest
+        return _without(rest, self._hold(gone, f"{table.name}_bad")) if more else sound
 
     def _merge_copies(self, rows: ir.Table, table: Table) -> ir.Table:
         """One of several rows that agree in every column; tables without a key keep all.
@@ -292,7 +304,7 @@ class Ingest:
         if not hashes.num_rows:
             return rows
         alike = self._keep_few(twice.among(rows, key, hashes), f"{table.name}_alike")
-        places = (FILE, LINE, identity.RESPELLED, identity.MERGED_FROM)
+        places = (FILE, LINE, BROKEN, identity.RESPELLED, identity.MERGED_FROM)
         said = [name for name in rows.columns if name not in places and not name.endswith(TEXT)]
         place = ibis.row_number().over(group_by=said, order_by=[FILE, LINE])
         numbered = self._keep_few(alike.mutate(copy=place), f"{table.name}_copies")

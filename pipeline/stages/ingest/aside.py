@@ -68,35 +68,32 @@ class Aside:
 
         `rule` None: each row names its own. Rows that are not `is_dated` stand in every slice.
         """
-        columns = rows.columns
-        money = next((name for name in MONEY_COLUMNS if name in columns), None)
-        named = rows.select(
-            table=ibis.literal(table.name),
-            rule=ibis.literal(rule) if rule else rows.rule,
-            kind=ibis.literal(kind),
-            account_id=rows.account_id if "account_id" in columns else ibis.null(str),
-            mrr=rows.mrr if "mrr" in columns else ibis.null("decimal(18, 4)"),
-            known_on=rows[KNOWN_ON] if is_dated else ibis.null("date"),
-            amount=rows[money] if money else ibis.null("decimal(18, 4)"),
-            currency=rows.currency if "currency" in columns else ibis.null(str),
-        ).to_pyarrow()
+        known_on = rows[KNOWN_ON] if is_dated else ibis.null("date")
+        named = _named(rows, ibis.literal(rule) if rule else rows.rule, known_on)
+        return self._remember(rows.select(**named).to_pyarrow(), table, kind)
+
+    def quarantine(self, bad: ir.Table, table: Table) -> pa.Table:
+        """List rows that broke a rule, with the cell as it was written; gives their places."""
+        shown = {"file": bad[FILE], "line": bad[LINE], "column": bad.column, "value": bad.value}
+        found = bad.select(**shown, **_named(bad, bad.rule, bad[KNOWN_ON])).to_pyarrow()
+        self._remember(found.drop_columns(list(shown)), table, "quarantined")
+        if len(found):
+            ordered = found.select([*shown, "rule"]).sort_by(
+                [("file", "ascending"), ("line", "ascending")]
+            )
+            self.listed.setdefault(table.name, []).append(_masked(ordered.to_pandas(), table))
+        return found.select(["file", "line"]).rename_columns([FILE, LINE])
+
+    def _remember(self, named: pa.Table, table: Table, kind: str) -> int:
+        beside = {"table": table.name, "kind": kind}
+        for name, word in beside.items():
+            named = named.append_column(name, pa.array([word] * len(named), pa.string()))
         if len(named):
             self.touched.append((table.name, kind, named))
         if kind in OUT:
             count = self.counts.setdefault(table.name, {})
             count[kind] = count.get(kind, 0) + len(named)
         return len(named)
-
-    def quarantine(self, bad: ir.Table, table: Table) -> int:
-        """List rows that broke a rule, with the cell as it was written; how many it was."""
-        listed = bad.select(
-            file=bad[FILE], line=bad[LINE], column=bad.column, rule=bad.rule, value=bad.value
-        )
-        n_bad = self.note(bad, table, None, "quarantined")
-        if n_bad:
-            rows = listed.order_by("file", "line").to_pandas()
-            self.listed.setdefault(table.name, []).append(_masked(rows, table))
-        return n_bad
 
     def balance(self, table: Table, n_rows: int, n_used: int) -> None:
         """Rows in are rows used, quarantined, merged and excluded; else UnbalancedError."""
@@ -216,6 +213,20 @@ class Aside:
                 store.write_published_csv(self.of_table(name), path)
             else:
                 path.unlink(missing_ok=True)
+
+
+def _named(rows: ir.Table, rule: ir.StringValue, known_on: ir.DateValue) -> dict[str, ir.Value]:
+    """Whom and how much money a row touches."""
+    columns = rows.columns
+    money = next((name for name in MONEY_COLUMNS if name in columns), None)
+    return {
+        "rule": rule,
+        "account_id": rows.account_id if "account_id" in columns else ibis.null(str),
+        "mrr": rows.mrr if "mrr" in columns else ibis.null("decimal(18, 4)"),
+        KNOWN_ON: known_on,
+        "amount": rows[money] if money else ibis.null("decimal(18, 4)"),
+        "currency": rows.currency if "currency" in columns else ibis.null(str),
+    }
 
 
 _EMPTY = pd.Index(QUARANTINE_COLUMNS)

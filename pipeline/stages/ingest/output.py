@@ -24,9 +24,18 @@ from pipeline.data.reading import FIELDS, FILE, LINE, DataError
 from pipeline.settings import Paths
 from pipeline.stages.ingest import identity, money
 from pipeline.stages.ingest.aside import Sorted
-from pipeline.stages.rules import GAP, KNOWN_ON, TEXT, TWICE
+from pipeline.stages.rules import BROKEN, GAP, KNOWN_ON, TEXT, TWICE
 
-PRIVATE = (TEXT, GAP, TWICE, FIELDS, identity.RESPELLED, identity.MERGED_FROM, money.ROUNDED)
+PRIVATE = (
+    TEXT,
+    BROKEN,
+    GAP,
+    TWICE,
+    FIELDS,
+    identity.RESPELLED,
+    identity.MERGED_FROM,
+    money.ROUNDED,
+)
 """Endings of columns that no stage below needs."""
 PART_ROWS, BATCH_ROWS = 1 << 20, 1 << 16
 """Rows that are in memory at a time, a row group of what is written; rows of a batch."""

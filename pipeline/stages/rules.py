@@ -59,20 +59,23 @@ class Rule:
     value: ir.StringValue
 
 
-def first_broken(checks: Sequence[Rule]) -> ir.IntegerValue:
-    """The number of the first rule that a row breaks, counted from 0; null where it breaks none."""
-    numbered = [(check.broken, ibis.literal(n, "int16")) for n, check in enumerate(checks)]
+def first_broken(checks: Sequence[Rule], first: int = 0) -> ir.IntegerValue:
+    """The number of the first rule that a row breaks, counted from `first`; null for none."""
+    numbered = [(check.broken, ibis.literal(n, "int16")) for n, check in enumerate(checks, first)]
     return ibis.cases(*numbered) if numbered else ibis.null("int16")
 
 
-def listed(rows: ir.Table, checks: Sequence[Rule]) -> ir.Table:
-    """The rows that break a rule, by their number: its name, the column and the cell as written."""
+def listed(rows: ir.Table, checks: Sequence[Rule], numbers: Collection[int]) -> ir.Table:
+    """The rows that break a rule, by its number: name, column and cell as written.
+
+    `numbers` are the rules that any row breaks, at least one.
+    """
     bad = rows.filter(rows[BROKEN].notnull())
     place = bad[BROKEN]
     return bad.mutate(
-        rule=ibis.literal([check.name for check in checks])[place],
-        column=ibis.literal([check.column for check in checks])[place],
-        value=place.cases(*((n, check.value) for n, check in enumerate(checks))),
+        rule=place.cases(*((n, checks[n].name) for n in numbers)),
+        column=place.cases(*((n, checks[n].column) for n in numbers)),
+        value=place.cases(*((n, checks[n].value) for n in numbers)),
     )
 
 

@@ -23,7 +23,7 @@ from pipeline.data.schema import RAW, Table
 from pipeline.settings import ConfigurationError, Paths, Settings, SourceTable
 from pipeline.stages import rules, scratch, shapes, twice
 from pipeline.stages.ingest import horizon, identity, lookups, output, reader, remarks
-from pipeline.stages.ingest.aside import Aside, Sorted
+from pipeline.stages.ingest.aside import MONEY_COLUMNS, Aside, Sorted
 from pipeline.stages.rules import BROKEN, GAP, KNOWN_ON, TEXT, TWICE, Rule
 
 SUBSCRIPTIONS = "subscriptions"
@@ -98,31 +98,29 @@ class Ingest:
             n_rows = int(typed.count().execute())
         typed = self._keep(self._numbered(typed, table, source), table.name)
         used = self._judged(typed, table, source)
-        self.aside.balance(table, n_rows, int(used.count().execute()))
+        seen = remarks.seen(used, table)
+        self.aside.balance(table, n_rows, seen.n_rows)
         self.aside.weigh(table, used)
         if self.settings.source.shape == shapes.MONTHLY and table.name == SUBSCRIPTIONS:
             self.aside.weigh_copies(table)
-        remarks.on_cells(used, table, self.aside)
+        remarks.on_cells(used, table, seen, self.aside)
         if table is not raw and raw.name == SUBSCRIPTIONS:
             shapes.check_months(used, self.settings)
             intervals = shapes.as_intervals(used, table, self.settings)
             used = self._without_length(self._keep(intervals, "subscriptions_intervals"), raw)
             self.aside.recount(raw)
-        self.sorted[table.name] = Sorted(raw, typed, used, n_rows)
+            seen = remarks.seen(used, raw)
+        self.sorted[table.name] = Sorted(raw, typed, used, n_rows, seen.newest)
 
     def _judged(self, typed: ir.Table, table: Table, source: SourceTable) -> ir.Table:
         """The rows that no rule sets aside, merges or excludes."""
         rest = self._excluded(typed, table, source)
         rest = self._without_merged(rest, table)
-        checks = self._cell_rules(rest, table, source)
-        more = horizon.far_ahead(rest, table, self.settings)
-        more += shapes.rules_of(rest, table, self.settings)
-        rest = self._set_aside(rest, table, checks, more)
+        rest = self._without_bad_cells(rest, table, source)
         rest = self._merge_copies(rest, table)
         rest = self._of_accounts_kept(rest, table)
-        judged = self._with_alike(self._with_parents(rest, table), table)
-        more = rules.relation_rules(judged, table)
-        return self._set_aside(judged, table, [], more, rest) if more else rest
+        judged = self._with_alike(self._with_parents(_related(rest, table), table), table)
+        return self._without_bad_relations(rest, judged, table)
 
     def _numbered(self, typed: ir.Table, table: Table, source: SourceTable) -> ir.Table:
         """Each row with the number of the first rule of its cells that it breaks."""
@@ -268,29 +266,29 @@ class Ingest:
         self.aside.note(rows.filter(is_merged), table, "merged_account", "merged")
         return rows.filter(~is_merged)
 
-    def _set_aside(
-        self,
-        rows: ir.Table,
-        table: Table,
-        checks: list[Rule],
-        more: list[Rule],
-        of: ir.Table | None = None,
-    ) -> ir.Table:
-        """Quarantine the rows that break a rule; a row is listed under the first it breaks.
-
-        Of `checks` the rows bear the number. The rest `of` other rows at the same places, or of
-        these.
-        """
-        rest = rows if of is None else of
-        sound = rest.filter(rest[BROKEN].isnull())
+    def _without_bad_cells(self, rows: ir.Table, table: Table, source: SourceTable) -> ir.Table:
+        """Quarantine the rows that break a rule of a cell; each is listed under the first."""
+        checks = self._cell_rules(rows, table, source)
+        more = horizon.far_ahead(rows, table, self.settings)
+        more += shapes.rules_of(rows, table, self.settings)
         if more:
-            further = rules.first_broken(more) + ibis.literal(len(checks), "int16")
-            broken = ibis.coalesce(rows[BROKEN], further) if checks else further
-            rows = rows.mutate(**{BROKEN: broken})
-        gone = self.aside.quarantine(rules.listed(rows, [*checks, *more]), table)
-        if not gone.num_rows:
-            return rest
-        return _without(rest, self._hold(gone, f"{table.name}_bad")) if more else sound
+            further = rules.first_broken(more, len(checks))
+            rows = rows.mutate(**{BROKEN: ibis.coalesce(rows[BROKEN], further)})
+        numbers = rows.select(BROKEN).distinct().to_pyarrow()[BROKEN].drop_null().to_pylist()
+        if not numbers:
+            return rows
+        self.aside.quarantine(rules.listed(rows, [*checks, *more], sorted(numbers)), table)
+        return rows.filter(rows[BROKEN].isnull())
+
+    def _without_bad_relations(self, rows: ir.Table, judged: ir.Table, table: Table) -> ir.Table:
+        """Quarantine the rows of which those that are `judged`, at the same places, break a rule."""
+        checks = rules.relation_rules(judged, table)
+        if not checks:
+            return rows
+        numbered = judged.mutate(**{BROKEN: rules.first_broken(checks)})
+        bad = rules.listed(numbered, checks, range(len(checks)))
+        gone = self.aside.quarantine(bad, table)
+        return _without(rows, self._hold(gone, f"{table.name}_bad")) if gone.num_rows else rows
 
     def _merge_copies(self, rows: ir.Table, table: Table) -> ir.Table:
         """One of several rows that agree in every column; tables without a key keep all.
@@ -389,6 +387,13 @@ def _check_emptiness(table: Table, source: SourceTable, files: list[reading.RawF
             f"that. Export it again, take the file away, or set source.tables.{table.name}"
             ".allow_empty: true."
         )
+
+
+def _related(rows: ir.Table, table: Table) -> ir.Table:
+    """The columns by which a row is judged among others, and listed if it cannot stay."""
+    asked = {FILE, LINE, BROKEN, KNOWN_ON, "account_id", "subscription_id", "currency"}
+    asked |= {*table.key, *MONEY_COLUMNS, horizon.RECORDED, table.event_time or ""}
+    return rows.select(*(name for name in rows.columns if name.removesuffix(TEXT) in asked))
 
 
 def _beside(rows: ir.Table, other: ir.Table, key: str) -> ir.Table:

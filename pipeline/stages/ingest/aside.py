@@ -7,6 +7,7 @@ with the mean of the amounts that can, so that unreadable money weighs something
 
 from __future__ import annotations
 
+import datetime as dt
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -38,12 +39,16 @@ MONEY_COLUMNS = ("mrr", "amount")
 
 @dataclass(frozen=True)
 class Sorted:
-    """A raw table after its rules: all rows by kind, those to use, and how many came in."""
+    """A raw table after its rules: all rows by kind, those to use, and how many came in.
+
+    `newest`: the last day of each column that tells how far the rows to use reach.
+    """
 
     table: Table
     typed: ir.Table
     used: ir.Table
     n_rows: int
+    newest: dict[str, dt.date | None]
 
 
 class UnbalancedError(Exception):

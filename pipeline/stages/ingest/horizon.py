@@ -11,7 +11,6 @@ import datetime as dt
 
 import ibis
 import ibis.expr.types as ir
-import pandas as pd
 
 from pipeline.data.schema import Table
 from pipeline.settings import Settings
@@ -20,6 +19,7 @@ from pipeline.stages.rules import EARLIEST, KNOWN_ON, LATEST, TEXT, Rule
 LONGEST_GAP_DAYS = 366
 FEW = 0.01
 """So few rows after such a gap are taken for slips."""
+RECORDED = "recorded_at"
 OPEN = dt.date(9999, 12, 31)
 OF_THE_WORLD = ("calendar", "outages", "targets")
 """Tables whose dates say nothing about how far the export reaches."""
@@ -35,7 +35,7 @@ def far_ahead(rows: ir.Table, table: Table, settings: Settings) -> list[Rule]:
     if settings.extract_date or not speaks_of_the_past(table):
         return []
     found = []
-    for name in ("recorded_at", table.event_time):
+    for name in (RECORDED, table.event_time):
         if name and name in rows.columns:
             last = _last_day(rows, name)
             if last:
@@ -92,9 +92,7 @@ def after_last_paid_day(events: ir.Table, subscriptions: ir.Table) -> ir.Table:
     return dated.join(gaps, in_gap).select(dated)
 
 
-def latest(rows: ir.Table, column: str | None) -> dt.date | None:
-    """The newest day of a column; None where there is none."""
-    if not column or column not in rows.columns:
-        return None
-    newest = rows[column].max().execute()
-    return None if pd.isna(newest) else pd.Timestamp(newest).date()
+def newest_of(rows: ir.Table, table: Table) -> dict[str, ir.DateScalar]:
+    """The newest day of each column that tells how far the rows reach, where they have it."""
+    names = [name for name in (RECORDED, table.event_time) if name and name in rows.columns]
+    return {name: rows[name].max().cast("date") for name in names}

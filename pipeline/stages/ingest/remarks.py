@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import ibis.expr.types as ir
 
@@ -24,8 +25,17 @@ ON_ROWS = {"id_respelled": identity.RESPELLED, "rounded": money.ROUNDED}
 SUBSCRIPTIONS = "subscriptions"
 
 
-def on_cells(used: ir.Table, table: Table, aside: Aside) -> None:
-    """Count used rows whose cells were read by a policy, not letter by letter."""
+@dataclass(frozen=True)
+class Seen:
+    """What one look at the rows to use says: how many, which remarks they bear, how far they go."""
+
+    n_rows: int
+    marks: list[tuple[str, str]]
+    newest: dict[str, dt.date | None]
+
+
+def seen(used: ir.Table, table: Table) -> Seen:
+    """Look at the rows once: each look judges all of them again."""
     marks = [(rule, name) for rule, name in ON_ROWS.items() if name in used.columns]
     marks += [
         (rule, name)
@@ -33,13 +43,17 @@ def on_cells(used: ir.Table, table: Table, aside: Aside) -> None:
         for name in used.columns
         if name.endswith(ending)
     ]
-    if not marks:
-        return
-    found = used.aggregate(**{name: used[name].any() for _, name in marks})
-    is_there = found.to_pyarrow().to_pylist()[0]
-    for rule, name in marks:
-        if is_there[name]:
-            aside.note(used.filter(used[name]), table, rule, "warning")
+    newest = horizon.newest_of(used, table)
+    is_there = {name: used[name].any() for _, name in marks}
+    (found,) = used.aggregate(n_rows=used.count(), **is_there, **newest).to_pyarrow().to_pylist()
+    there = [(rule, name) for rule, name in marks if found[name]]
+    return Seen(found["n_rows"], there, {name: found[name] for name in newest})
+
+
+def on_cells(used: ir.Table, table: Table, found: Seen, aside: Aside) -> None:
+    """Count used rows whose cells were read by a policy, not letter by letter."""
+    for rule, name in found.marks:
+        aside.note(used.filter(used[name]), table, rule, "warning")
 
 
 def on_all(tables: Mapping[str, Sorted], aside: Aside, settings: Settings) -> dt.date:
@@ -55,7 +69,7 @@ def on_all(tables: Mapping[str, Sorted], aside: Aside, settings: Settings) -> dt
         late = horizon.after_last_paid_day(events.used, own.used)
         aside.note(late, events.table, "after_last_paid_day", "warning")
     newest = {
-        name: horizon.latest(kept.used, kept.table.event_time)
+        name: kept.newest.get(kept.table.event_time or "")
         for name, kept in tables.items()
         if horizon.speaks_of_the_past(kept.table)
     }
@@ -90,6 +104,6 @@ def extract_date(
     spoken = shapes.extract_date_of(tables[SUBSCRIPTIONS].used, settings)
     if spoken and settings.source.shape == shapes.TENURE:
         return spoken
-    recorded = [horizon.latest(kept.used, "recorded_at") for kept in tables.values()]
+    recorded = [kept.newest.get(horizon.RECORDED) for kept in tables.values()]
     days = [day for day in recorded if day] or [day for day in (*newest.values(), spoken) if day]
     return max(days, default=None)

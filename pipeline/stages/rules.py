@@ -61,8 +61,8 @@ class Rule:
 
 def first_broken(checks: Sequence[Rule], first: int = 0) -> ir.IntegerValue:
     """The number of the first rule that a row breaks, counted from `first`; null for none."""
-    numbered = [(check.broken, ibis.literal(n, "int16")) for n, check in enumerate(checks, first)]
-    return ibis.cases(*numbered) if numbered else ibis.null("int16")
+    numbered = [(check.broken, ibis.literal(n, "int32")) for n, check in enumerate(checks, first)]
+    return ibis.cases(*numbered) if numbered else ibis.null("int32")
 
 
 def listed(rows: ir.Table, checks: Sequence[Rule], numbers: Collection[int]) -> ir.Table:

@@ -126,6 +126,15 @@ def test_f003_a_header_without_rows_stops_the_run_unless_that_is_declared(tmp_pa
         assert "has no report" in refused(company, capsys)[1]
 
 
+def test_f003_headers_without_rows_are_all_named_before_any_row_is_read(tmp_path, monkeypatch):
+    company = company_of(tmp_path)
+    raw(company, "usage.csv", "account_id,occurred_at,feature\n")
+    raw(company, "tickets.csv.gz", gzip.compress(b"ticket_id,account_id,opened_at\n"))
+    monkeypatch.setattr(ingest.Ingest, "read", None)
+    with pytest.raises(DataError, match=r"(?s)usage\.csv: 0 rows.*tickets\.csv\.gz: 0 rows"):
+        ingest.run(company.settings, company.paths)
+
+
 def test_f004_a_byte_order_mark_is_no_part_of_the_first_column_and_is_recorded(tmp_path):
     company = company_of(tmp_path)
     raw(company, "accounts.csv", b"\xef\xbb\xbf" + ACCOUNTS.encode())

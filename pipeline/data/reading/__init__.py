@@ -30,6 +30,7 @@ from pipeline.data.reading.files import (
     find_all,
     find_files,
     find_named,
+    without_rows,
 )
 from pipeline.data.reading.seen import check_unchanged, remember
 from pipeline.data.schema import RAW, Table
@@ -40,12 +41,15 @@ __all__ = [
     "ChangingFileError", "DataError", "RawFile", "Read",
     "check_headers", "check_unchanged", "empty_files", "find_all", "find_files",
     "find_named", "opened", "read", "read_in_parts", "read_text", "read_whole", "remember",
+    "without_rows",
 ]  # fmt: skip
 
 FILE, LINE, FIELDS = "source_file", "source_line", "source_fields"
 NUL_SHOWN = "\u2400"
 """Stands for a NUL byte in a cell, which many programs take for its end; `ingest` refuses it."""
 LARGEST_FILE_MB = Source().largest_file_mb
+HEADER_BYTES = 50_000
+"""No header alone is as long as that."""
 FORMS = {".parquet": columnar.opened, ".xlsx": workbook.opened}
 """How a file is opened by its form; all others are CSV."""
 Taken = TypeVar("Taken")
@@ -76,20 +80,36 @@ def opened(
 
 
 def check_headers(source: Source, found: Mapping[str, Sequence[RawFile]]) -> None:
-    """DataError lists what is wrong with the headers of all files of all tables at once."""
-    problems: list[str] = []
-    for name, own in found.items():
-        table = source.tables.get(name)
-        for file in own:
-            try:
-                with opened(file, table, source.largest_file_mb) as export:
-                    problems += columns.problems(
-                        export.header, RAW[name], table, file, source.strict
-                    )
-            except (DataError, store.CorruptDataError) as error:
-                problems.append(str(error))
+    """DataError lists what is wrong with the headers of all files of all tables at once.
+
+    A table of headers alone is named here too, before the reading of others takes minutes.
+    """
+    problems = [each for name, own in found.items() for each in _of_headers(source, name, own)]
     if problems:
         raise DataError("\n".join(problems))
+
+
+def _of_headers(source: Source, name: str, found: Sequence[RawFile]) -> list[str]:
+    table, problems, has_rows = source.tables.get(name), [], not found
+    for file in found:
+        try:
+            with opened(file, table, source.largest_file_mb) as export:
+                problems += columns.problems(export.header, RAW[name], table, file, source.strict)
+                has_rows = has_rows or _has_rows(file, export)
+        except (DataError, store.CorruptDataError) as error:
+            problems.append(str(error))
+    if not has_rows and not problems:
+        problems.append(files.without_rows(RAW[name], table, found))
+    return [problem for problem in problems if problem]
+
+
+def _has_rows(file: RawFile, export: Export) -> bool:
+    """False for a header alone; rows that cannot be read are rows, and the reading names them."""
+    if file.path.stat().st_size > HEADER_BYTES:
+        return True
+    with contextlib.suppress(DataError, store.CorruptDataError):
+        return any(len(block.lines) for block in export.blocks([]))
+    return True
 
 
 def read_text(table: Table, source: SourceTable | None, found: Sequence[RawFile]) -> pa.Table:

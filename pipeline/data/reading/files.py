@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import stat
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -154,6 +155,20 @@ def empty_files(tables: dict[str, SourceTable], folder: Path) -> list[dict[str, 
         for file in files
         if _is_left_out(name, file)
     ]
+
+
+def without_rows(table: Table, source: SourceTable | None, found: Sequence[RawFile]) -> str:
+    """What is wrong with a table without rows; nothing where it is declared that it may be."""
+    names = ", ".join(file.name for file in found[:EXAMPLES])
+    if table.is_required:
+        return f"{names}: 0 rows. A company without {table.name} has no report."
+    if source and source.allow_empty:
+        return ""
+    return (
+        f"{names}: 0 rows of {table.name}, a header only. An export that broke off looks like "
+        f"that. Export it again, take the file away, or set source.tables.{table.name}"
+        ".allow_empty: true."
+    )
 
 
 def _declared(tables: dict[str, SourceTable], name: str) -> str | None:

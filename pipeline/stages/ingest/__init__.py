@@ -89,8 +89,8 @@ class Ingest:
         raw, table = table, shapes.as_received(table, self.settings)
         text = self._text(table, source, files, is_first_look=False)
         n_rows = int(text.count().execute())
-        if n_rows == 0:
-            _check_emptiness(raw, source, files)
+        if n_rows == 0 and (problem := reading.without_rows(raw, source, files)):
+            raise DataError(problem)
         typed = self._typed(text, table, source)
         table = shapes.keyed(table, typed.columns)
         if table.name == "accounts" and self.settings.source.shape != shapes.INTERVALS:
@@ -281,7 +281,7 @@ class Ingest:
         return rows.filter(rows[BROKEN].isnull())
 
     def _without_bad_relations(self, rows: ir.Table, judged: ir.Table, table: Table) -> ir.Table:
-        """Quarantine the rows of which those that are `judged`, at the same places, break a rule."""
+        """Quarantine the rows that break a rule as they are `judged` beside others."""
         checks = rules.relation_rules(judged, table)
         if not checks:
             return rows
@@ -373,19 +373,6 @@ class Ingest:
         return own.group_by("subscription_id").agg(
             parent_start=own.start_date.min(),
             parent_end=ibis.ifelse(end.isnull().any(), None, end.max()),
-        )
-
-
-def _check_emptiness(table: Table, source: SourceTable, files: list[reading.RawFile]) -> None:
-    """DataError: a table came without rows, and nobody declared that it may."""
-    names = ", ".join(file.name for file in files[: reading.EXAMPLES])
-    if table.is_required:
-        raise DataError(f"{names}: 0 rows. A company without {table.name} has no report.")
-    if not source.allow_empty:
-        raise DataError(
-            f"{names}: 0 rows of {table.name}, a header only. An export that broke off looks like "
-            f"that. Export it again, take the file away, or set source.tables.{table.name}"
-            ".allow_empty: true."
         )
 
 

@@ -192,7 +192,7 @@ def foreign_parquet_batches(path: Path, columns: Sequence[str], rows: int) -> It
 def write_unsealed_parts(parts: Iterator[pa.Table], path: Path) -> None:
     """Write tables of one schema as one Parquet file that only this run reads: without a seal."""
     first = next(parts)
-    with pq.ParquetWriter(path, first.schema, compression="lz4") as writer:
+    with pq.ParquetWriter(path, first.schema, compression="lz4", write_statistics=False) as writer:
         for part in itertools.chain([first], parts):
             writer.write_table(part)
 

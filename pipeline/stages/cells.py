@@ -27,6 +27,8 @@ PLAIN_TIME = r"^(19|20)[0-9]{2}-[0-9]{2}-[0-9]{2}[T ]([01][0-9]|2[0-3]):[0-5][0-
 """As most exports write a day and a local time: what is so plain is read in one way alone."""
 WITH_TIME = r"[T ][0-9]{2}:[0-9]{2}"
 WITH_ZONE = r"[T ][0-9]{2}:[0-9]{2}[0-9:.]*(Z|[+-][0-9]{2}(:?[0-9]{2})?)$"
+BARE, ZONED = 1, 2
+"""Bits: a column that has both has 3."""
 MINUTES_AND_ZONE = r"([T ][0-9]{2}:[0-9]{2})(Z|[+-])"
 CLOCK_SHIFTS = (-60, -30, 30, 60)
 """Minutes by which clocks are set forward and back (30: Lord Howe Island), IANA time zones."""
@@ -164,12 +166,15 @@ def local_time(zone: str, moment: dt.Timestamp(timezone="UTC")) -> dt.Timestamp(
     """The local time of a moment in a zone."""
 
 
-def zone_words(text: ir.StringValue) -> tuple[ir.BooleanValue, ir.BooleanValue]:
-    """Does a cell hold a time with a zone; a time without one?"""
+def zone_words(text: ir.StringValue) -> ir.IntegerValue:
+    """BARE for a cell that holds a time without a zone, ZONED for one with a zone, else 0."""
     cell = text.strip()
-    is_plain, has_zone = text.re_search(PLAIN_TIME), cell.re_search(WITH_ZONE)
-    is_bare = cell.re_search(WITH_TIME) & ~has_zone
-    return ibis.ifelse(is_plain, False, has_zone), ibis.ifelse(is_plain, True, is_bare)
+    return ibis.cases(
+        (text.re_search(PLAIN_TIME), BARE),
+        (cell.re_search(WITH_ZONE), ZONED),
+        (cell.re_search(WITH_TIME), BARE),
+        else_=0,
+    )
 
 
 def clock_marks(

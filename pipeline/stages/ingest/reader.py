@@ -150,21 +150,16 @@ def _check_zones(text: ir.Table, kinds: dict[str, str], source: SourceTable, tab
     ]
     if source.timezone or not moments:
         return
-    has = {name: cells.zone_words(text[name]) for name in moments}
-    found = text.aggregate(
-        **{f"{name}__zoned": has[name][0].any() for name in moments},
-        **{f"{name}__bare": has[name][1].any() for name in moments},
-    )
+    words = {name: cells.zone_words(text[name]) for name in moments}
+    found = text.aggregate(**{name: word.bit_or() for name, word in words.items()})
     facts = found.to_pyarrow().to_pylist()[0]
     for name in moments:
-        if facts[f"{name}__zoned"] and facts[f"{name}__bare"]:
-            raise DataError(_mixed_message(text, name, has[name], table))
+        if facts[name] == cells.BARE | cells.ZONED:
+            raise DataError(_mixed_message(text, name, words[name], table))
 
 
-def _mixed_message(
-    text: ir.Table, name: str, has: tuple[ir.BooleanValue, ir.BooleanValue], table: Table
-) -> str:
-    bare = text.filter(has[1])
+def _mixed_message(text: ir.Table, name: str, word: ir.IntegerValue, table: Table) -> str:
+    bare = text.filter(word == cells.BARE)
     rows = bare.select(FILE, LINE, cell=bare[name]).order_by(FILE, LINE).limit(EXAMPLES)
     places = "\n  ".join(
         f"{row[FILE]} line {row[LINE]}, {name}: {row['cell']}"

@@ -39,7 +39,7 @@ from pipeline.settings import Source, SourceTable
 __all__ = [
     "EXAMPLES", "FIELDS", "FILE", "LINE", "NUL_SHOWN",
     "ChangingFileError", "DataError", "RawFile", "Read",
-    "check_headers", "check_unchanged", "empty_files", "find_all", "find_files",
+    "check_headers", "check_rows", "check_unchanged", "empty_files", "find_all", "find_files",
     "find_named", "opened", "read", "read_in_parts", "read_text", "read_whole", "remember",
     "without_rows",
 ]  # fmt: skip
@@ -80,34 +80,41 @@ def opened(
 
 
 def check_headers(source: Source, found: Mapping[str, Sequence[RawFile]]) -> None:
-    """DataError lists what is wrong with the headers of all files of all tables at once.
-
-    A table of headers alone is named here too, before the reading of others takes minutes.
-    """
-    problems = [each for name, own in found.items() for each in _of_headers(source, name, own)]
+    """DataError lists what is wrong with the headers of all files of all tables at once."""
+    problems: list[str] = []
+    for name, own in found.items():
+        table = source.tables.get(name)
+        for file in own:
+            try:
+                with opened(file, table, source.largest_file_mb) as export:
+                    problems += columns.problems(
+                        export.header, RAW[name], table, file, source.strict
+                    )
+            except (DataError, store.CorruptDataError) as error:
+                problems.append(str(error))
     if problems:
         raise DataError("\n".join(problems))
 
 
-def _of_headers(source: Source, name: str, found: Sequence[RawFile]) -> list[str]:
-    table, problems, has_rows = source.tables.get(name), [], not found
-    for file in found:
-        try:
-            with opened(file, table, source.largest_file_mb) as export:
-                problems += columns.problems(export.header, RAW[name], table, file, source.strict)
-                has_rows = has_rows or _has_rows(file, export)
-        except (DataError, store.CorruptDataError) as error:
-            problems.append(str(error))
-    if not has_rows and not problems:
-        problems.append(files.without_rows(RAW[name], table, found))
-    return [problem for problem in problems if problem]
+def check_rows(source: Source, found: Mapping[str, Sequence[RawFile]]) -> None:
+    """DataError lists all tables that came as headers alone, before the others take minutes."""
+    problems = [
+        files.without_rows(RAW[name], source.tables.get(name), own)
+        for name, own in found.items()
+        if own and not any(_has_rows(file, name, source) for file in own)
+    ]
+    if any(problems):
+        raise DataError("\n".join(problem for problem in problems if problem))
 
 
-def _has_rows(file: RawFile, export: Export) -> bool:
-    """False for a header alone; rows that cannot be read are rows, and the reading names them."""
+def _has_rows(file: RawFile, name: str, source: Source) -> bool:
+    """False for a header alone; what cannot be read may have rows, and the reading names it."""
     if file.path.stat().st_size > HEADER_BYTES:
         return True
-    with contextlib.suppress(DataError, store.CorruptDataError):
+    with (
+        contextlib.suppress(DataError, store.CorruptDataError),
+        opened(file, source.tables.get(name), source.largest_file_mb) as export,
+    ):
         return any(len(block.lines) for block in export.blocks([]))
     return True
 

@@ -48,6 +48,7 @@ def run(settings: Settings, paths: Paths) -> None:
     ):
         backend.spill(folder)
         ingest = Ingest(backend, settings, paths, folder)
+        reading.check_rows(settings.source, files)
         for name in RAW:
             if files[name]:
                 ingest.read(RAW[name], files[name])

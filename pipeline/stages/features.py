@@ -36,6 +36,10 @@ Keep = Callable[[ir.Table, str], ir.Table]
 Feature = Callable[[ir.Table, ir.Table, ir.Table | None, Keep], ir.Table]
 
 
+KEPT_AFTER = ("usage", "touches", "surveys")
+"""Tables whose features close a step: of all joins at once, and the sort, memory has no room."""
+
+
 def account_months(
     at_marks: ir.Table,
     ledger: ir.Table,
@@ -51,6 +55,7 @@ def account_months(
         table = events.get(name)
         is_given = table is not None and needed <= set(table.columns)
         rows = feature(rows, grid, table if is_given else None, keep)
+        rows = keep(rows, "months") if name in KEPT_AFTER else rows
     return rows.drop("p0", "asof", "month_before", "month_before_that")
 
 

@@ -67,14 +67,14 @@ class Aside:
         self.problems: list[str] = []
 
     def note(
-        self, rows: ir.Table, table: Table, rule: str | None, kind: str, *, is_dated: bool = True
+        self, rows: ir.Table, table: Table, rule: str, kind: str, *, is_dated: bool = True
     ) -> int:
         """Remember which accounts and how much revenue a rule touches; how many rows it was.
 
-        `rule` None: each row names its own. Rows that are not `is_dated` stand in every slice.
+        Rows that are not `is_dated` stand in every slice.
         """
         known_on = rows[KNOWN_ON] if is_dated else ibis.null("date")
-        named = _named(rows, ibis.literal(rule) if rule else rows.rule, known_on)
+        named = _named(rows, ibis.literal(rule), known_on)
         return self._remember(rows.select(**named).to_pyarrow(), table, kind)
 
     def quarantine(self, bad: ir.Table, table: Table) -> pa.Table:
@@ -92,7 +92,7 @@ class Aside:
     def _remember(self, named: pa.Table, table: Table, kind: str) -> int:
         beside = {"table": table.name, "kind": kind}
         for name, word in beside.items():
-            named = named.append_column(name, pa.array([word] * len(named), pa.string()))
+            named = named.append_column(name, pa.repeat(word, len(named)))
         if len(named):
             self.touched.append((table.name, kind, named))
         if kind in OUT:

@@ -17,7 +17,17 @@ from pipeline.data import store
 from pipeline.settings import Paths
 
 PROJECT = Path(__file__).parents[1]
-LARGE = {"duckdb", "great_tables", "ibis", "numpy", "pandas", "pandera", "pyarrow", "pyspark"}
+LARGE = {
+    "duckdb",
+    "great_tables",
+    "ibis",
+    "lark",
+    "numpy",
+    "pandas",
+    "pandera",
+    "pyarrow",
+    "pyspark",
+}
 SAY = f"import json, sys; print(json.dumps(sorted({LARGE} & sys.modules.keys())))"
 USED = "from pipeline import settings; from pipeline.stages import usage"
 MOMENT = pa.timestamp("us")
@@ -40,6 +50,10 @@ def loaded_by(program: str) -> list[str]:
 )
 def test_what_asks_whether_there_is_anything_to_do_loads_no_tables(module: str) -> None:
     assert loaded_by(f"import {module}") == []
+
+
+def test_a_preload_builds_no_grammar_of_addresses() -> None:
+    assert "lark" not in loaded_by("from pipeline.preload import process; process.load()")
 
 
 def test_months_of_usage_are_written_without_frames(tmp_path: Path) -> None:

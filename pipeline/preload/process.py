@@ -30,7 +30,8 @@ LIBRARIES = (
     "great_tables", "papermill", "nbclient", "ipykernel.ipkernel", "ipykernel.kernelapp",
     "ipykernel.debugger",
 )  # fmt: skip
-OWN = ("pipeline.cli",)
+OWN = ("pipeline.reporting", "pipeline.cli")
+"""Before the libraries: the first says what these need not load."""
 ROOMS = ("pipeline.statistics", "pipeline.analysis", "pipeline.reporting")
 """Everything below them is loaded."""
 OWN_CODE = Path(__file__).parents[1]
@@ -67,7 +68,7 @@ def load() -> None:
     """Import what chapters import; what cannot be imported fails where it is needed."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        for name in (*LIBRARIES, *OWN):
+        for name in (*OWN, *LIBRARIES):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
         for room in ROOMS:

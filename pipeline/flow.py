@@ -165,6 +165,12 @@ class Flow:
         self._dvc(["repro", *stages], on_stage)
         self._keep_lock()
 
+    def reproduce_then_stale(
+        self, stages: Sequence[str], on_stage: Callable[[str], None]
+    ) -> set[str]:
+        """Run these stages as `reproduce` does; then what is not up to date. One DVC does both."""
+        return self._then_stale(["repro", *stages, AND], on_stage)
+
     def record(self, stages: Iterable[str]) -> None:
         """Take what stands there now as the result of these stages."""
         if names := sorted(stages):
@@ -176,8 +182,10 @@ class Flow:
         names = sorted(stages)
         return self._then_stale([*COMMIT, *names, AND] if names else [])
 
-    def _then_stale(self, before: Sequence[str]) -> set[str]:
-        said = self._dvc([*before, "status", "--json"])
+    def _then_stale(
+        self, before: Sequence[str], on_stage: Callable[[str], None] | None = None
+    ) -> set[str]:
+        said = self._dvc([*before, "status", "--json"], on_stage)
         self._keep_lock()
         answers = [line for line in said.splitlines() if line.startswith("{")]
         return set(json.loads(answers[-1]))

@@ -1,5 +1,6 @@
 """A child never outlives its run: not when it is killed, stopped, or runs out of time."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -167,6 +168,21 @@ def test_a_failed_stage_keeps_its_code_and_kind_behind_dvc(root: Path) -> None:
     with pytest.raises(StageFailedError, match="2 rows cannot be used") as caught:
         Flow(root).reproduce(["bad"], lambda _: None)
     assert (caught.value.code, caught.value.error_class) == (65, "data")
+
+
+def test_one_dvc_runs_a_stage_and_says_what_is_out_of_date_after_it(root: Path) -> None:
+    (root / "params.yaml").write_text("")
+    seen: list[str] = []
+    with contextlib.closing(Flow(root)) as flow:
+        assert "quick" in flow.stale()
+        assert flow.reproduce_then_stale(["quick"], seen.append) == {
+            "bad",
+            "behind_a_shell",
+            "tick",
+        }
+        with pytest.raises(StageFailedError, match="2 rows cannot be used"):
+            flow.reproduce_then_stale(["bad"], seen.append)
+    assert seen == ["quick", "bad"]
 
 
 LEAVING = """

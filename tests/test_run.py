@@ -137,6 +137,10 @@ class PlayedFlow(Flow):
         self.asked.append(f"repro {' '.join(stages)}")
         self.now_stale -= set(stages)
 
+    def reproduce_then_stale(self, stages: Sequence[str], on_stage: object) -> set[str]:
+        self.reproduce(stages, on_stage)
+        return self.stale()
+
     def record(self, stages: object) -> None:
         names = sorted(stages)
         self.asked += [f"commit {' '.join(names)}"] if names else []

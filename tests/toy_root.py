@@ -18,6 +18,10 @@ FLOW = """stages:
   bad:
     cmd: python -m pipeline.cli stage bad
     always_changed: true
+  quick:
+    cmd: python -m pipeline.cli stage quick
+    deps: [params.yaml]
+    outs: [tries-quick]
 """
 CLI = '''"""Plays the command line: ticks for a minute, or fails as it is told."""
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline import states
 from pipeline.data.slice import NotDueError
@@ -42,6 +42,7 @@ FIGURES_SAID = (
 )  # fmt: skip
 """Headlines that the last line of a run says; the first of the report where it has none of them."""
 MOST_FIGURES_SAID = 3
+Answer = TypeVar("Answer")
 
 
 class FailedPeriodsError(Exception):
@@ -154,15 +155,14 @@ class Run:
         if has_run or SNAPSHOT in stale:
             self.flow.warm_up()  # on a core that the stages leave free
         if has_run:
-            self._reproduce(base)
+            self._reproduce(base, self.flow.reproduce)
         self.manifest.note(extract_date=extract_date(self.paths).isoformat())
         added = self._add_periods(wanted)
         if has_run or added or SNAPSHOT in stale:
-            self._reproduce([SNAPSHOT])
-            return self.flow.stale()
+            return self._reproduce([SNAPSHOT], self.flow.reproduce_then_stale)
         return stale
 
-    def _reproduce(self, stages: list[str]) -> None:
+    def _reproduce(self, stages: list[str], by: Callable[..., Answer]) -> Answer:
         self.progress.doing(f"stages: {', '.join(stages)}")
         began = time.monotonic()
         seen: list[tuple[str, float]] = []
@@ -173,7 +173,7 @@ class Run:
 
         code = FAILED
         try:
-            self.flow.reproduce(stages, note)
+            answer = by(stages, note)
             code = 0
         except StageFailedError as error:
             code = error.code
@@ -184,6 +184,7 @@ class Run:
                 is_last = stage == seen[-1][0]
                 self.manifest.stage(stage, end - start, code if is_last else 0)
         self.progress.done(f"stages up to date: {', '.join(stages)}", time.monotonic() - began)
+        return answer
 
     def _add_periods(self, wanted: Wanted) -> bool:
         extract = extract_date(self.paths)

@@ -119,6 +119,11 @@ class Attempt:
     not_before: float = 0.0
     began: float = 0.0
 
+    @property
+    def is_summary(self) -> bool:
+        """It reads what the other chapters of its month keep."""
+        return self.task.chapter == SUMMARY
+
 
 @dataclass
 class Flow:
@@ -217,13 +222,14 @@ class Flow:
     def run_side_by_side(self, tasks: Sequence[Task], jobs: int) -> Iterator[Ended]:
         """Run tasks in fresh processes, at most `jobs` at a time; one result as each ends.
 
+        A summary waits for the chapters of its own month, and is left out when one of them failed.
         A failure that may pass by itself is tried again, up to `retries` times, each time later.
         """
         waiting = [Attempt(task) for task in tasks]
         running: list[tuple[Attempt, Child]] = []
         try:
             while waiting or running:
-                for attempt in _ready(waiting, jobs - len(running)):
+                for attempt in _ready(waiting, running, jobs):
                     waiting.remove(attempt)
                     attempt.began = time.monotonic()
                     running.append((attempt, self._start(attempt.task)))
@@ -238,8 +244,10 @@ class Flow:
                     ended = self._ended(attempt, child)
                     if again := self._again(attempt, ended):
                         waiting.append(again)
-                    else:
-                        yield ended
+                        continue
+                    if ended.code:
+                        waiting = _without_summary(waiting, attempt.task.period)
+                    yield ended
                 self._check_time()
                 time.sleep(POLL_SECONDS)
         finally:
@@ -439,9 +447,20 @@ def _without_addresses(environment: Mapping[str, str], hidden: Sequence[str]) ->
     return {name: text for name, text in environment.items() if name not in for_the_runner}
 
 
-def _ready(waiting: Sequence[Attempt], places: int) -> list[Attempt]:
-    now = time.monotonic()
-    return [attempt for attempt in waiting if attempt.not_before <= now][: max(places, 0)]
+def _ready(
+    waiting: Sequence[Attempt], running: Sequence[tuple[Attempt, Child]], jobs: int
+) -> list[Attempt]:
+    """Those whose turn it is: summaries of which all chapters have ended, then the others."""
+    under_way = [*waiting, *(attempt for attempt, _ in running)]
+    unread = {each.task.period for each in under_way if not each.is_summary}
+    due = [attempt for attempt in waiting if attempt.not_before <= time.monotonic()]
+    summaries = [each for each in due if each.is_summary and each.task.period not in unread]
+    others = [each for each in due if not each.is_summary]
+    return [*summaries, *others][: max(jobs - len(running), 0)]
+
+
+def _without_summary(waiting: Sequence[Attempt], period: str) -> list[Attempt]:
+    return [each for each in waiting if not (each.is_summary and each.task.period == period)]
 
 
 def _signal_group(leader: Child, sign: signal.Signals) -> None:

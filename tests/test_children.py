@@ -170,6 +170,24 @@ def test_a_failed_stage_keeps_its_code_and_kind_behind_dvc(root: Path) -> None:
     assert (caught.value.code, caught.value.error_class) == (65, "data")
 
 
+def test_a_summary_follows_the_chapters_of_its_own_month_and_waits_for_no_other(root: Path) -> None:
+    quick, slow = ["2026-09", "2026-10"]
+    tasks = [Task("quick", slow), Task("tick", slow), Task("quick", quick)]
+    with contextlib.closing(Flow(root)) as flow:
+        results = flow.run_side_by_side([*tasks, Task("summary", slow), Task("summary", quick)], 2)
+        ended = [next(results).task.stage for _ in range(3)]
+        assert toy_root.is_ticking(root)
+        results.close()
+    assert ended == [f"quick@{slow}", f"quick@{quick}", f"summary@{quick}"]
+
+
+def test_a_summary_of_a_month_in_which_a_chapter_failed_is_left_out(root: Path) -> None:
+    tasks = [Task("bad", "cell_error"), Task("quick", "cell_error"), Task("summary", "cell_error")]
+    with contextlib.closing(Flow(root)) as flow:
+        ended = [each.task.chapter for each in flow.run_side_by_side(tasks, 1)]
+    assert ended == ["bad", "quick"]
+
+
 def test_one_dvc_runs_a_stage_and_says_what_is_out_of_date_after_it(root: Path) -> None:
     (root / "params.yaml").write_text("")
     seen: list[str] = []

@@ -112,11 +112,15 @@ class Run:
             publish.load_aside()
         if chosen is not None:
             tasks = [task for task in tasks if task.chapter in chosen]
-        stale = self._chapters(stale, tasks, "chapters")
-        summaries = [Task(SUMMARY, name) for name in periods if f"{SUMMARY}@{name}" in stale]
+        if not is_known_after(stale, tasks):
+            stale, tasks = self._chapters(stale, tasks), []
         if chosen is None or SUMMARY in chosen:
-            whole = [task for task in summaries if task.period not in self.failures]
-            stale = self._chapters(stale, whole, "summaries")
+            tasks += [
+                Task(SUMMARY, name)
+                for name in periods
+                if f"{SUMMARY}@{name}" in stale and name not in self.failures
+            ]
+        stale = self._chapters(stale, tasks)
         if chosen is None:
             self._reports(stale, periods, wanted.force)
         else:
@@ -230,14 +234,14 @@ class Run:
 
     # Chapters.
 
-    def _chapters(self, stale: set[str], tasks: Sequence[Task], what: str) -> set[str]:
-        """Run chapters side by side and record those that passed; what is stale after that."""
+    def _chapters(self, stale: set[str], tasks: Sequence[Task]) -> set[str]:
+        """Run chapters side by side; what is stale after that, from DVC where it is not known."""
         if not tasks:
             return stale
         left = len(tasks)
         if not self._passed:
             self._recorded = time.monotonic()
-        self.progress.doing(f"{left} {what}")
+        self.progress.doing(f"{left} chapters")
         for ended in self.flow.run_side_by_side(tasks, self.jobs):
             left -= 1
             self.manifest.task(ended)
@@ -248,26 +252,14 @@ class Run:
                 self.progress.done(f"{ended.task.chapter} {ended.task.period}", ended.seconds)
             if time.monotonic() - self._recorded > RECORD_SECONDS:
                 self._record()
-            self.progress.doing(f"{left} {what} to go")
+            self.progress.doing(f"{left} chapters to go")
         self._say_unforked()
-        if self._is_first_build(stale, tasks):
-            return stale - set(self._passed)
-        self.progress.doing(f"{what} have run; DVC takes them down")
+        if is_known_after(stale, tasks):
+            return stale - {task.stage for task in tasks}
+        self.progress.doing("chapters have run; DVC takes them down")
         stale = self.flow.record_then_stale(self._passed)
         self._note_recorded()
         return stale
-
-    def _is_first_build(self, stale: set[str], tasks: Sequence[Task]) -> bool:
-        """True when what follows from these tasks was never made: then DVC need not be asked."""
-        names = {task.period for task in tasks}
-        made = [self.paths.chapter(SUMMARY, Period(name)) for name in names]
-        made += [self.paths.report(Period(name)) for name in names]
-        later = {f"report@{name}" for name in names}
-        if tasks[0].chapter != SUMMARY:
-            later |= {f"{SUMMARY}@{name}" for name in names}
-        else:
-            made = made[len(names) :]
-        return later <= stale and not any(place.exists() for place in made)
 
     def _record(self) -> None:
         """Let DVC take down what has passed since the last time."""
@@ -364,6 +356,13 @@ class Run:
 def base_stages(company: str) -> list[str]:
     """The stages before the snapshot; only the sample company's exports are made by one."""
     return [SAMPLE_STAGE, *BASE_STAGES] if company == SAMPLE else [*BASE_STAGES]
+
+
+def is_known_after(stale: set[str], tasks: Sequence[Task]) -> bool:
+    """True when all that follows from these tasks is out of date as it is: nobody need ask DVC."""
+    later = {f"report@{task.period}" for task in tasks}
+    later |= {f"{SUMMARY}@{task.period}" for task in tasks if task.chapter != SUMMARY}
+    return later <= stale
 
 
 def is_report_stale(period: str, stale: set[str], paths: Paths) -> bool:

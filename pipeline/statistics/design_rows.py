@@ -14,7 +14,7 @@ multiplications and c small numbers per row. Some forty flags of ten drivers are
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
@@ -34,6 +34,7 @@ LOOK_AT = 4_096
 GROUPS_AT_ONCE = 65_536
 
 Floats = NDArray[np.float64]
+Columns: TypeAlias = Sequence[NDArray[Any]]
 
 
 class DesignRows(Protocol):
@@ -73,9 +74,10 @@ def rows_of(design: DesignOrRows) -> DesignRows:
         return design
     if isinstance(design, np.ndarray):
         return _Blocks(design)
-    flags = _flags(design) if len(design) > FEW else []
-    if flags:
-        return _crossed(design, flags)
+    if len(design) > FEW:
+        columns = [column.to_numpy() for _, column in design.items()]  # looked up once
+        if flags := _flags(columns):
+            return _crossed(columns, flags)
     return _Blocks(design.to_numpy(dtype=float) if len(design) <= BLOCK else design)
 
 
@@ -233,35 +235,34 @@ class _Crossed:
         return sums
 
 
-def _flags(design: pd.DataFrame) -> list[int]:
+def _flags(columns: Columns) -> list[int]:
     """Places of the columns that are 0 or 1 throughout, by type and by value."""
     return [
         place
-        for place, kind in enumerate(design.dtypes)
-        if kind.kind == "b"
-        or (kind == np.int8 and design.iloc[:, place].to_numpy().view(np.uint8).max() <= 1)
+        for place, own in enumerate(columns)
+        if own.dtype.kind == "b" or (own.dtype == np.int8 and own.view(np.uint8).max() <= 1)
     ]
 
 
-def _crossed(design: pd.DataFrame, flags: list[int]) -> _Crossed:
-    others = [place for place in range(design.shape[1]) if place not in set(flags)]
+def _crossed(columns: Columns, flags: list[int]) -> _Crossed:
+    others = [place for place in range(len(columns)) if place not in set(flags)]
     return _Crossed(
-        len(design),
-        tuple(_crossing(design, factors) for factors in _together(_factors(design, flags))),
-        tuple(design.iloc[:, place].to_numpy(dtype=float) for place in others),
+        len(columns[0]),
+        tuple(_crossing(columns, factors) for factors in _together(_factors(columns, flags))),
+        tuple(_floats(columns[place]) for place in others),
         np.array(others, dtype=np.int64),
     )
 
 
-def _factors(design: pd.DataFrame, flags: list[int]) -> list[list[int]]:
+def _factors(columns: Columns, flags: list[int]) -> list[list[int]]:
     """0/1 columns in factors: those of one factor are never 1 together."""
-    every = -(-len(design) // LOOK_AT)
-    looked = design.iloc[::every, flags].to_numpy(dtype=np.float32)
-    is_met = looked.T @ looked > 0
+    every = -(-len(columns[0]) // LOOK_AT)
+    looked = np.array([columns[flag][::every] for flag in flags], dtype=np.float32)
+    is_met = looked @ looked.T > 0
     factors: list[list[int]] = []
     held: list[NDArray[np.bool_]] = []  # where a factor has a 1
     for place, flag in enumerate(flags):
-        own = design.iloc[:, flag].to_numpy().astype(bool)
+        own = columns[flag].astype(bool)
         for at, factor in enumerate(factors):
             apart = not is_met[place, [flags.index(other) for other in factor]].any()
             if apart and len(factor) + 2 <= MOST_CELLS and not (held[at] & own).any():
@@ -288,20 +289,20 @@ def _together(factors: list[list[int]]) -> list[list[list[int]]]:
     return found
 
 
-def _crossing(design: pd.DataFrame, factors: list[list[int]]) -> _Crossing:
+def _crossing(columns: Columns, factors: list[list[int]]) -> _Crossing:
     """The cell of each row in the crossing of some factors."""
     sizes = [len(factor) + 1 for factor in factors]
-    cell, step = np.zeros(len(design), dtype=np.int16), 1
+    cell, step = np.zeros(len(columns[0]), dtype=np.int16), 1
     levels = np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), sizes[::-1]))[::-1]
-    columns = []
+    held = []
     for factor, size, level in zip(factors, sizes, levels, strict=True):
         for position, flag in enumerate(factor, start=1):
-            own = design.iloc[:, flag].to_numpy().astype(np.int16)
+            own = columns[flag].astype(np.int16)
             cell += own * np.int16(step * position)
-            columns.append(level == position)
+            held.append(level == position)
         step *= size
     at = np.array([flag for factor in factors for flag in factor], dtype=np.int64)
-    return _Crossing(cell, np.column_stack(columns).astype(np.float64), at)
+    return _Crossing(cell, np.column_stack(held).astype(np.float64), at)
 
 
 def _floats(values: NDArray[Any]) -> Floats:

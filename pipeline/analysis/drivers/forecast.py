@@ -135,14 +135,23 @@ def losses(
     block = max(1, CELLS_AT_ONCE // n_draws)
     for start in range(0, len(design), block):
         part = design[start : start + block]
-        hazard = np.exp(np.clip(part @ own + shift, LOWEST, HIGHEST))
-        sure = np.exp(np.clip(part @ params + shift, LOWEST, HIGHEST))[:, None]
+        sure = _hazard(part @ params, shift)[:, None]
+        faced = _hazard(part @ own, shift)
         # An account leaves when its hazard exceeds an exponential draw: P = 1 − exp(−hazard).
         luck = generator.standard_exponential((len(part), n_draws), dtype=np.float32)
         money = sums[start : start + block, :2]
-        for layer, faced in zip(LAYERS, (sure, hazard, hazard * np.exp(shocks)), strict=True):
-            lost[layer] += (luck < faced).T.astype(float) @ money
+        lost[CHANCE] += (luck < sure).T.astype(float) @ money
+        lost[COEFFICIENTS] += (luck < faced).T.astype(float) @ money
+        faced *= np.exp(shocks)
+        lost[SHOCK] += (luck < faced).T.astype(float) @ money
     return lost
+
+
+def _hazard(eta: NDArray[np.float64], shift: float) -> NDArray[np.float64]:
+    """The hazard of a log hazard; of many draws, so that nothing is held twice."""
+    hazard = eta + shift
+    np.clip(hazard, LOWEST, HIGHEST, out=hazard)
+    return np.exp(hazard, out=hazard)
 
 
 @dataclass(frozen=True)

@@ -207,9 +207,9 @@ def columns_of(column: Coded, feature: Feature) -> dict[str, np.ndarray]:
     """The columns of one driver by level: one number per row of a column."""
     columns = {NOT_MEASURED: (column.codes < 0).astype(np.int8)}
     if feature.kind == "number":
-        held = feature.measured(column.levels).clip(*feature.limits)
+        held = np.clip(feature.measured(column.levels).to_numpy(dtype=float), *feature.limits)
         standard = (held - feature.centre) / feature.scale
-        return columns | {"": np.append(standard.to_numpy(dtype=float), 0.0)[column.codes]}
+        return columns | {"": np.append(standard, 0.0)[column.codes]}
     if feature.kind == "flag":
         is_yes = (column.levels == True).to_numpy(bool)  # noqa: E712 - levels may be of any type
         return columns | {"yes": np.append(is_yes, False)[column.codes].astype(np.int8)}

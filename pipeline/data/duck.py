@@ -16,7 +16,7 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 MEGABYTES_OF_A_THREAD, FEWEST_THREADS = 250, 2
-"""What `spill` leaves in memory: a join or a sort needs some for each thread."""
+"""What `spill` leaves in memory unless it is told: a join or a sort needs some for each thread."""
 ALONE = {"autoinstall_known_extensions": "false", "autoload_known_extensions": "false"}
 """It reaches for no network."""
 UNCACHED = {"enable_external_file_cache": "false"}
@@ -26,13 +26,13 @@ UNCACHED = {"enable_external_file_cache": "false"}
 class Backend(ibis.backends.duckdb.Backend):
     """Ibis on DuckDB, with the calls that let a stage hold few rows in memory."""
 
-    def spill(self, folder: Path) -> None:
+    def spill(self, folder: Path, megabytes_of_a_thread: int = MEGABYTES_OF_A_THREAD) -> None:
         """Hold little in memory and put what is more into a folder.
 
         Rows of a result without an order then come in any.
         """
         threads = int(self.con.execute("SELECT current_setting('threads')").fetchone()[0])
-        limit = f"{MEGABYTES_OF_A_THREAD * max(threads, FEWEST_THREADS)}MB"
+        limit = f"{megabytes_of_a_thread * max(threads, FEWEST_THREADS)}MB"
         self.con.execute(f"SET temp_directory = {_quoted(str(folder))}")
         self.con.execute(f"SET memory_limit = {_quoted(limit)}")
         self.con.execute("SET preserve_insertion_order = false")

@@ -228,7 +228,7 @@ class Backend(ibis.backends.pyspark.Backend):
         rows.createOrReplaceTempView(table_name)
         return self.table(table_name)
 
-    def spill(self, folder: Path) -> None:
+    def spill(self, folder: Path, megabytes_of_a_thread: int = 0) -> None:
         """Let results wait in a folder; what does not fit into memory Spark spills by itself."""
         self.scratch = folder
 

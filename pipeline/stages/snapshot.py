@@ -36,6 +36,8 @@ from pipeline.stages.known import (
 
 SCRATCH = "snapshot-"
 """How the folder begins in which waits what memory does not hold."""
+MEGABYTES_OF_A_THREAD = 750
+"""Account-months are joined with all that is known of them: wide rows, of which some are held."""
 STATE_COLUMNS = ("mrr", "is_in_notice", "notice_date", "term_ends_on")
 
 
@@ -79,7 +81,7 @@ def _write(cut: Slice, settings: Settings, paths: Paths, twice: pa.Table | None)
         scratch.folder(paths, SCRATCH) as spilled,
         engine.connect(settings.timezone, settings.engine) as backend,
     ):
-        backend.spill(spilled)
+        backend.spill(spilled, MEGABYTES_OF_A_THREAD)
         tables = Snapshot(backend, cut, settings, paths, twice).tables()
         for name, content in tables.items():
             path = folder / f"{name}.parquet"

@@ -25,6 +25,7 @@ read = settings.load(root)
 pages = int(Path("/proc/self/statm").read_text().split()[0])
 most = pages * resource.getpagesize() + int(sys.argv[2]) * 2**20
 resource.setrlimit(resource.RLIMIT_AS, (most, most))
+snapshot.MEGABYTES_OF_A_THREAD = 250
 snapshot.run(read, settings.Paths(root, read.company))
 """
 

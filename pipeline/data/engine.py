@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
 
@@ -22,6 +22,8 @@ from pipeline.data.schema import Table
 from pipeline.settings import ConfigurationError
 
 DUCKDB = "duckdb"
+Keep = Callable[[ibis.Table, str], ibis.Table]
+"""Computes rows once and holds them under a name: a step of its own, so that memory goes round."""
 
 
 @contextlib.contextmanager

@@ -17,6 +17,7 @@ import ibis
 import ibis.expr.types as ir
 import pyarrow as pa
 
+from pipeline.data.engine import Keep
 from pipeline.data.schema import UNKNOWN
 from pipeline.data.slice import Slice
 
@@ -30,12 +31,7 @@ STAYED_ON = ("completed", "administrative")
 """Ends that are no churn for drivers: else reaching success would predict leaving."""
 
 
-Keep = Callable[[ir.Table, str], ir.Table]
-"""Computes rows once and holds them under a name: a sort of its own, so that memory goes round."""
-
 Feature = Callable[[ir.Table, ir.Table, ir.Table | None, Keep], ir.Table]
-
-
 KEPT_AFTER = ("usage", "touches", "surveys")
 """Tables whose features close a step: of all joins at once, and the sort, memory has no room."""
 

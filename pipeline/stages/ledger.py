@@ -15,6 +15,7 @@ import ibis.expr.types as ir
 import pandas as pd
 import pyarrow as pa
 
+from pipeline.data.engine import Keep
 from pipeline.data.reading import EXAMPLES, FILE, LINE, DataError
 from pipeline.data.schema import MONEY, UNKNOWN
 from pipeline.data.slice import Slice
@@ -127,7 +128,9 @@ def _is_due(pairs: ir.Table) -> ir.BooleanValue:
     return ibis.ifelse(pairs.term_ends_on.notnull(), by_term, by_billing)
 
 
-def mrr_ledger(at_marks: ir.Table, spells: ir.Table, months: ir.Table, cut: Slice) -> ir.Table:
+def mrr_ledger(
+    at_marks: ir.Table, spells: ir.Table, months: ir.Table, cut: Slice, keep: Keep
+) -> ir.Table:
     """Table `mrr_ledger`: one row per month to date and account that was a customer in it."""
     opening = at_marks.select(
         "account_id",
@@ -154,9 +157,20 @@ def mrr_ledger(at_marks: ir.Table, spells: ir.Table, months: ir.Table, cut: Slic
         mrr_bridged=_or_zero(both.mrr_bridged),
         is_due=both.is_due,
     )
-    both = both.filter(both.period <= str(cut.period)).join(months, "period")
+    both = keep(both.filter(both.period <= str(cut.period)).join(months, "period"), "at_both_marks")
     both = both.union(_joined_and_left(both, spells, months)[both.columns])
     return _with_movements(both, spells, cut)
+
+
+def _last_ends(spells: ir.Table) -> ir.Table:
+    """One row per account and month in which a spell of it ended: how the last of them did."""
+    ended = spells.filter(spells.lapse_date.notnull())
+    ended = ended.mutate(period=ended.lapse_date.strftime("%Y-%m"))
+    newest = ibis.row_number().over(
+        group_by=["account_id", "period"], order_by=ended.lapse_date.desc()
+    )
+    last = ended.mutate(newest=newest).filter(lambda rows: rows.newest == 0)
+    return last.select("account_id", "period", last_type=ibis.coalesce(last.end_type, UNKNOWN))
 
 
 def _or_zero(amount: ir.DecimalValue) -> ir.DecimalValue:
@@ -198,20 +212,9 @@ def _with_movements(both: ir.Table, spells: ir.Table, cut: Slice) -> ir.Table:
         else_="retained",
     )
     rows = rows.mutate(movement=movement)
-    ended = spells.filter(spells.lapse_date.notnull())
-    ended = ended.select(
-        "account_id",
-        "lapse_date",
-        period=ended.lapse_date.strftime("%Y-%m"),
-        last_type=ibis.coalesce(ended.end_type, UNKNOWN),
-    )
-    with_end = rows.left_join(ended, ["account_id", "period"]).drop(
+    with_end = rows.left_join(_last_ends(spells), ["account_id", "period"]).drop(
         "account_id_right", "period_right"
     )
-    newest = ibis.row_number().over(
-        group_by=["account_id", "period"], order_by=with_end.lapse_date.desc(nulls_first=False)
-    )
-    with_end = with_end.mutate(newest=newest).filter(lambda t: t.newest == 0)
     with_end = with_end.mutate(
         lapse_type=ibis.ifelse(with_end.movement == "churn", with_end.last_type, None)
     )

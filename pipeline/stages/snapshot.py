@@ -36,7 +36,7 @@ from pipeline.stages.known import (
 
 SCRATCH = "snapshot-"
 """How the folder begins in which waits what memory does not hold."""
-MEGABYTES_OF_A_THREAD = 750
+MEGABYTES_OF_A_THREAD = 1_500
 """Account-months are joined with all that is known of them: wide rows, of which some are held."""
 STATE_COLUMNS = ("mrr", "is_in_notice", "notice_date", "term_ends_on")
 
@@ -142,7 +142,7 @@ class Snapshot:
             ledger.months_to_date(self._first_month(rows), self.cut.period.shift(1))
         )
         at_marks = self._marks(rows, ended, months)
-        book = self._keep(ledger.mrr_ledger(at_marks, own, months, self.cut), "ledger")
+        book = self._keep(ledger.mrr_ledger(at_marks, own, months, self.cut, self._keep), "ledger")
         values = self._first_values()
         accounts = self._keep(self._accounts(known, own, rows, at_marks, values), "accounts")
         events = self._events() | ({"values": values} if values is not None else {})

@@ -1,7 +1,6 @@
 """The primary contrast of revenue, its trend, and what it rests on."""
 
 import datetime as dt
-import sys
 
 import numpy as np
 import pandas as pd
@@ -10,6 +9,7 @@ import pytest
 from pipeline.analysis import revenue
 from pipeline.analysis.checks import stopped_by
 from pipeline.analysis.revenue.contrast import compared, starters
+from pipeline.statistics import bootstrap
 from tests.analysis.books import FIRST, books, random_books
 
 RATE = "gross_account_churn_rate"
@@ -236,6 +236,5 @@ def test_drawing_accounts_again_agrees_with_the_linearised_interval():
 def test_accounts_drawn_in_small_blocks_give_the_same_interval(monkeypatch):
     ledger = random_books(13, n=300).ledger
     whole = revenue.intervals(ledger, "2026-10", 0.95, 7)
-    module = sys.modules["pipeline.analysis.revenue.concentration"]
-    monkeypatch.setattr(module, "MOST_COUNTS", 1_000)
+    monkeypatch.setattr(bootstrap, "MOST_COUNTS", 1_000)
     pd.testing.assert_frame_equal(revenue.intervals(ledger, "2026-10", 0.95, 7), whole)

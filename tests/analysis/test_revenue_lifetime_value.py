@@ -9,6 +9,7 @@ import pytest
 from pipeline.analysis import revenue
 from pipeline.analysis.revenue.lifetime_value import revenue_over_churn
 from pipeline.reporting import words
+from pipeline.statistics import bootstrap
 from tests.analysis.books import books, random_books
 
 SEED = 20260115
@@ -170,6 +171,15 @@ def test_the_table_says_the_headline_and_complete_cases_agree_with_it():
     assert whole["by_complete_cases"].notna().all()
     off = table.assign(by_complete_cases=2 * table["by_complete_cases"])
     assert not all(check.passed for check in revenue.lifetime_checks(off)["ltv_36_months"])
+
+
+def test_accounts_drawn_in_small_blocks_give_the_same_value(monkeypatch):
+    made = random_books(6, n=300, n_months=60)
+    args = (made.spells, made.ledger, made.accounts, made.as_of, made.as_of, FREE, 0.95, SEED)
+    whole = revenue.lifetime_headline(*args)
+    monkeypatch.setattr(bootstrap, "MOST_COUNTS", 1_000)
+
+    pd.testing.assert_frame_equal(revenue.lifetime_headline(*args), whole)
 
 
 def test_a_constant_hazard_gives_the_closed_form():

@@ -7,8 +7,6 @@ gives them a range.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
@@ -17,6 +15,7 @@ from pipeline.analysis.reliability import SMALLEST_N
 from pipeline.analysis.revenue.ledger import year_pairs
 from pipeline.analysis.revenue.lifetime_value import CHAPTER
 from pipeline.analysis.revenue.retention import SMALLEST_EFFECTIVE_N
+from pipeline.statistics import bootstrap
 from pipeline.statistics.proportions import wilson
 from pipeline.statistics.ratios import linearised_ratio, top_share
 
@@ -24,8 +23,6 @@ TOP_SHARES = (0.01, 0.05, 0.10, 0.20, 0.50)
 TOP_ACCOUNTS = 5
 INTERVAL_TASK = 4
 INTERVAL_DRAWS = 1000
-MOST_COUNTS = 4_000_000
-"""Counts held at once: 32 MB."""
 
 
 def concentration(mrr_ledger: pd.DataFrame, period: str) -> pd.DataFrame:
@@ -110,23 +107,14 @@ def _drawn(
     if not total > 0:
         return _row(measure, "bootstrap", np.nan, (np.nan, np.nan), n, 0.0)
     size = float(total**2 / (below**2).sum())
-    sums = [(counts @ above, counts @ below) for counts in _draws(n, stream)]
+    draws = bootstrap.drawn(n, INTERVAL_DRAWS, stream)
+    sums = [(counts @ above, counts @ below) for counts in draws]
     kept, base = (np.concatenate(each) for each in zip(*sums, strict=True))
     ratios = kept[base > 0] / base[base > 0]
     limits = np.quantile(ratios, [(1 - confidence) / 2, (1 + confidence) / 2])
     if size < SMALLEST_EFFECTIVE_N:
         limits = np.full(2, np.nan)
     return _row(measure, "bootstrap", above.sum() / total, limits, n, size)
-
-
-def _draws(n: int, stream: np.random.Generator) -> Iterator[NDArray]:
-    """How often each account is drawn, one row per draw, in blocks that fit any memory.
-
-    The draws are the same whatever the size of a block.
-    """
-    rows = max(1, MOST_COUNTS // n)
-    for done in range(0, INTERVAL_DRAWS, rows):
-        yield stream.multinomial(n, np.full(n, 1 / n), min(rows, INTERVAL_DRAWS - done))
 
 
 def _row(

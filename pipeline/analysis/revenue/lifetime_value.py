@@ -18,6 +18,7 @@ from pipeline.analysis import checks
 from pipeline.analysis.levels import levels_of
 from pipeline.analysis.reliability import DAYS_PER_MONTH, DAYS_PER_YEAR, SMALLEST_N
 from pipeline.analysis.revenue.lives import LONGEST, Population, earlier, lives_of
+from pipeline.statistics import bootstrap
 from pipeline.statistics.lifetime_value import (
     Lives,
     complete_case_value,
@@ -180,13 +181,15 @@ def _draws(made: Population, terms: Terms, stream: np.random.Generator) -> NDArr
     n, n_lives = len(made.account_ids), len(made.lives)
     if not n_lives:
         return np.full((0, LONGEST + 2), np.nan)
-    drawn = stream.multinomial(n, np.full(n, 1 / n), DRAWS)
     known = np.isfinite(made.cost)
-    counted = drawn @ known
-    total = drawn @ np.where(known, made.cost, 0.0)
-    cost = np.divide(total, counted, out=np.full(DRAWS, np.nan), where=counted > 0)
-    values = [_value(made.lives, terms, weights) for weights in drawn[:, :n_lives]]
-    return np.column_stack([np.array(values), cost])
+    spent = np.where(known, made.cost, 0.0)
+    blocks = []
+    for counts in bootstrap.drawn(n, DRAWS, stream):
+        total, counted = counts @ spent, counts @ known
+        cost = np.divide(total, counted, out=np.full(len(counts), np.nan), where=counted > 0)
+        values = [_value(made.lives, terms, weights) for weights in counts[:, :n_lives]]
+        blocks.append(np.column_stack([np.array(values), cost]))
+    return np.concatenate(blocks)
 
 
 def _readings(

@@ -177,7 +177,7 @@ def lab(root: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> I
         )  # fmt: skip
     try:
         said = home / "runtime" / f"jpserver-{server.pid}.json"
-        waits_for(lambda: said.is_file() or server.poll() is not None, START_SECONDS)
+        waits_for(lambda: is_whole(said) or server.poll() is not None, START_SECONDS)
         assert server.poll() is None, (home / "log").read_text()
         facts = json.loads(said.read_text())
         opened = Lab(root, facts["url"], facts["token"])
@@ -186,6 +186,11 @@ def lab(root: Path, browser: Any, tmp_path_factory: pytest.TempPathFactory) -> I
         opened.page.context.close()
     finally:
         end(server)
+
+
+def is_whole(said: Path) -> bool:
+    """Whether the server has written all it says of itself; the file is there before its text."""
+    return said.is_file() and said.read_text().rstrip().endswith("}")
 
 
 def end(server: psutil.Popen) -> None:

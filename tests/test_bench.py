@@ -35,6 +35,12 @@ def row(name: str, sides: Sides, target: float | None = None, **more: Any) -> Ro
     return Row(name, target, lambda is_quick: sides, **more)
 
 
+@pytest.fixture(autouse=True)
+def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Before each call the bench sweeps its memory; that of a whole test run takes seconds."""
+    monkeypatch.setattr(measure.gc, "collect", lambda: 0)
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., int]:
     """Run the bench in an empty folder with these rows."""

@@ -11,11 +11,12 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow.parquet as pq
 import pytest
 
 from pipeline.data import store
 from tests.bench import __main__ as bench
-from tests.bench import company, growth, measure, opening, page
+from tests.bench import company, event_months, growth, measure, opening, page
 from tests.bench import run as month
 from tests.bench.measure import Taken
 from tests.bench.row import Command, Row, Seconds, Sides
@@ -319,6 +320,15 @@ def test_the_growth_plot_has_every_line_and_a_quick_one_a_line_of_each_kind(
     assert [each.of for each in found] == ["events", "accounts", "accounts"]
     assert found[0].sizes == (10**5, 10**6, 10**7, 10**8)
     assert [each.name for each in bench.one_of_each_kind(found)] == [bench.USAGE, "x"]
+
+
+def test_events_are_kept_as_ingest_keeps_them_without_names_that_none_of_them_has(
+    tmp_path: Path,
+) -> None:
+    rows = event_months._month(event_months.LAST_MONTH, 1_000, 20_000, seed=1)
+    store.write_parquet(rows, tmp_path / "month.parquet")
+    part = pq.read_metadata(tmp_path / "month.parquet").row_group(0)
+    assert part.total_byte_size < 100_000
 
 
 def test_what_is_flat_is_drawn_and_said_as_flat() -> None:

@@ -2,8 +2,9 @@
 
 Made by great_tables, which escapes what it shows; its own style sheet is left out because ours
 themes the page. Nothing here opens a file. Which columns there are, and in which words, is told by
-`columns`. The subtle point: rows that belong together stand under a head of their own, and a long
-table is two, so that the page can fold the second.
+`columns`. The subtle points: rows that belong together stand under a head of their own, and a long
+table is two, so that the page can fold the second. And great_tables, which takes a millisecond for
+a cell, draws one row, the pattern of all others.
 """
 
 from __future__ import annotations
@@ -34,8 +35,12 @@ FOLDED_AFTER, FEWEST_FOLDED = 15, 5
 """Rows that stand open; a table is folded when at least so many more follow."""
 REFERENCE = "reference"
 TABLE_START = re.compile(r'<table class="gt_table"[^>]*>')
-GROUP_ROW = '<tr class="gt_group_heading_row">'
-GROUP_HEAD = re.compile(r'(<th class="gt_group_heading"[^>]*) scope="colgroup"([^>]*>)g(\d+)</th>')
+PATTERN = re.compile(
+    r'(  <tr class="gt_group_heading_row">\n.*\n  </tr>\n)?(  <tr>\n(?:    <t[hd] .*\n)+  </tr>)'
+)
+"""A head, if there is one, and a row under it."""
+NEXT_BODY = '\n  </tbody>\n<tbody class="gt_table_body">\n'
+CELL = re.compile(r"(?<=>)c(\d+)(?=</t[hd]>)")
 SLUG_GAP = re.compile(r"[^a-z0-9]+")
 Spans = Mapping[str, Mapping[str, str]]
 """Head over columns → column (of an interval its lower limit) → head under it."""
@@ -174,34 +179,39 @@ def _drawn(
     if not found:
         return _empty(name, caption)
     keys = {column.name: f"c{place}" for place, column in enumerate(found)}
-    texts = pd.DataFrame({f"c{place}": column.cells[rows] for place, column in enumerate(found)})
-    groups, said = list(heads[rows]), list(dict.fromkeys(heads[rows]))
-    if groups:
-        texts["group"] = [f"g{said.index(head)}" for head in groups]
     under = {column: head for each in spans.values() for column, head in each.items()}
     labels = {keys[column.name]: under.get(column.name, column.head) for column in found}
     from great_tables import GT  # half a second of loading that finding nothing to do need not
 
-    made = GT(texts, id=name, rowname_col="c0", groupname_col="group" if groups else None)
+    pattern = pd.DataFrame([{key: key for key in [*labels, *(["g0"] if heads else [])]}])
+    made = GT(pattern, id=name, rowname_col="c0", groupname_col="g0" if heads else None)
     made = made.cols_label({**labels}).tab_stubhead(labels["c0"])
     for span, members in spans.items():
         if shown := [keys[column] for column in members if column in keys]:
             made = made.tab_spanner(span, columns=shown)
     numeric = [keys[column.name] for column in found if column.is_number]
-    markup = _aligned(made, list(labels), numeric).as_raw_html()
-    return _ours(_grouped(markup, said), name, caption, "c0" in numeric)
+    drawn = _aligned(made, list(labels), numeric).as_raw_html()
+    cells = list(zip(*(column.cells[rows] for column in found), strict=True))
+    markup = _filled(drawn, cells, heads[rows] or [""] * len(cells), name)
+    return _ours(markup, name, caption, "c0" in numeric)
 
 
-def _grouped(markup: str, heads: Sequence[str]) -> str:
-    """Each head and its rows as one body of the table, the head in its own words."""
-    before, *groups = markup.split(GROUP_ROW)
-    if not groups:
-        return markup
-    bodies = f'</tbody>\n<tbody class="gt_table_body">\n  {GROUP_ROW}'.join(groups)
-    return GROUP_HEAD.sub(
-        lambda found: f'{found[1]} scope="rowgroup"{found[2]}{escape(heads[int(found[3])])}</th>',
-        f"{before}{GROUP_ROW}{bodies}",
-    )
+def _filled(drawn: str, cells: Sequence[Sequence[str]], heads: Sequence[str], name: str) -> str:
+    """The pattern again for every row, those that share a head in one body of the table."""
+    before, group, row, after = PATTERN.split(drawn, maxsplit=1)
+    bodies = []
+    for place, head in enumerate(dict.fromkeys(heads)):
+        start = (group or "").replace('scope="colgroup"', 'scope="rowgroup"')
+        start = start.replace(f'{name}-g0">g0<', f'{name}-g{place}">{escape(head)}<')
+        under = row.replace(f"{name}-g0 ", f"{name}-g{place} ")
+        own = [number for number, each in enumerate(heads) if each == head]
+        bodies.append(start + "\n".join(_row(under, cells[at], at + 1, name) for at in own))
+    return before + NEXT_BODY.join(bodies) + after
+
+
+def _row(pattern: str, cells: Sequence[str], number: int, name: str) -> str:
+    numbered = pattern.replace(f"{name}-stub-1", f"{name}-stub-{number}")
+    return CELL.sub(lambda cell: escape(cells[int(cell[1])]), numbered)
 
 
 def _aligned(made: GT, names: Sequence[str], numeric: Sequence[str]) -> GT:

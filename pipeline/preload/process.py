@@ -66,6 +66,7 @@ def main() -> None:
 
 def load() -> None:
     """Import what chapters import; what cannot be imported fails where it is needed."""
+    gc.disable()  # nothing of it goes; looking for what might takes half a second
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*OWN, *LIBRARIES):
@@ -77,6 +78,7 @@ def load() -> None:
                 for found in pkgutil.walk_packages(package.__path__, f"{room}.", lambda _: None):
                     with contextlib.suppress(Exception):
                         importlib.import_module(found.name)
+    gc.enable()
     gc.collect()
     gc.freeze()  # what is shared with the forks is not walked, and so not copied
 

@@ -54,3 +54,11 @@ def test_a_user_and_password_in_any_url_are_replaced_though_no_variable_holds_th
 def test_a_secret_that_holds_another_is_replaced_whole() -> None:
     environment = {"A_KEY": "abcd", "B_KEY": "abcd-efgh"}
     assert redaction.redacted("x abcd-efgh y abcd", environment) == f"x {REDACTED} y {REDACTED}"
+
+
+@pytest.mark.parametrize("begin", redaction.TOKEN_BEGINS)
+def test_a_secret_of_every_known_look_is_replaced_though_no_variable_holds_it(begin: str) -> None:
+    rest = {"eyJ": f"{'a' * 9}.eyJ{'b' * 9}.c", "-----BEGIN ": "PRIVATE KEY-----x", "xox": "b-"}
+    before = {"k_live_": "s"}.get(begin, "")
+    token = before + begin + rest.get(begin, "") + "A1" * (8 if begin in ("AKIA", "ASIA") else 20)
+    assert redaction.redacted(f"it is {token}", {}) == f"it is {REDACTED}"

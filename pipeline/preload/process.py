@@ -26,9 +26,8 @@ from typing import Any
 from pipeline.children import adopt_orphans, close_files, die_with_parent, leave
 
 LIBRARIES = (
-    "matplotlib.pyplot", "seaborn", "lifelines", "statsmodels.api", "statsmodels.formula.api",
-    "great_tables", "papermill", "nbclient", "ipykernel.ipkernel", "ipykernel.kernelapp",
-    "ipykernel.debugger",
+    "matplotlib.pyplot", "seaborn", "lifelines", "great_tables", "papermill", "nbclient",
+    "ipykernel.ipkernel", "ipykernel.kernelapp",
 )  # fmt: skip
 OWN = ("pipeline.reporting", "pipeline.cli")
 """Before the libraries: the first says what these need not load."""
@@ -66,6 +65,7 @@ def main() -> None:
 
 def load() -> None:
     """Import what chapters import; what cannot be imported fails where it is needed."""
+    sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type] # nobody debugs these kernels
     gc.disable()  # nothing of it goes; looking for what might takes half a second
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

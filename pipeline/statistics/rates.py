@@ -9,9 +9,10 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import statsmodels.api as sm
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats
+from statsmodels.genmod.families import Poisson
+from statsmodels.genmod.generalized_linear_model import GLM
 
 TOLERATED_DISPERSION = 1.2
 """Above it counts are overdispersed and limits are widened; GLOSSARY, overdispersion."""
@@ -86,7 +87,7 @@ def poisson_trend(
     if len(np.unique(when[kept])) < 2:
         return missing, missing
     design = _design(names[kept], when[kept])
-    model = sm.GLM(seen[kept], design, sm.families.Poisson(), offset=np.log(base[kept]))
+    model = GLM(seen[kept], design, Poisson(), offset=np.log(base[kept]))
     fit = model.fit()
     spread = dispersion(seen[kept], fit.fittedvalues, design.shape[1], confidence)
     widened = np.sqrt(spread.estimate) if spread.estimate > TOLERATED_DISPERSION else 1.0

@@ -16,9 +16,10 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import statsmodels.api as sm
 from lifelines import CoxPHFitter
 from lifelines.exceptions import ConvergenceError
+from statsmodels.genmod.families import Binomial, links
+from statsmodels.genmod.generalized_linear_model import GLM
 from statsmodels.tools.sm_exceptions import (
     ConvergenceWarning,
     DomainWarning,
@@ -274,10 +275,10 @@ def grouped_time(
     with warnings.catch_warnings():
         for category in (ConvergenceWarning, DomainWarning, PerfectSeparationWarning):
             warnings.simplefilter("ignore", category)
-        fit = sm.GLM(
+        fit = GLM(
             outcome,
             np.hstack([own, columns_of(cells, design.terms).to_numpy(float)]),
-            family=sm.families.Binomial(sm.families.links.CLogLog()),
+            family=Binomial(links.CLogLog()),
         ).fit(maxiter=100)
     n_baseline = months.shape[1]
     ratios = ratios_of(GROUPED, design, fit.params[n_baseline:], fit.bse[n_baseline:], confidence)

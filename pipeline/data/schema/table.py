@@ -3,7 +3,7 @@
 A column's kind says how its text is read and which rows `ingest` must refuse; docs/data.md is
 generated from the same words. Money is DECIMAL(18, 4) in units of the company's currency;
 dates are calendar days in the business time zone. The subtle point: pandera judges rows by the same
-declaration, and is loaded only where it does.
+declaration; it and Ibis are loaded only where rows are judged or made, for chapters do neither.
 """
 
 from __future__ import annotations
@@ -12,26 +12,25 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-import ibis
-import ibis.expr.datatypes as dt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 if TYPE_CHECKING:
+    import ibis.expr.datatypes as dt
     import pandera.ibis as pandera
 
-MONEY = dt.Decimal(18, 4)
+MONEY = "decimal(18, 4)"
 DTYPES = {
-    "id": dt.string,
-    "text": dt.string,
-    "code": dt.string,
-    "day": dt.date,
-    "month": dt.date,
-    "instant": dt.Timestamp(scale=6),
+    "id": "string",
+    "text": "string",
+    "code": "string",
+    "day": "date",
+    "month": "date",
+    "instant": "timestamp(6)",
     "money": MONEY,
-    "number": dt.float64,
-    "count": dt.int64,
-    "flag": dt.boolean,
+    "number": "float64",
+    "count": "int64",
+    "flag": "boolean",
 }
 
 
@@ -110,13 +109,17 @@ class Table:
 
     def dtype(self, column: str) -> dt.DataType:
         """The column's Ibis data type."""
-        return DTYPES[self.kind(column)]
+        import ibis
+
+        return ibis.dtype(DTYPES[self.kind(column)])
 
     def is_met_by(self, rows: pa.Table) -> bool:
         """Do rows plainly keep the declaration? False: they may not, and pandera says where.
 
         One look at each column, where pandera asks an engine about each.
         """
+        import ibis
+
         found = ibis.Schema.from_pyarrow(rows.schema)
         return all(
             name in found and found[name] == self.dtype(name) and each.is_met_by(rows[name])

@@ -428,13 +428,13 @@ def published_number(value: float) -> float:
 
     Large ones, sums of money, keep what holds their cents.
     """
-    digits = ALL_DIGITS if abs(value) >= MONEY_FROM else PUBLISHED_DIGITS
-    return float(f"{value:.{digits}g}")
+    return float(number_text(value))
 
 
 def number_text(value: float) -> str:
     """A published number as text, as a published table holds it."""
-    return f"{published_number(value):.{ALL_DIGITS}g}"
+    digits = ALL_DIGITS if abs(value) >= MONEY_FROM else PUBLISHED_DIGITS
+    return f"{value:.{digits}g}"
 
 
 def _defused(cell: Any) -> Any:

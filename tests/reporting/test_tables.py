@@ -129,13 +129,14 @@ def test_rows_that_share_a_head_stand_under_it_with_the_scope_of_their_group():
     assert rest == ""
 
 
-def test_every_row_is_as_great_tables_draws_it_itself():
+@pytest.mark.parametrize("name", ["t", "cut-off-in-a-word-", "t-stub-1"])
+def test_every_row_is_as_great_tables_draws_it_itself(name: str):
     rows = pd.DataFrame({"level": ["<a>", "b", "c"], "note": ["c0", "'g0'", "x & y"]})
-    drawn = GT(rows, id="t", rowname_col="level").cols_align("left").as_raw_html()
+    drawn = GT(rows, id=name, rowname_col="level").cols_align("left").as_raw_html()
     body = drawn[drawn.index("<tbody") : drawn.index("</table>")].strip()
-    markup = tables.table(rows, name="t", caption="c")
+    markup = tables.table(rows, name=name, caption="c")
     own = markup[markup.index("<tbody") : markup.index("</table>")].strip()
-    assert own.replace("t-c1", "t-note") == body
+    assert own.replace("-c1", "-note") == body
 
 
 def test_a_number_that_heads_rows_is_named():

@@ -40,6 +40,7 @@ PATTERN = re.compile(
 )
 """A head, if there is one, and a row under it."""
 NEXT_BODY = '\n  </tbody>\n<tbody class="gt_table_body">\n'
+GROUP_ID, ROW_ID = re.compile(r'-g0(?=[ "])'), re.compile(r'-stub-1(?=[ "])')
 CELL = re.compile(r"(?<=>)c(\d+)(?=</t[hd]>)")
 SLUG_GAP = re.compile(r"[^a-z0-9]+")
 Spans = Mapping[str, Mapping[str, str]]
@@ -192,25 +193,25 @@ def _drawn(
     numeric = [keys[column.name] for column in found if column.is_number]
     drawn = _aligned(made, list(labels), numeric).as_raw_html()
     cells = list(zip(*(column.cells[rows] for column in found), strict=True))
-    markup = _filled(drawn, cells, heads[rows] or [""] * len(cells), name)
+    markup = _filled(drawn, cells, heads[rows] or [""] * len(cells))
     return _ours(markup, name, caption, "c0" in numeric)
 
 
-def _filled(drawn: str, cells: Sequence[Sequence[str]], heads: Sequence[str], name: str) -> str:
+def _filled(drawn: str, cells: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     """The pattern again for every row, those that share a head in one body of the table."""
     before, group, row, after = PATTERN.split(drawn, maxsplit=1)
+    group = (group or "").replace('scope="colgroup"', 'scope="rowgroup"')
     bodies = []
     for place, head in enumerate(dict.fromkeys(heads)):
-        start = (group or "").replace('scope="colgroup"', 'scope="rowgroup"')
-        start = start.replace(f'{name}-g0">g0<', f'{name}-g{place}">{escape(head)}<')
-        under = row.replace(f"{name}-g0 ", f"{name}-g{place} ")
+        start, under = (GROUP_ID.sub(f"-g{place}", each) for each in (group, row))
         own = [number for number, each in enumerate(heads) if each == head]
-        bodies.append(start + "\n".join(_row(under, cells[at], at + 1, name) for at in own))
+        rows = "\n".join(_row(under, cells[at], at + 1) for at in own)
+        bodies.append(start.replace(">g0<", f">{escape(head)}<") + rows)
     return before + NEXT_BODY.join(bodies) + after
 
 
-def _row(pattern: str, cells: Sequence[str], number: int, name: str) -> str:
-    numbered = pattern.replace(f"{name}-stub-1", f"{name}-stub-{number}")
+def _row(pattern: str, cells: Sequence[str], number: int) -> str:
+    numbered = ROW_ID.sub(f"-stub-{number}", pattern)
     return CELL.sub(lambda cell: escape(cells[int(cell[1])]), numbered)
 
 

@@ -78,9 +78,18 @@ def load() -> None:
                 for found in pkgutil.walk_packages(package.__path__, f"{room}.", lambda _: None):
                     with contextlib.suppress(Exception):
                         importlib.import_module(found.name)
+        with contextlib.suppress(Exception):
+            compile_form()
     gc.enable()
     gc.collect()
     gc.freeze()  # what is shared with the forks is not walked, and so not copied
+
+
+def compile_form() -> None:
+    """Let nbformat compile what it asks of notebooks; every chapter would else do so anew."""
+    import nbformat.v4
+
+    nbformat.validate(nbformat.v4.new_notebook())
 
 
 def code_state() -> State:

@@ -342,9 +342,10 @@ def heatmap(
                 annot_kws={"fontsize": 8}, linewidths=0, mask=grid.isna(),
                 vmin=math.floor(10 * grid.min().min()) / 10 if percent else None,
                 vmax=max(1.0, grid.max().max()) if percent else None,
-                cbar_kws={"shrink": 0.6, "label": ""}, xticklabels=every, rasterized=True,
+                cbar_kws={"shrink": 0.6, "label": ""}, xticklabels=False, yticklabels=False,
+                rasterized=True,
             )  # fmt: skip
-            axes.tick_params(rotation=0)
+            marks.name_cells(axes, grid, every)
             if percent:
                 drawing.share_axis(picture.axes[-1].yaxis)
         axes.set_facecolor(MASKED)

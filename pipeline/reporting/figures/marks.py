@@ -236,6 +236,13 @@ def dress_bars(
     axes.set_xlabel(x_label)
 
 
+def name_cells(axes: Axes, grid: pd.DataFrame, every: int) -> None:
+    """Names of the rows and of some columns; seaborn would draw all once to see if they overlap."""
+    columns = np.arange(0, grid.shape[1], every)
+    axes.set_xticks(columns + 0.5, [str(grid.columns[place]) for place in columns])
+    axes.set_yticks(np.arange(len(grid)) + 0.5, [str(name) for name in grid.index], va="center")
+
+
 def spans(sizes: pd.Series, kinds: pd.Series) -> list[tuple[float, float]]:
     """Where each bar of a bridge starts, and its size."""
     level, found = 0.0, []

@@ -19,7 +19,7 @@ from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.flow import Flow, Task
+from pipeline.flow import Flow, Task, chapter_tasks
 from pipeline.reporting import publish
 from pipeline.reporting.records import record
 from pipeline.settings import SUMMARY, Paths, Period
@@ -138,7 +138,8 @@ def chapters_of_a_month(is_quick: bool) -> Sides:
     def subject() -> object:
         flow = Flow(root)
         try:
-            tasks = [Task(name, str(period)) for name in reversed(settings.chapters)]
+            stages = [f"{name}@{period}" for name in settings.question_chapters]
+            tasks = [*chapter_tasks(stages, [str(period)]), Task(SUMMARY, str(period))]
             for ended in flow.run_side_by_side(tasks, os.cpu_count() or 1):
                 assert ended.code == 0, ended.message
             assert flow.n_unforked == 0, flow.unforked

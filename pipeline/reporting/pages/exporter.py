@@ -46,8 +46,9 @@ def _exporter() -> _PageExporter:
     )
 
 
+@cache
 def _highlighted(source: str) -> str:
-    """Code as text with its parts named for our style sheet; no script colours it."""
+    """Code as text with its parts named for our style sheet; the same in every month's page."""
     return str(_highlighter()(source, language="ipython3")).strip()
 
 
@@ -56,8 +57,9 @@ def _highlighter() -> Highlight2HTML:
     return Highlight2HTML()
 
 
+@cache
 def _markdown(source: str) -> str:
-    """Prose of the notebook; markup in it is shown as text."""
+    """Prose of the notebook; markup in it is shown as text. The same in every month's page."""
     return MarkdownWithMath(
         renderer=IPythonRenderer(escape=True, exclude_anchor_links=True)
     ).render(source)

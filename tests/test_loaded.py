@@ -52,8 +52,9 @@ def test_what_asks_whether_there_is_anything_to_do_loads_no_tables(module: str) 
     assert loaded_by(f"import {module}") == []
 
 
-def test_a_preload_builds_no_grammar_of_addresses() -> None:
-    assert "lark" not in loaded_by("from pipeline.preload import process; process.load()")
+def test_a_preload_builds_no_grammar_of_addresses_and_loads_no_engine() -> None:
+    loaded = loaded_by("from pipeline.preload import process; process.load()")
+    assert {"duckdb", "ibis", "lark"} & set(loaded) == set()
 
 
 def test_months_of_usage_are_written_without_frames(tmp_path: Path) -> None:

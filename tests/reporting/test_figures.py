@@ -112,6 +112,15 @@ def test_hostile_names_are_drawn_as_text(pictures):
         assert any("<script>" in text for text in drawn_text(pictures[name])), name
 
 
+def test_a_heatmap_names_every_row_and_of_many_columns_some():
+    ages = pd.DataFrame({"cohort": "a", "age_months": range(40), "share": 0.5})
+    rows = pd.concat([ages, ages.assign(cohort="b")])
+    drawn = figures.heatmap(rows, row="cohort", column="age_months", value="share", **WORDS)
+    named = drawn_text(drawn)
+    assert [text for text in named if text.isdigit()] == [str(age) for age in range(0, 40, 4)]
+    assert {"A", "B"} <= set(named)
+
+
 def test_the_same_rows_make_the_same_bytes_in_another_process(pictures):
     code = (
         "import hashlib, importlib.util, sys;"

@@ -3,14 +3,16 @@
 Bound to the run like every child of it (`children`). DVC answers, records and fails as it always
 does; two things it would do over and over it does once: it reads params.yaml anew for every stage,
 and after `commit` of several stages it reads dvc.yaml and dvc.lock anew for each and writes
-dvc.lock as often. Commands with AND between them share one process, for DVC loads for a second; one
-that fails is the last. The subtle point: what is kept of a file is kept by its text, so a file that
-changes is read again.
+dvc.lock as often. And dvc.lock, which grows with every month, it reads for its content alone, also
+before it writes there. Commands with AND between them share one process, for DVC loads for a
+second; one that fails is the last. The subtle point: what is kept of a file is kept by its text, so
+a file that changes is read again.
 """
 
 from __future__ import annotations
 
 import copy
+import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -19,6 +21,8 @@ from pipeline.children import bind
 
 AND = "+"
 """Between two commands; no word of DVC."""
+LOCK = "dvc.lock"
+"""No person writes in it, so it has no comment to keep: for those DVC reads for twice as long."""
 
 
 def reading_once(parse: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,7 +30,8 @@ def reading_once(parse: Callable[..., Any]) -> Callable[..., Any]:
     known: dict[str, Any] = {}
 
     def parsed(text: str | bytes, path: str, typ: str = "safe") -> Any:
-        if typ != "safe" or not isinstance(text, str):
+        is_plain = typ == "safe" or os.path.basename(path) == LOCK
+        if not is_plain or not isinstance(text, str):
             return parse(text, path, typ=typ)
         if text not in known:
             known[text] = parse(text, path)

@@ -26,6 +26,13 @@ FLOW = """stages:
     outs: [second.csv]
 """
 PARAMS = 'share: 0.00001\nname: "no"\nsince: "2026-10"\n'
+MORE_PARAMS = """odd:
+  day: "2026-10-31"
+  texts: ["yes", "1e3", "0x1", "~", "a: b", "naïve # 日本", "two\\nlines", " blank "]
+  numbers: [1e-9, 1.50, 007, 1_000, -0.0, .inf]
+  nothing: null
+  long: "%s"
+""" % ("a word " * 30)
 
 
 def laid_out(root: Path) -> Path:
@@ -55,6 +62,18 @@ def test_a_run_records_the_same_lock_as_the_command_of_dvc(tmp_path: Path) -> No
     assert dvc(ours, "dvc", "status", "--json").stdout.strip() == "{}"
     (ours / "params.yaml").write_text(PARAMS.replace("2026-10", "2026-11"))
     assert "second" in dvc(ours, "pipeline.bound_dvc", "status", "--json").stdout
+
+
+def test_a_lock_that_stands_there_is_added_to_as_dvc_does_it(tmp_path: Path) -> None:
+    ours, theirs = laid_out(tmp_path / "ours"), laid_out(tmp_path / "theirs")
+    for root in (ours, theirs):
+        (root / "params.yaml").write_text(PARAMS + MORE_PARAMS)
+        (root / "dvc.yaml").write_text(FLOW.replace("[since]", "[since, odd]"))
+    for words in (("first",), ("second",), ("first", "second")):
+        dvc(ours, "pipeline.bound_dvc", "commit", "--force", *words)
+        dvc(theirs, "dvc", "commit", "--force", *words)
+        assert (ours / "dvc.lock").read_bytes() == (theirs / "dvc.lock").read_bytes()
+    assert "日本" in (ours / "dvc.lock").read_text(encoding="utf-8")
 
 
 def test_commands_follow_each_other_in_one_process_until_one_fails(tmp_path: Path) -> None:
@@ -92,8 +111,20 @@ def test_a_text_is_read_once_and_every_answer_is_a_copy_of_its_own() -> None:
     assert read("a b", "params.yaml") == {"lines": ["a", "b"]}
     assert seen == ["safe"]
     assert read("a c", "params.yaml") == {"lines": ["a", "c"]}
-    assert read("a b", "dvc.lock", typ="rt") == {"lines": ["a", "b"]}
+    assert read("a b", "dvc.yaml", typ="rt") == {"lines": ["a", "b"]}
     assert seen == ["safe", "safe", "rt"]
+
+
+def test_a_lock_is_read_for_its_content_alone_also_before_it_is_written() -> None:
+    seen: list[str] = []
+
+    def parse(text: str, path: str, typ: str = "safe") -> dict[str, str]:
+        seen.append(typ)
+        return {"text": text}
+
+    read = reading_once(parse)
+    assert read("a", "/here/dvc.lock") == read("a", "/here/dvc.lock", typ="rt") == {"text": "a"}
+    assert seen == ["safe"]
 
 
 def test_what_cannot_be_read_is_no_answer_and_is_asked_again() -> None:

@@ -22,6 +22,7 @@ from pipeline.data.schema import Table
 from pipeline.settings import ConfigurationError
 
 DUCKDB = "duckdb"
+ibis.options.sql.fuse_selects = False  # both engines do so themselves, and sooner than Ibis
 Keep = Callable[[ibis.Table, str], ibis.Table]
 """Computes rows once and holds them under a name: a step of its own, so that memory goes round."""
 

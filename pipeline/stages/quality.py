@@ -124,12 +124,9 @@ def _table_rows(name: str, rows: ir.Table, own: list[dict], late_after_days: int
         column for column in table.columns if column in rows.columns and column not in table.key
     ]
     counts = {f"n_{column}": rows[column].count() for column in given}
-    facts = (
-        rows.aggregate(n=rows.count(), **counts, **_dated(rows, name, late_after_days))
-        .to_pandas()
-        .iloc[0]
-    )
-    n_used = int(facts["n"])
+    asked = rows.aggregate(n=rows.count(), **counts, **_dated(rows, name, late_after_days))
+    (facts,) = asked.to_pyarrow().to_pylist()
+    n_used = facts["n"]
     n_of = n_used + sum(part["n"] for part in own if part["kind"] != "warning")
     found = [_row(name, "used", "rows", n_used, n_of)]
     for part in own:
@@ -138,14 +135,14 @@ def _table_rows(name: str, rows: ir.Table, own: list[dict], late_after_days: int
     for column in table.columns:
         if column not in table.key and column not in table.required_columns:
             note = "" if column in given else "The column is not given."
-            n = int(facts[f"n_{column}"]) if column in given else 0
+            n = facts[f"n_{column}"] if column in given else 0
             found.append(_row(name, column, "coverage", n, n_used, note=note))
     if "last_date" in facts:
         found.append(
             _row(name, "newest", "freshness", n_used, n_used, last_date=facts["last_date"])
         )
-    if "n_late" in facts and int(facts["n_late"]):
-        found.append(_row(name, "known_late", "late", int(facts["n_late"]), n_used))
+    if facts.get("n_late"):
+        found.append(_row(name, "known_late", "late", facts["n_late"], n_used))
     return found
 
 

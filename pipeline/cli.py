@@ -404,9 +404,12 @@ def _run_stage(name: str, settings: Settings, paths: Paths) -> None:
 
         simulate(settings.simulate, Paths(paths.root, configuration.SAMPLE).raw, settings.currency)
         return
+    import gc
     import importlib
 
-    importlib.import_module(f"pipeline.stages.{name}").run(settings, paths)
+    module = importlib.import_module(f"pipeline.stages.{name}")
+    gc.freeze()  # what is loaded stays: no sweeping of memory need look at it again
+    module.run(settings, paths)
 
 
 @app.command()

@@ -16,7 +16,7 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
 from pipeline.statistics import cloglog
-from pipeline.statistics.design_rows import Design, rows_of
+from pipeline.statistics.design_rows import DesignOrRows, rows_of
 from pipeline.statistics.grouped_hazard import ByKind
 
 
@@ -35,7 +35,7 @@ class Move:
 
 def move(
     events: ArrayLike,
-    design: Design,
+    design: DesignOrRows,
     groups: ArrayLike | None,
     is_new: ArrayLike,
     start: NDArray[np.float64] | None = None,
@@ -59,37 +59,35 @@ def move(
     Source: Hampel (1974) for a group's part in an estimate; Hausman (1978) for the difference of
     two fits of which one holds all rows.
     """
-    y, fresh = np.asarray(events, dtype=float), np.asarray(is_new, dtype=bool)
-    counts = (None, None) if by_kind is None else (by_kind[0], by_kind[0][~fresh])
-    now = cloglog.scoring(y, design, start, counts[0])
-    before = cloglog.scoring(y[~fresh], design[~fresh], now.params, counts[1])
+    y, rows = np.asarray(events, dtype=float), rows_of(design)
+    is_old = (~np.asarray(is_new, dtype=bool)).astype(np.float64)
+    counts = None if by_kind is None else by_kind[0]
+    now = cloglog.scoring(y, rows, start, counts)
+    before = cloglog.scoring(y, rows, now.params, is_old if counts is None else is_old * counts)
     if by_kind is None:
         codes, found = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))
     else:
         codes, found = np.arange(len(y)), np.arange(len(y))
-    parts = cloglog.parts(y, design, now, codes, len(found))
-    parts = parts - cloglog.parts(y[~fresh], design[~fresh], before, codes[~fresh], len(found))
-    squares, n_groups = (parts**2).sum(axis=0), len(found)
-    if by_kind is not None:
-        meat, n_groups = cloglog.added_by_owner(parts, *by_kind[1:])
+    whole = cloglog.parts(y, rows, now, codes, len(found))
+    earlier = cloglog.parts(y, rows, before, codes, len(found), is_old)
+    apart = (one - other for one, other in zip(whole, earlier, strict=True))
+    if by_kind is None:
+        squares, n_groups = sum((part**2).sum(axis=0) for part in apart), len(found)
+    else:
+        meat, n_groups = cloglog.added_by_owner(np.concatenate(list(apart)), *by_kind[1:])
         squares = np.diag(meat)
     clustered = squares * n_groups / max(n_groups - 1, 1)
     by_information = np.clip(np.diag(before.cov) - np.diag(now.cov), 0.0, None)
-    was_there = _is_there(design[~fresh])  # else least squares leaves the start as it was
+    gram = rows.information(is_old)
+    was_there = np.diag(gram) > 0  # else least squares leaves the start as it was
     return Move(
         before=np.where(was_there, before.params, np.nan),
         now=now.params,
         std_err=np.where(was_there, np.sqrt(np.maximum(clustered, by_information)), np.nan),
-        converged=before.converged and now.converged and _is_full(design[~fresh]),
+        converged=before.converged and now.converged and _is_full(gram),
     )
 
 
-def _is_there(design: Design) -> NDArray[np.bool_]:
-    """Which columns are not 0 throughout."""
-    return np.diag(rows_of(design).information(np.ones(len(design)))) > 0
-
-
-def _is_full(design: Design) -> bool:
+def _is_full(gram: NDArray[np.float64]) -> bool:
     """True when no column that is there follows from the others."""
-    gram = rows_of(design).information(np.ones(len(design)))
     return bool(np.linalg.matrix_rank(gram) == (np.diag(gram) > 0).sum())

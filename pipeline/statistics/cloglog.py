@@ -9,6 +9,7 @@ independent.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -100,13 +101,27 @@ def clustered(
     hazard = _hazard(rows, coefficients.params)
     share = -np.expm1(-hazard)
     codes, found = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))
-    sums = rows.group_sums((y - share) * hazard / share, codes, len(found))
+    meat = meat_of(rows, (y - share) * hazard / share, codes, len(found))
     slope = hazard * np.exp(-hazard) / share
     curvature = np.where(y == 1, slope * (hazard + slope - 1), hazard)
     bread = np.linalg.pinv(rows.information(curvature), hermitian=True)
     (n, k), g = rows.shape, len(found)
     factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
-    return replace(coefficients, cov=factor * bread @ (sums.T @ sums) @ bread)
+    return replace(coefficients, cov=factor * bread @ meat @ bread)
+
+
+def meat_of(
+    rows: DesignRows, score: NDArray[np.float64], codes: NDArray[np.int64], n_groups: int
+) -> NDArray[np.float64]:
+    """Σ s s' over groups, from the score of each row.
+
+    Source: definition.
+    """
+    parts = rows.group_parts(score, codes, n_groups)
+    meat = np.zeros((rows.shape[1], rows.shape[1]))
+    for sums in parts:
+        meat = meat + sums.T @ sums
+    return meat
 
 
 def clustered_by_kind(
@@ -182,7 +197,8 @@ def parts(
     coefficients: Coefficients,
     codes: NDArray[np.int64],
     n_groups: int,
-) -> NDArray[np.float64]:
+    counts: NDArray[np.float64] | None = None,
+) -> Iterator[NDArray[np.float64]]:
     """Each group's part in the coefficients: its score, times the inverse of the information.
 
     Args:
@@ -191,17 +207,20 @@ def parts(
         coefficients: from `scoring`.
         codes: group of each row, 0 to n_groups − 1.
         n_groups: how many there are; a group without a row has a part of 0.
+        counts: how many equal rows each stands for, 0 for one that was not fitted; None: one.
 
     Returns:
-        One row per group, one column per coefficient; columns add up to 0 at the fit.
+        Some groups after the other, so that not all are held at once: one row per group, one column
+        per coefficient; over all groups, columns add up to 0 at the fit.
 
     Source: Liang and Zeger (1986); the summands of their covariance.
     """
     y, rows = np.asarray(events, dtype=float), rows_of(design)
     hazard = _hazard(rows, coefficients.params)
     share = -np.expm1(-hazard)
-    scores = rows.group_sums((y - share) * hazard / share, codes, n_groups)
-    return scores @ coefficients.cov
+    score = _times((y - share) * hazard / share, counts)
+    for sums in rows.group_parts(score, codes, n_groups):
+        yield sums @ coefficients.cov
 
 
 def log_likelihood(events: ArrayLike, design: DesignOrRows, params: NDArray[np.float64]) -> float:

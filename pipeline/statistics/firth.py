@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
 import pandas as pd
@@ -16,19 +17,24 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 from scipy.special import expit
 
+from pipeline.statistics.design_rows import DesignRows, rows_of
+
 LARGEST_STEP = 5.0  # of a coefficient in one iteration
 SMALLEST_STEP = 1e-10
 ITERATIONS = 200
+RANK_TOLERANCE = 1e-10  # of a column that follows from others, as a share of its square
+ROUNDING = 1e-12  # of a likelihood, as a share of it
 STEPS_OUT = 60  # how many standard errors out a limit is looked for
 
 
 def firth_logistic(
     outcomes: ArrayLike,
-    design: pd.DataFrame,
+    design: pd.DataFrame | DesignRows,
     confidence: float = 0.95,
     offset: ArrayLike | None = None,
     profiled: Collection[str] | None = None,
     precision: float = SMALLEST_STEP,
+    counts: ArrayLike | None = None,
 ) -> pd.DataFrame:
     """Fit a Firth-penalised logistic regression with profile limits.
 
@@ -40,6 +46,7 @@ def firth_logistic(
         profiled: columns whose limits and p-values are wanted; None = all. Profiles cost one fit
             each step, the coefficients one fit together.
         precision: largest last step of a coefficient, and of a limit.
+        counts: how many equal rows each stands for; None = one.
 
     Returns:
         One row per column of the design, in its index: coef, se (Wald), ci_low, ci_high, p_value
@@ -51,105 +58,123 @@ def firth_logistic(
 
     Source: Firth (1993); Heinze & Schemper (2002).
     """
-    model = _model(outcomes, design, offset, precision)
-    best = _maximise(model, np.zeros(design.shape[1]))
-    std_err = np.sqrt(np.diag(np.linalg.inv(_information(model, best))))
-    wanted = set(design.columns if profiled is None else profiled)
+    model = _model(outcomes, design, offset, precision, counts)
+    names = model.rows.columns
+    top = _maximise(model, np.zeros(len(names)))
+    std_err = np.sqrt(np.diag(np.linalg.inv(top.information)))
+    wanted = set(names if profiled is None else profiled)
     rows = [
-        (best[j], std_err[j], *_profile(model, best, j, std_err[j], confidence))
+        (top.coef[j], std_err[j], *_profile(model, top, j, std_err[j], confidence))
         if column in wanted
-        else (best[j], std_err[j], np.nan, np.nan, np.nan)
-        for j, column in enumerate(design.columns)
+        else (top.coef[j], std_err[j], np.nan, np.nan, np.nan)
+        for j, column in enumerate(names)
     ]
     columns = ["coef", "se", "ci_low", "ci_high", "p_value"]
-    return pd.DataFrame(rows, columns=columns, index=design.columns)
+    return pd.DataFrame(rows, columns=columns, index=names)
 
 
 @dataclass(frozen=True)
 class _Model:
     y: NDArray[np.float64]
-    X: NDArray[np.float64]
+    rows: DesignRows
     offset: NDArray[np.float64]
+    counts: NDArray[np.float64]
     precision: float
 
 
+@dataclass(frozen=True)
+class _At:
+    """The penalised likelihood at some coefficients, and what the next step needs."""
+
+    coef: NDArray[np.float64]
+    height: float
+    share: NDArray[np.float64]  # one per row
+    information: NDArray[np.float64]
+
+
 def _model(
-    outcomes: ArrayLike, design: pd.DataFrame, offset: ArrayLike | None, precision: float
+    outcomes: ArrayLike,
+    design: pd.DataFrame | DesignRows,
+    offset: ArrayLike | None,
+    precision: float,
+    counts: ArrayLike | None,
 ) -> _Model:
-    y, X = np.asarray(outcomes, dtype=float), design.to_numpy(dtype=float)
+    y, rows = np.asarray(outcomes, dtype=float), rows_of(design)
     if not np.isin(y, (0, 1)).all():
         raise ValueError(f"{(~np.isin(y, (0, 1))).sum()} outcomes are neither 0 nor 1")
-    if np.linalg.matrix_rank(X) < X.shape[1]:
+    gram = rows.information(np.ones(len(y)))
+    size = np.sqrt(np.diag(gram))
+    scale = np.where(size > 0, size, 1)
+    rank = np.linalg.matrix_rank(gram / np.outer(scale, scale), tol=RANK_TOLERANCE, hermitian=True)
+    if rank < len(gram):
         raise ValueError(
-            f"the {X.shape[1]} columns of the design have rank {np.linalg.matrix_rank(X)}: "
+            f"the {len(gram)} columns of the design have rank {rank}: "
             "leave out columns that follow from the others"
         )
     added = np.zeros(len(y)) if offset is None else np.asarray(offset, dtype=float)
-    return _Model(y, X, added, precision)
+    n = np.ones(len(y)) if counts is None else np.asarray(counts, dtype=float)
+    return _Model(y, rows, added, n, precision)
 
 
-def _linear(model: _Model, coef: NDArray) -> NDArray:
-    return model.X @ coef + model.offset
+def _at(model: _Model, coef: NDArray) -> _At:
+    eta = model.rows.linear(coef) + model.offset
+    share = expit(eta)
+    information = model.rows.information(model.counts * share * (1 - share))
+    sign, log_det = np.linalg.slogdet(information)
+    likelihood = float(model.counts @ (model.y * eta - np.logaddexp(0, eta)))
+    height = likelihood + 0.5 * log_det if sign > 0 else -np.inf
+    return _At(coef, height, share, information)
 
 
-def _information(model: _Model, coef: NDArray) -> NDArray:
-    p = expit(_linear(model, coef))
-    return (model.X * (p * (1 - p))[:, None]).T @ model.X
-
-
-def _penalised_likelihood(model: _Model, coef: NDArray) -> float:
-    eta = _linear(model, coef)
-    sign, log_det = np.linalg.slogdet(_information(model, coef))
-    likelihood = float(model.y @ eta - np.logaddexp(0, eta).sum())
-    return likelihood + 0.5 * log_det if sign > 0 else -np.inf
-
-
-def _maximise(model: _Model, start: NDArray, held: int | None = None) -> NDArray:
+def _maximise(model: _Model, start: NDArray, held: int | None = None) -> _At:
     """Climb the penalised likelihood by Newton steps, halved until they climb."""
-    coef = start.copy()
-    free = np.array([j for j in range(len(coef)) if j != held], dtype=int)
-    height = _penalised_likelihood(model, coef)
+    free = np.array([j for j in range(len(start)) if j != held], dtype=int)
+    here = _at(model, start.copy())
     for _ in range(ITERATIONS if len(free) else 0):
-        step = np.zeros(len(coef))
-        step[free] = _newton(model, coef, free)
+        step = np.zeros(len(start))
+        step[free] = _newton(model, here, free)
         step *= min(1.0, LARGEST_STEP / max(np.abs(step).max(), SMALLEST_STEP))
-        climbed = _penalised_likelihood(model, coef + step)
-        while climbed < height - 1e-12 and np.abs(step).max() > SMALLEST_STEP:
+        climbed = _at(model, here.coef + step)
+        least = here.height - ROUNDING * max(1.0, abs(here.height))
+        while climbed.height < least and np.abs(step).max() > SMALLEST_STEP:
             step = step / 2
-            climbed = _penalised_likelihood(model, coef + step)
-        coef, height = coef + step, climbed
+            climbed = _at(model, here.coef + step)
+        here = climbed
         if np.abs(step).max() <= model.precision:
-            return coef
-    return coef
+            return here
+    return here
 
 
-def _newton(model: _Model, coef: NDArray, free: NDArray) -> NDArray:
-    p = expit(_linear(model, coef))
-    weight = p * (1 - p)
-    information = (model.X * weight[:, None]).T @ model.X
-    leverage = weight * (model.X * np.linalg.solve(information, model.X.T).T).sum(axis=1)
-    score = model.X.T @ (model.y - p + leverage * (0.5 - p))
+def _newton(model: _Model, here: _At, free: NDArray) -> NDArray:
+    share, information = here.share, here.information
+    inverse = np.asarray(np.linalg.inv(information), dtype=np.float64)
+    leverage = share * (1 - share) * model.rows.quadratic(inverse)
+    score = model.rows.pull(model.counts * (model.y - share + leverage * (0.5 - share)))
     return np.linalg.solve(information[np.ix_(free, free)], score[free])
 
 
 def _profile(
-    model: _Model, best: NDArray, j: int, std_err: float, confidence: float
+    model: _Model, top: _At, j: int, std_err: float, confidence: float
 ) -> tuple[float, float, float]:
     """Return both limits of coefficient j and the p-value of its being 0."""
-    top = _penalised_likelihood(model, best)
+    cov = np.linalg.inv(top.information)
+    known = [top.coef]
 
+    @cache
     def ratio(value: float) -> float:
-        start = best.copy()
-        start[j] = value
-        return 2 * (top - _penalised_likelihood(model, _maximise(model, start, held=j)))
+        near = min(known, key=lambda coef: abs(coef[j] - value))
+        found = _maximise(model, near + (value - near[j]) * cov[j] / cov[j, j], held=j)
+        known.append(found.coef)
+        return 2 * (top.height - found.height)
 
     critical = stats.chi2.ppf(confidence, 1)
     low, high = (
         _crossing(
-            lambda value: ratio(value) - critical, best[j], direction * std_err, model.precision
+            lambda value: ratio(value) - critical,
+            top.coef[j], direction * std_err, model.precision,
         )
         for direction in (-1, 1)
-    )
+    )  # fmt: skip
     return low, high, float(stats.chi2.sf(max(ratio(0.0), 0.0), 1))
 
 

@@ -59,7 +59,7 @@ class GroupedHazardFit:
 
 def fit(
     events: ArrayLike,
-    design: pd.DataFrame,
+    design: pd.DataFrame | DesignRows,
     groups: ArrayLike | None,
     weights: ArrayLike | None = None,
     link: str = "cloglog",
@@ -88,11 +88,11 @@ def fit(
     Source: Prentice & Gloeckler (1978); Liang & Zeger (1986) for the clustered covariance.
     """
     y, rows = np.asarray(events, dtype=float), rows_of(design)
-    _refuse_unusable(y, design, rows)
+    _refuse_unusable(y, rows)
     ones = np.ones(len(y)) if weights is None else np.asarray(weights, dtype=float)
     ones = ones if by_kind is None else by_kind[0]
     with np.errstate(all="ignore"):  # of a fit that ran away; `converged` says so
-        params, is_settled = _scored(y, rows, ones, link, _start(y, design, ones, link, start))
+        params, is_settled = _scored(y, rows, ones, link, _start(y, rows, ones, link, start))
         at = _AT[link](rows.linear(params), y)
         cov = _pseudo_inverse(rows.information(ones * at.expected))
         n_groups = len(y)
@@ -107,11 +107,11 @@ def fit(
             cov = _clustered(rows, ones, at, codes, n_groups)
         is_known = np.isfinite(params).all() and np.isfinite(cov).all()
         return GroupedHazardFit(
-            params=pd.Series(params, design.columns),
-            cov=pd.DataFrame(cov, design.columns, design.columns),
+            params=pd.Series(params, rows.columns),
+            cov=pd.DataFrame(cov, rows.columns, rows.columns),
             n=len(y) if by_kind is None else int(ones.sum()),
             n_events=int(y.sum() if by_kind is None else y @ ones),
-            converged=bool(is_settled and is_known) and not _is_separated(params, design, y),
+            converged=bool(is_settled and is_known) and not _is_separated(params, rows, y),
             log_likelihood=float(ones @ at.log_likelihood),
             n_groups=n_groups,
             link=link,
@@ -131,7 +131,7 @@ def library_fit(
     Source: as of `fit`: Prentice & Gloeckler (1978).
     """
     y, X = np.asarray(events, dtype=float), design.to_numpy(dtype=float)
-    _refuse_unusable(y, design, rows_of(design))
+    _refuse_unusable(y, rows_of(design))
     model = GLM(y, X, family=Binomial(link=LINKS[link]()), var_weights=weights)
     clusters = None if groups is None else pd.factorize(np.asarray(groups))[0]
     errors = {} if clusters is None else {"cov_type": "cluster", "cov_kwds": {"groups": clusters}}
@@ -187,19 +187,19 @@ def _scored(
 
 
 def _start(
-    y: NDArray, design: pd.DataFrame, weights: NDArray, link: str, start: ArrayLike | None
+    y: NDArray, rows: DesignRows, weights: NDArray, link: str, start: ArrayLike | None
 ) -> NDArray[np.float64]:
     """The coefficients to begin from: those given, else of every so-many-th row, else the rate."""
     if start is not None:
         return np.array(start, dtype=float)
     every = len(y) // PILOT_ROWS
     if every > 1:
-        part, own = y[::every], design.iloc[::every]
+        part, own = y[::every], rows.every(every)
         first = _start(part, own, weights[::every], link, None)
-        found, is_settled = _scored(part, rows_of(own), weights[::every], link, first)
+        found, is_settled = _scored(part, own, weights[::every], link, first)
         if is_settled:
             return found
-    rows, rate = rows_of(design), np.clip(np.average(y, weights=weights), 1e-6, 1 - 1e-6)
+    rate = np.clip(np.average(y, weights=weights), 1e-6, 1 - 1e-6)
     level = np.log(-np.log1p(-rate)) if link == "cloglog" else np.log(rate / (1 - rate))
     target = rows.pull(np.full(len(y), level))
     nearest = np.linalg.lstsq(rows.information(np.ones(len(y))), target, rcond=None)[0]
@@ -210,8 +210,8 @@ def _clustered(
     rows: DesignRows, weights: NDArray, at: _At, codes: NDArray, n_groups: int
 ) -> NDArray[np.float64]:
     """Liang and Zeger's covariance, observed information, factor G/(G−1)·(N−1)/(N−K)."""
-    sums = rows.group_sums(weights * at.score, codes, n_groups)
-    return _sandwich(rows, weights, at, sums.T @ sums, n_groups, rows.shape[0])
+    meat = cloglog.meat_of(rows, weights * at.score, codes, n_groups)
+    return _sandwich(rows, weights, at, meat, n_groups, rows.shape[0])
 
 
 def _sandwich(
@@ -228,10 +228,9 @@ def _pseudo_inverse(information: NDArray) -> NDArray[np.float64]:
     return np.linalg.pinv(information, hermitian=True).astype(np.float64, copy=False)
 
 
-def _refuse_unusable(y: NDArray, design: pd.DataFrame, rows: DesignRows) -> None:
-    missing = np.zeros(len(design), dtype=bool)
-    for name in design:
-        missing |= ~np.isfinite(design[name].to_numpy(dtype=float))
+def _refuse_unusable(y: NDArray, rows: DesignRows) -> None:
+    with np.errstate(invalid="ignore"):
+        missing = ~np.isfinite(rows.linear(np.zeros(rows.shape[1])))  # 0 × infinity is missing
     if missing.any() or not ((y == 0) | (y == 1)).all():
         raise ValueError(
             f"{missing.sum()} rows have a missing or infinite covariate and "
@@ -244,19 +243,20 @@ def _refuse_unusable(y: NDArray, design: pd.DataFrame, rows: DesignRows) -> None
     _, triangle, order = linalg.qr(gram / np.outer(scale, scale), pivoting=True, mode="economic")
     follows = np.abs(np.diag(triangle)) < 1e-10
     if follows.any():
-        found = ", ".join(str(design.columns[column]) for column in order[follows][:5])
+        found = ", ".join(str(rows.columns[column]) for column in order[follows][:5])
         raise ValueError(
             f"{follows.sum()} columns of the design are 0 or follow from the others ({found}). "
             "Their coefficients do not exist; leave them out, or merge sparse levels."
         )
 
 
-def _is_separated(params: NDArray, design: pd.DataFrame, y: NDArray) -> bool:
+def _is_separated(params: NDArray, rows: DesignRows, y: NDArray) -> bool:
     """Whether a level has no event, or nothing else, or a coefficient ran away."""
-    for name, coefficient in zip(design, params, strict=True):
-        values = design[name].to_numpy(dtype=float)
+    came, there = rows.pull(y), rows.pull(np.ones(len(y)))
+    for place, coefficient in enumerate(params):
+        values = rows.values(place)
         if abs(coefficient) * np.ptp(values) > LARGEST_EFFECT:
             return True
-        if ((values == 0) | (values == 1)).all() and (y @ values in (0, values.sum())):
+        if ((values == 0) | (values == 1)).all() and came[place] in (0, there[place]):
             return True
     return False

@@ -16,13 +16,13 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import stats
 from statsmodels.genmod.families import links
 
-from pipeline.statistics.design_rows import DesignRows, rows_of
+from pipeline.statistics.design_rows import DesignRows, column_of, rows_of
 from pipeline.statistics.grouped_hazard import LINKS, GroupedHazardFit
 
 
 def average_marginal_effects(
     fitted: GroupedHazardFit,
-    design: pd.DataFrame,
+    design: pd.DataFrame | DesignRows,
     columns: Sequence[str],
     kind: str = "dydx",
     siblings: Mapping[str, Sequence[str]] | None = None,
@@ -48,8 +48,10 @@ def average_marginal_effects(
     """
     if kind not in ("dydx", "discrete"):
         raise ValueError(f"unknown kind {kind!r}: choose dydx or discrete")
-    share = np.full(len(design), 1 / len(design)) if weights is None else np.asarray(weights, float)
-    averages = _Averages.of(fitted, design, share / share.sum())
+    rows = rows_of(design)
+    n = rows.shape[0]
+    share = np.full(n, 1 / n) if weights is None else np.asarray(weights, float)
+    averages = _Averages.of(fitted, rows, share / share.sum())
     if kind == "dydx":
         effects = [averages.slope(column) for column in columns]
     else:
@@ -70,37 +72,33 @@ class _Averages:
     """Averages over the rows, each with its gradient in the coefficients."""
 
     params: pd.Series
-    design: pd.DataFrame
     rows: DesignRows
     eta: NDArray
     link: links.Link
     share: NDArray
 
     @classmethod
-    def of(cls, fitted: GroupedHazardFit, design: pd.DataFrame, share: NDArray) -> _Averages:
+    def of(cls, fitted: GroupedHazardFit, rows: DesignRows, share: NDArray) -> _Averages:
         """Those of a fit; `share` weighs the rows and adds up to 1."""
-        rows = rows_of(design)
         eta = rows.linear(fitted.params.to_numpy())
-        return cls(fitted.params, design, rows, eta, LINKS[fitted.link](), share)
+        return cls(fitted.params, rows, eta, LINKS[fitted.link](), share)
 
     def slope(self, column: str) -> tuple[float, NDArray]:
         """The derivative by one column."""
         slope, bend = self.link.inverse_deriv(self.eta), self.link.inverse_deriv2(self.eta)
         gradient = self.params[column] * self.rows.pull(self.share * bend)
-        gradient[self.design.columns.get_loc(column)] += self.share @ slope
+        gradient[self.rows.columns.get_loc(column)] += self.share @ slope
         return float(self.params[column] * (self.share @ slope)), gradient
 
     def step(self, column: str, siblings: Sequence[str]) -> tuple[float, NDArray]:
         """The change from 0 to 1 of one column, its siblings at 0 on both sides."""
-        held, at = [column, *siblings], self.design.columns.get_loc(column)
-        off = self.eta - sum(
-            self.params[name] * self.design[name].to_numpy(dtype=float) for name in held
-        )
+        held, at = [column, *siblings], self.rows.columns.get_loc(column)
+        off = self.eta - sum(self.params[name] * column_of(self.rows, name) for name in held)
         risks, slopes = [], []
         for value, own in ((1.0, off + self.params[column]), (0.0, off)):
             pulled = self.share * self.link.inverse_deriv(own)
             gradient = self.rows.pull(pulled)
-            gradient[self.design.columns.get_indexer(held)] = 0.0  # what the columns are set to
+            gradient[self.rows.columns.get_indexer(held)] = 0.0  # what the columns are set to
             gradient[at] = value * pulled.sum()
             risks.append(self.share @ self.link.inverse(own))
             slopes.append(gradient)

@@ -111,8 +111,16 @@ def test_quick_scoring_and_parts_of_groups_are_the_same_on_crossed_rows(months):
     codes = pd.factorize(accounts)[0]
     found = [cloglog.scoring(events, given) for given in (design, design.to_numpy(dtype=float))]
     np.testing.assert_allclose(found[0].params, found[1].params, rtol=1e-8)
-    parts = cloglog.parts(events, design, found[0], codes, N_ACCOUNTS)
+    parts = np.concatenate(list(cloglog.parts(events, design, found[0], codes, N_ACCOUNTS)))
     assert np.abs(parts.sum(axis=0)).max() < 1e-9
     quick = cloglog.clustered(events, design, found[0], accounts).cov
     slow = grouped_hazard.fit(events, design, accounts).cov
     np.testing.assert_allclose(quick, slow, rtol=1e-7, atol=1e-11)
+
+
+def test_a_quadratic_form_is_that_of_each_row(both_forms):
+    rows, dense = both_forms
+    root = np.random.default_rng(8).normal(size=(dense.shape[1], dense.shape[1]))
+    matrix = root @ root.T
+    expected = ((dense @ matrix) * dense).sum(axis=1)
+    np.testing.assert_allclose(rows.quadratic(matrix), expected, rtol=1e-9, atol=1e-9)

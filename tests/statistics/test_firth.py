@@ -45,3 +45,13 @@ def test_columns_that_follow_from_each_other_and_odd_outcomes_are_refused():
         firth_logistic([0, 1, 1], twice)
     with pytest.raises(ValueError, match="1 outcomes are neither 0 nor 1"):
         firth_logistic([0, 1, 2], twice[["one"]])
+
+
+def test_equal_rows_may_be_counted_in_place_of_written_out():
+    draws = np.random.default_rng(3)
+    cells = pd.DataFrame({"one": 1.0, "level": [0.0, 1.0] * 3, "days": [0.0, 1, 2, 3, 4, 5]})
+    counts, outcomes = draws.integers(1, 30, 6), np.array([1, 0, 0, 1, 0, 0])
+    counted = firth_logistic(outcomes, cells, counts=counts)
+    written = cells.loc[cells.index.repeat(counts)]
+    expected = firth_logistic(outcomes.repeat(counts), written)
+    pd.testing.assert_frame_equal(counted, expected, rtol=1e-7)

@@ -187,7 +187,7 @@ def _learned(known: list[_Said]) -> tuple[float, SharedShock]:
 def _draws(origin: Origin, shock: SharedShock, shift: float, seed: int) -> dict[str, np.ndarray]:
     stream = np.random.SeedSequence(seed, spawn_key=(CHAPTER, TASK, origin.month))
     return losses(
-        origin.design.to_numpy(dtype=float), origin.coefficients.params, origin.coefficients.cov,
+        origin.design, origin.coefficients.params, origin.coefficients.cov,
         origin.months.sums, shock, np.random.default_rng(stream), shift,
     )  # fmt: skip
 

@@ -11,16 +11,19 @@ the fit, and named with its like.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.drivers.feature import Feature, columns_of, learn_feature
+from pipeline.analysis.drivers.feature import Feature, by_level, learn_feature
 from pipeline.analysis.drivers.kinds import counted
 from pipeline.analysis.drivers.months import Months
+from pipeline.analysis.drivers.rows import month_number
 from pipeline.analysis.levels import NOT_MEASURED, text_levels
 from pipeline.statistics.baseline import merge_thin
-from pipeline.statistics.design_rows import rows_of
+from pipeline.statistics.coded_rows import Factor, rows_of_factors
+from pipeline.statistics.design_rows import BLOCK, DesignRows, column_of, rows_of
 
 TENURE_STARTS = (*range(13), 13, 18, 24, 36)
 """First tenure month of each baseline band: months 0 to 12, then bands."""
@@ -30,6 +33,8 @@ RANK_TOLERANCE = 1e-8
 FOLLOWS = "constant, or follows from the other drivers"
 SAME = 0.999
 """Correlation from which one column is named as saying what another says."""
+ByLevel: TypeAlias = tuple[np.ndarray, dict[str, np.ndarray]]
+"""The level of each row, and columns by name: one number per level, that of blanks the last."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +96,8 @@ def learn(
 
 def learned(
     known: Months, candidates: list[str], folds_separated: bool = False
-) -> tuple[Recipe, pd.DataFrame]:
-    """The recipe of `learn`, and the design of the same rows by it, as of `encode`."""
+) -> tuple[Recipe, pd.DataFrame | DesignRows]:
+    """The recipe of `learn`, and the design of the same rows by it, as of `design_of`."""
     features, reasons = [], []
     for name in candidates:
         feature, why = learn_feature(known, name, folds_separated)
@@ -110,15 +115,15 @@ def learned(
         _terms(features),
         pd.DataFrame(reasons, columns=["driver", "level", "reason"]),
     )
-    design = encode(known, recipe)
+    design = design_of(known, recipe)
     follows, n_base = _follows(design, known.weights), design.shape[1] - len(recipe.terms)
     if follows[:n_base].any():
         recipe = _one_clock(recipe)
-        design = encode(known, recipe)
+        design = design_of(known, recipe)
         follows, n_base = _follows(design, known.weights), design.shape[1] - len(recipe.terms)
     if follows[n_base:].any():
         recipe = _without_dependent(recipe, design, list(design.columns[follows]), known.n)
-        design = design[[*design.columns[:n_base], *recipe.columns]]
+        design = design_of(known, recipe)
     return recipe, design
 
 
@@ -137,21 +142,40 @@ def encode(rows: pd.DataFrame | Months, recipe: Recipe, is_later: bool = False) 
         intercept, the tenure bands are full.
     """
     months = rows if isinstance(rows, Months) else Months(rows)
-    tenure = recipe.tenure_groups[_tenure_band(months)]
-    quarter = _calendar(months, recipe.quarter_groups, is_later)
-    columns = {
-        f"tenure{group}": (tenure == group).astype(np.int8)
-        for group in np.unique(recipe.tenure_groups)
-    } | quarter
+    columns: dict[str, np.ndarray] = {}
+    for codes, own in _by_level(months, recipe, is_later):
+        columns |= {name: values[codes] for name, values in own.items()}
+    return pd.DataFrame(columns, index=months.rows.index, copy=False)
+
+
+def design_of(months: Months, recipe: Recipe, is_later: bool = False) -> pd.DataFrame | DesignRows:
+    """The design of `encode`; of more than a block of rows by level, so that no column is written.
+
+    Returns:
+        One row per row, one column per coefficient, as a frame or as `coded_rows` has it.
+    """
+    if len(months.rows) <= BLOCK:
+        return encode(months, recipe, is_later)
+    return rows_of_factors(
+        [Factor(codes, np.column_stack(list(own.values())).astype(float), tuple(own))
+         for codes, own in _by_level(months, recipe, is_later) if own]
+    )  # fmt: skip
+
+
+def _by_level(months: Months, recipe: Recipe, is_later: bool) -> list[ByLevel]:
+    """The columns of the design in their order: baseline, then each driver's that are wanted."""
+    found = [_tenure(months, recipe.tenure_groups)]
+    found.append(_calendar(months, recipe.quarter_groups, is_later))
     wanted = {
         driver: dict(zip(block["level"], block["column"], strict=True))
         for driver, block in recipe.terms.groupby("driver", sort=False)
     }
     for feature in recipe.features:
-        own = columns_of(months.column(feature.driver), feature)
-        names = wanted.get(feature.driver, {})
-        columns |= {names[level]: own[level] for level in feature.modelled_levels if level in names}
-    return pd.DataFrame(columns, index=months.rows.index, copy=False)
+        column, names = months.column(feature.driver), wanted.get(feature.driver, {})
+        own = by_level(column, feature)
+        levels = [level for level in feature.modelled_levels if level in names]
+        found.append((column.codes, {names[level]: own[level] for level in levels}))
+    return found
 
 
 def unseen_levels(months: Months, recipe: Recipe) -> dict[str, int]:
@@ -204,7 +228,10 @@ def _one_clock(recipe: Recipe) -> Recipe:
 
 
 def _without_dependent(
-    recipe: Recipe, design: pd.DataFrame, dependent: list[str], n: np.ndarray | None
+    recipe: Recipe,
+    design: pd.DataFrame | DesignRows,
+    dependent: list[str],
+    n: np.ndarray | None,
 ) -> Recipe:
     """Leave out columns that follow from those before them."""
     labels = {row.column: f"{row.driver} {row.level}".strip() for row in recipe.terms.itertuples()}
@@ -221,13 +248,18 @@ def _without_dependent(
     return replace(recipe, dependent=tuple(told))
 
 
-def _like(design: pd.DataFrame, column: str, others: list[str], n: np.ndarray | None = None) -> str:
+def _like(
+    design: pd.DataFrame | DesignRows,
+    column: str,
+    others: list[str],
+    n: np.ndarray | None = None,
+) -> str:
     """The other column that says the same; blank: none alone does."""
-    own = design[column].to_numpy(float)
+    own = column_of(design, column)
     if not others or np.ptp(own) == 0:
         return ""
     with np.errstate(invalid="ignore", divide="ignore"):
-        found = np.array([_correlation(own, design[other].to_numpy(float), n) for other in others])
+        found = np.array([_correlation(own, column_of(design, other), n) for other in others])
     same = np.flatnonzero(np.abs(np.nan_to_num(found)) > SAME)
     return others[same[0]] if len(same) else ""
 
@@ -240,7 +272,7 @@ def _correlation(one: np.ndarray, other: np.ndarray, n: np.ndarray | None) -> fl
     return float(spread[0, 1] / np.sqrt(spread[0, 0] * spread[1, 1]))
 
 
-def _follows(design: pd.DataFrame, weights: np.ndarray) -> np.ndarray:
+def _follows(design: pd.DataFrame | DesignRows, weights: np.ndarray) -> np.ndarray:
     """Which columns are 0 or a sum of multiples of the columns before them (Cholesky sweep)."""
     gram = rows_of(design).information(weights)
     size = np.sqrt(np.diag(gram))
@@ -266,17 +298,24 @@ def _quarter(months: Months) -> np.ndarray:
     return months.months // 3
 
 
-def _calendar(months: Months, groups: dict[int, int], is_later: bool) -> dict[str, np.ndarray]:
+def _tenure(months: Months, groups: np.ndarray) -> ByLevel:
+    """The columns of the tenure: one per group of bands."""
+    tenure = months.column("tenure_months")
+    own = groups[np.searchsorted(TENURE_STARTS, tenure.levels.to_numpy(), side="right") - 1]
+    return tenure.codes, {f"tenure{at}": (own == at).astype(np.int8) for at in np.unique(groups)}
+
+
+def _calendar(months: Months, groups: dict[int, int], is_later: bool) -> ByLevel:
     """The columns of the calendar: one per group of quarters but the last."""
     last = max(groups.values(), default=0)
     if is_later:
         newest = [groups[quarter] for quarter in sorted(groups)[-QUARTERS_OF_A_YEAR:]]
-        return {
-            f"quarter{group}": np.full(len(months.rows), newest.count(group) / max(len(newest), 1))
-            for group in range(last)
-        }
-    own = _group_of(_quarter(months), groups)
-    return {f"quarter{group}": (own == group).astype(np.int8) for group in range(last)}
+        share = {at: newest.count(at) / max(len(newest), 1) for at in range(last)}
+        every = np.zeros(len(months.rows), dtype=np.int8)
+        return every, {f"quarter{at}": np.array([own]) for at, own in share.items()}
+    period = months.column("period")
+    own = _group_of(month_number(period.levels) // 3, groups)
+    return period.codes, {f"quarter{at}": (own == at).astype(np.int8) for at in range(last)}
 
 
 def _group_of(quarters: np.ndarray, groups: dict[int, int]) -> np.ndarray:

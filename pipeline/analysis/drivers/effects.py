@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.drivers import clusters
-from pipeline.analysis.drivers.design import encode
+from pipeline.analysis.drivers.design import design_of
 from pipeline.analysis.drivers.feature import Feature
 from pipeline.analysis.drivers.kinds import counted_earlier
 from pipeline.analysis.drivers.model import DriverModel
@@ -99,7 +99,7 @@ def lagged_ratios(model: DriverModel, rows: pd.DataFrame, months: int) -> pd.Ser
         return pd.Series(dtype=float)
     names = [feature.driver for feature in model.recipe.features]
     earlier = counted_earlier(rows, names, months)
-    design = encode(earlier, model.recipe)
+    design = design_of(earlier, model.recipe)
     start = model.fitted.params.to_numpy()
     params = cloglog.scoring(earlier.churned, design, start, earlier.n).params
     return pd.Series(np.exp(params), index=design.columns)[model.recipe.columns]

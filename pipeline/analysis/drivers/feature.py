@@ -205,18 +205,24 @@ def _rows_at(text: Coded, levels: list[str]) -> np.ndarray:
 
 def columns_of(column: Coded, feature: Feature) -> dict[str, np.ndarray]:
     """The columns of one driver by level: one number per row of a column."""
-    columns = {NOT_MEASURED: (column.codes < 0).astype(np.int8)}
+    return {level: own[column.codes] for level, own in by_level(column, feature).items()}
+
+
+def by_level(column: Coded, feature: Feature) -> dict[str, np.ndarray]:
+    """The same by what a column holds: one number per level found, that of blanks the last."""
+    blank = np.zeros(len(column.levels) + 1, dtype=np.int8)
+    blank[-1] = 1
+    columns = {NOT_MEASURED: blank}
     if feature.kind == "number":
         held = np.clip(feature.measured(column.levels).to_numpy(dtype=float), *feature.limits)
-        standard = (held - feature.centre) / feature.scale
-        return columns | {"": np.append(standard, 0.0)[column.codes]}
+        return columns | {"": np.append((held - feature.centre) / feature.scale, 0.0)}
     if feature.kind == "flag":
         is_yes = (column.levels == True).to_numpy(bool)  # noqa: E712 - levels may be of any type
-        return columns | {"yes": np.append(is_yes, False)[column.codes].astype(np.int8)}
+        return columns | {"yes": np.append(is_yes, False).astype(np.int8)}
     names = text_levels(column.levels)
     modelled = [feature.levels.get(name, feature.stand_in) for name in names] + [None]  # blank
     return columns | {
-        level: np.array([name == level for name in modelled], dtype=np.int8)[column.codes]
+        level: np.array([name == level for name in modelled], dtype=np.int8)
         for level in feature.modelled_levels
         if level != NOT_MEASURED
     }

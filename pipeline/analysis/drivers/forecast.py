@@ -18,6 +18,7 @@ from scipy import optimize
 
 from pipeline.statistics import poisson_binomial
 from pipeline.statistics.cloglog import HIGHEST, LOWEST
+from pipeline.statistics.design_rows import DesignOrRows, DesignRows, dense_of, rows_of
 
 CHANCE, COEFFICIENTS, SHOCK = "chance", "coefficients", "shared_shock"
 LAYERS = (CHANCE, COEFFICIENTS, SHOCK)
@@ -98,7 +99,7 @@ def sums_of(mrr: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def losses(
-    design: NDArray[np.float64],
+    design: DesignOrRows,
     params: NDArray[np.float64],
     cov: NDArray[np.float64],
     sums: NDArray[np.float64],
@@ -129,12 +130,13 @@ def losses(
     drawn = shock.size * generator.standard_t(shock.degrees, n_draws)
     shocks = np.clip(drawn, LOWEST, -LOWEST)  # with one degree of freedom it may be a thousand
     if sums[:, 0].sum() >= MANY:
-        cells = _cells(design, design @ params + shift, sums)
+        rows = rows_of(design)
+        cells = _cells(rows, rows.linear(params) + shift, sums)
         return _losses_of_many(cells, own - params[:, None], shocks, generator)
-    lost = {layer: np.zeros((n_draws, 2)) for layer in LAYERS}
+    lost, dense = {layer: np.zeros((n_draws, 2)) for layer in LAYERS}, dense_of(design)
     block = max(1, CELLS_AT_ONCE // n_draws)
-    for start in range(0, len(design), block):
-        part = design[start : start + block]
+    for start in range(0, len(dense), block):
+        part = dense[start : start + block]
         sure = _hazard(part @ params, shift)[:, None]
         faced = _hazard(part @ own, shift)
         # An account leaves when its hazard exceeds an exponential draw: P = 1 − exp(−hazard).
@@ -163,9 +165,7 @@ class _Cells:
     sums: NDArray[np.float64]  # one row per band: accounts, MRR, MRR squared
 
 
-def _cells(
-    design: NDArray[np.float64], eta: NDArray[np.float64], sums: NDArray[np.float64]
-) -> _Cells:
+def _cells(rows: DesignRows, eta: NDArray[np.float64], sums: NDArray[np.float64]) -> _Cells:
     """The accounts by rank of their risk; a band's log hazard is that of its mean hazard."""
     n, order = sums[:, 0], np.argsort(eta, kind="stable")
     band = np.empty(len(eta), dtype=np.int64)
@@ -173,9 +173,9 @@ def _cells(
     _, band = np.unique(band, return_inverse=True)
     behind = np.bincount(band, n)
     hazard = np.bincount(band, n * np.exp(np.clip(eta, LOWEST, HIGHEST))) / behind
-    means = [np.bincount(band, n * column) / behind for column in design.T]
+    means = rows.group_sums(n, band, len(behind)) / behind[:, None]
     money = [np.bincount(band, part) for part in sums.T]
-    return _Cells(np.log(hazard), np.column_stack(means), np.column_stack(money))
+    return _Cells(np.log(hazard), means, np.column_stack(money))
 
 
 def _losses_of_many(

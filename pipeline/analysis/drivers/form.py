@@ -15,7 +15,7 @@ from scipy import stats
 from pipeline.analysis.checks import Check
 from pipeline.analysis.drivers.model import DriverModel
 from pipeline.statistics import multiplicity
-from pipeline.statistics.design_rows import BLOCK, rows_of
+from pipeline.statistics.design_rows import BLOCK, DesignRows, column_of, rows_of
 from pipeline.statistics.spline import restricted_cubic
 
 VIF_COLUMNS = ["driver", "df", "gvif", "scaled", "limit", "is_high", "closest"]
@@ -42,7 +42,7 @@ def vif(model: DriverModel, limit: float) -> pd.DataFrame:
     terms = model.recipe.terms
     if model.fitted is None or terms["driver"].nunique() < 2:
         return pd.DataFrame(columns=VIF_COLUMNS)
-    correlation = _correlation(model.design[list(terms["column"])], model.months.n)
+    correlation = _correlation(model.design, list(terms["column"]), model.months.n)
     whole = np.linalg.slogdet(correlation)[1]
     rows = []
     for driver in terms["driver"].unique():
@@ -74,7 +74,7 @@ def functional_form(model: DriverModel) -> pd.DataFrame:
     numbers = terms[(terms["kind"] == "number") & (terms["level"] == "")]
     rows = []
     for row in numbers.itertuples():
-        bends = restricted_cubic(model.design[row.column].to_numpy(float), model.months.n)
+        bends = restricted_cubic(column_of(model.design, row.column), model.months.n)
         if not bends.shape[1]:
             rows.append((row.driver, np.nan, 0, np.nan, "too few values for a bend"))
             continue
@@ -113,26 +113,29 @@ def added(
         ValueError: the model was not fitted.
     """
     if own is not None:
-        base, start = own, np.array([0.0, 1.0])
+        base, start = rows_of(own), np.array([0.0, 1.0])
     elif model.fitted is not None:
-        base, start = model.design, model.fitted.params.to_numpy()
+        base, start = rows_of(model.design), model.fitted.params.to_numpy()
     else:
         raise ValueError(f"There is no fit to add columns to: {model.reason}.")
     k = columns.shape[1]
-    design = base.assign(**{f"added{place}": columns[:, place] for place in range(k)})
-    fitted = model.months.scored(design, np.r_[start, np.zeros(k)])
+    fitted = model.months.scored(base.beside(columns), np.r_[start, np.zeros(k)])
     b, cov = fitted.params[-k:], fitted.cov[-k:, -k:]
     statistic = float(b @ np.linalg.pinv(cov, hermitian=True) @ b)
     return statistic, float(stats.chi2.sf(statistic, k))
 
 
-def _correlation(design: pd.DataFrame, n: np.ndarray | None = None) -> np.ndarray:
-    """Correlation of the columns, from their sums of products about the means."""
-    if len(design) <= BLOCK and n is None:
-        return np.corrcoef(design.to_numpy(dtype=float), rowvar=False)
-    rows, weights = rows_of(design), np.ones(len(design)) if n is None else n
-    mean = rows.pull(weights) / weights.sum()
-    spread = rows.information(weights) / weights.sum() - np.outer(mean, mean)
+def _correlation(
+    design: pd.DataFrame | DesignRows, names: list[str], n: np.ndarray | None = None
+) -> np.ndarray:
+    """Correlation of some columns, from their sums of products about the means."""
+    if isinstance(design, pd.DataFrame) and len(design) <= BLOCK and n is None:
+        return np.corrcoef(design[names].to_numpy(dtype=float), rowvar=False)
+    rows = rows_of(design)
+    weights = np.ones(rows.shape[0]) if n is None else n
+    own = rows.columns.get_indexer(names)
+    mean = rows.pull(weights)[own] / weights.sum()
+    spread = rows.information(weights)[np.ix_(own, own)] / weights.sum() - np.outer(mean, mean)
     size = np.sqrt(np.diag(spread))
     return np.asarray(spread / np.outer(size, size))
 

@@ -16,11 +16,12 @@ from scipy import stats
 from statsmodels.genmod.generalized_linear_model import GLMResults
 
 from pipeline.analysis import fits
-from pipeline.analysis.drivers.design import Recipe, encode, learned, without
+from pipeline.analysis.drivers.design import Recipe, design_of, encode, learned, without
 from pipeline.analysis.drivers.kinds import counted
 from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.rows import MANAGER
 from pipeline.statistics import cloglog, grouped_hazard
+from pipeline.statistics.design_rows import DesignRows, rows_of
 from pipeline.statistics.firth import firth_logistic
 from pipeline.statistics.grouped_hazard import GroupedHazardFit
 
@@ -40,15 +41,16 @@ PRECISION = 1e-4  # of penalised coefficients and their limits
 class DriverModel:
     """A fitted model with its recipe, or the reason why there is none.
 
-    `fitted` is our record of the fit: coefficients and their covariance by account. `ratios()` is
-    the tidy frame. `refitted()` gives the GLMResults of statsmodels, to go on working with, and
-    `summary()` its words; Firth's penalty is our own estimator, which no library has.
+    `fitted` is our record of the fit: coefficients and their covariance by account. `design` is a
+    frame, or of many rows in the form that `design_of` gives. `ratios()` is the tidy frame.
+    `refitted()` gives the GLMResults of statsmodels, to go on working with, and `summary()` its
+    words; Firth's penalty is our own estimator, which no library has.
     """
 
     rows: pd.DataFrame
     recipe: Recipe
     fitted: GroupedHazardFit | None = None
-    design: pd.DataFrame = field(default_factory=pd.DataFrame)
+    design: pd.DataFrame | DesignRows = field(default_factory=pd.DataFrame)
     reason: str = ""
     method: str = GROUPED
     limits: pd.DataFrame | None = None
@@ -132,9 +134,7 @@ class DriverModel:
         fitted = None if self.is_penalised else self.fitted
         start = fits.found(fitted, own if self.is_penalised else self.reason).params
         accounts = self.rows["account_id"].to_numpy()
-        churned, design = self.rows["is_churn"].to_numpy(float), self.design
-        if self.months.n is not None:
-            design = encode(self.rows, self.recipe)
+        churned, design = self.rows["is_churn"].to_numpy(float), encode(self.rows, self.recipe)
         return grouped_hazard.library_fit(churned, design, accounts, start=start)
 
     def summary(self) -> Any:
@@ -177,7 +177,7 @@ def fit(
         model, coefs = _unpenalised(rows, months, recipe, design, events_per_parameter)
         if coefs[recipe.columns].abs().max() <= LARGEST_COEFFICIENT:
             return model
-    return _penalised(rows, recipe, events_per_parameter, confidence)
+    return _penalised(rows, months, recipe, events_per_parameter, confidence)
 
 
 def _too_few(n_events: int, n_terms: int, least: float) -> str:
@@ -193,47 +193,55 @@ def _too_few(n_events: int, n_terms: int, least: float) -> str:
 
 
 def _unpenalised(
-    rows: pd.DataFrame, months: Months, recipe: Recipe, design: pd.DataFrame, least: float
+    rows: pd.DataFrame,
+    months: Months,
+    recipe: Recipe,
+    design: pd.DataFrame | DesignRows,
+    least: float,
 ) -> tuple[DriverModel, pd.Series]:
     """The grouped-time model and its coefficients by column."""
-    start = cloglog.scoring(months.churned, design, counts=months.n).params
-    fitted = months.fitted(design, start)
+    crossed = rows_of(design)
+    start = cloglog.scoring(months.churned, crossed, counts=months.n).params
+    fitted = months.fitted(crossed, start)
     return DriverModel(rows, recipe, fitted, design, least=least, fitted_on=months), fitted.params
 
 
-def _penalised(rows: pd.DataFrame, recipe: Recipe, least: float, confidence: float) -> DriverModel:
+def _penalised(
+    rows: pd.DataFrame, months: Months, recipe: Recipe, least: float, confidence: float
+) -> DriverModel:
     """Firth's fit; a column that runs away even so is left out and named."""
     while True:
-        design, churned = encode(rows, recipe), rows["is_churn"].to_numpy(float)
-        work = len(design) * design.shape[1] ** 2 * len(recipe.columns)
+        design = design_of(months, recipe)
+        work = design.shape[0] * design.shape[1] ** 2 * len(recipe.columns)
         profiled = recipe.columns if work <= PROFILE_WORK else recipe.separated_columns
-        table = firth_logistic(churned, design, confidence, profiled=profiled, precision=PRECISION)
+        table = firth_logistic(
+            months.churned, design, confidence, None, profiled, PRECISION, months.n
+        )
         worst = table.loc[recipe.columns, "coef"].abs().idxmax()
         if abs(table.loc[worst, "coef"]) <= LARGEST_COEFFICIENT:
             break
         recipe = without(recipe, worst, "separated: the effect runs away, even with a penalty")
         if recipe.terms.empty:
             return DriverModel(rows, recipe, reason="every driver is separated", least=least)
-    fitted = _as_fit(table, design, churned, rows)
+    fitted = _as_fit(table, rows_of(design), months, rows)
     limits = _with_wald(table, confidence)
-    return DriverModel(rows, recipe, fitted, design, "", PENALISED, limits, least)
+    return DriverModel(rows, recipe, fitted, design, "", PENALISED, limits, least, months)
 
 
 def _as_fit(
-    table: pd.DataFrame, design: pd.DataFrame, churned: np.ndarray, rows: pd.DataFrame
+    table: pd.DataFrame, design: DesignRows, months: Months, rows: pd.DataFrame
 ) -> GroupedHazardFit:
     """The penalised fit in the words of the other, with the inverse information as covariance."""
-    values = design.to_numpy(dtype=float)
-    eta = values @ table["coef"].to_numpy()
+    eta, n = design.linear(table["coef"].to_numpy()), months.weights
     share = 1 / (1 + np.exp(-eta))
-    cov = np.linalg.inv(values.T @ (values * (share * (1 - share))[:, None]))
+    cov = np.linalg.inv(design.information(n * share * (1 - share)))
     return GroupedHazardFit(
         params=table["coef"],
         cov=pd.DataFrame(cov, design.columns, design.columns),
-        n=len(churned),
-        n_events=int(churned.sum()),
+        n=months.n_months,
+        n_events=months.n_events,
         converged=bool(np.isfinite(table["coef"]).all()),
-        log_likelihood=float(churned @ eta - np.logaddexp(0, eta).sum()),
+        log_likelihood=float(n @ (months.churned * eta - np.logaddexp(0, eta))),
         n_groups=int(rows["account_id"].nunique()),
         link="logit",
     )

@@ -177,7 +177,7 @@ class Months:
         return Months(rows, n[there].astype(np.float64), owners)
 
     def fitted(
-        self, design: pd.DataFrame, start: NDArray[np.float64] | None = None, link: str = "cloglog"
+        self, design: DesignOrRows, start: NDArray[np.float64] | None = None, link: str = "cloglog"
     ) -> GroupedHazardFit:
         """The fit with its record, errors clustered by account."""
         if self.n is None or self.owners is None:
@@ -187,7 +187,7 @@ class Months:
         return grouped_hazard.fit(self.churned, design, None, None, link, start, by_kind)
 
     def clustered_by(
-        self, design: pd.DataFrame, coefficients: Coefficients, name: str
+        self, design: DesignOrRows, coefficients: Coefficients, name: str
     ) -> Coefficients:
         """The coefficients with errors clustered by a column; by account where it is blank."""
         groups = self.rows[name]
@@ -215,7 +215,7 @@ class Months:
         return cloglog.clustered_by_kind(self.churned, rows, found, self.n, self.owners, self.pairs)
 
     def moved(
-        self, design: pd.DataFrame, is_new: NDArray[np.bool_], start: NDArray[np.float64]
+        self, design: DesignOrRows, is_new: NDArray[np.bool_], start: NDArray[np.float64]
     ) -> Move:
         """The fits with and without the rows of a mask, and the error of what lies between."""
         if self.n is None or self.owners is None:

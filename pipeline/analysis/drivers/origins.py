@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import pandas as pd
 
-from pipeline.analysis.drivers.design import Recipe, encode, learned
+from pipeline.analysis.drivers.design import Recipe, design_of, learned
 from pipeline.analysis.drivers.forecast import MANY
 from pipeline.analysis.drivers.kinds import counted
 from pipeline.analysis.drivers.model import DriverModel
@@ -21,7 +21,7 @@ from pipeline.analysis.drivers.months import Months
 from pipeline.analysis.drivers.rows import month_number
 from pipeline.statistics import cloglog
 from pipeline.statistics.cloglog import Coefficients
-from pipeline.statistics.design_rows import rows_of
+from pipeline.statistics.design_rows import DesignRows, column_of, rows_of
 
 WINDOWS = 6
 """Newest origins whose signs are counted."""
@@ -54,9 +54,9 @@ class Origin:
         return int(month_number(pd.Series([self.period]))[0])
 
     @property
-    def design(self) -> pd.DataFrame:
+    def design(self) -> pd.DataFrame | DesignRows:
         """One row per row, one column per coefficient; made anew, as months hold many accounts."""
-        return encode(self.months, self.recipe, is_later=True)
+        return design_of(self.months, self.recipe, is_later=True)
 
     @property
     def churned(self) -> np.ndarray:
@@ -217,10 +217,9 @@ def held_out_signs(model: DriverModel, held: Origin | None) -> pd.Series:
     if model.fitted is None or held is None:
         return pd.Series(np.nan, index=terms["column"], dtype=float)
     design, n = held.design, held.months.weights
-    n_base = design.shape[1] - len(held.recipe.terms)
     eta, found = rows_of(design).linear(held.coefficients.params), {}
-    for position, (key, effect) in enumerate(held.effects.items(), start=n_base):
-        own = design.iloc[:, position].to_numpy(dtype=float)
+    for name, (key, effect) in zip(held.recipe.columns, held.effects.items(), strict=True):
+        own = column_of(design, name)
         hazard = np.exp(np.clip(eta - effect * own, cloglog.LOWEST, cloglog.HIGHEST))
         hazard *= (n @ held.churned) / (n @ hazard)
         apart = own - np.average(own, weights=n * hazard)
@@ -247,7 +246,7 @@ def _origin(
         return None
     start = before if before is not None and len(before) == design.shape[1] else None
     fitted = earlier.scored(design, start)
-    eta = rows_of(encode(own, recipe, is_later=True)).linear(fitted.params)
+    eta = rows_of(design_of(own, recipe, is_later=True)).linear(fitted.params)
     period, rate = str(own.rows["period"].min()), earlier.n_events / earlier.n_months
     return Origin(period, recipe, fitted, own, cloglog.probability_at(eta), rate)
 

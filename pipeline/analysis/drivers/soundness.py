@@ -16,6 +16,7 @@ from pipeline.analysis.checks import Check
 from pipeline.analysis.drivers import form, leaks
 from pipeline.analysis.drivers.effects import primary_row
 from pipeline.analysis.drivers.model import DriverModel
+from pipeline.statistics.design_rows import column_of
 
 COLLINEARITY, GAIN = "collinearity", "better than one rate"
 ON_HELD_OUT = {"observed_over_expected": "observed over expected", "calibration_slope": "slope"}
@@ -96,7 +97,7 @@ def _proportional(model: DriverModel, row: dict[str, Any] | None, confidence: fl
     if model.is_penalised:
         return [standard.proportional_hazards(np.nan, confidence)]
     log_tenure = np.log1p(model.months.rows["tenure_months"].to_numpy(float))
-    product = model.design[column].to_numpy(float) * (
+    product = column_of(model.design, column) * (
         log_tenure - np.average(log_tenure, weights=model.months.n)
     )
     if np.ptp(product) == 0:

@@ -21,7 +21,7 @@ from pipeline.statistics.binary_validation import (
     recalibrated,
     scaled_brier,
 )
-from pipeline.statistics.design_rows import rows_of
+from pipeline.statistics.design_rows import DesignRows, rows_of
 
 DECILES = 10
 EXCHANGES = 20
@@ -167,12 +167,17 @@ def importance(held: Origin | None, confidence: float, seed: int = SEED) -> pd.D
     return table.sort_values("loss", ascending=False, kind="stable", ignore_index=True)
 
 
-def _apart(held: Origin, design: pd.DataFrame, driver: str) -> tuple[np.ndarray, np.ndarray]:
+def _apart(
+    held: Origin, design: pd.DataFrame | DesignRows, driver: str
+) -> tuple[np.ndarray, np.ndarray]:
     """The predictor without a driver's columns, and their part in it."""
     terms, params = held.recipe.terms, held.coefficients.params
     n_base = design.shape[1] - len(terms)
     own = n_base + np.flatnonzero((terms["driver"] == driver).to_numpy())
-    part = design.iloc[:, own].to_numpy(dtype=float) @ params[own]
+    if isinstance(design, pd.DataFrame):
+        part = design.iloc[:, own].to_numpy(dtype=float) @ params[own]
+    else:
+        part = design.linear(np.where(np.isin(np.arange(len(params)), own), params, 0.0))
     return rows_of(design).linear(params) - part, part
 
 

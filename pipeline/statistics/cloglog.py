@@ -21,6 +21,10 @@ from pipeline.statistics.design_rows import GROUPS_AT_ONCE, DesignOrRows, Design
 
 STEPS = 50
 TOLERANCE = 1e-9
+NEAR = 0.02
+"""A step below it changes the information so little that of many rows it is not summed anew."""
+PILOT_ROWS = 250_000
+"""Of more rows than twice as many, a fit of about so many gives the coefficients to begin from."""
 LOWEST, HIGHEST = -30.0, 3.0
 """Of the linear predictor; beyond them the probability is 0 or 1 to machine precision."""
 
@@ -39,6 +43,7 @@ def scoring(
     design: DesignOrRows,
     start: NDArray[np.float64] | None = None,
     counts: NDArray[np.float64] | None = None,
+    with_cov: bool = True,
 ) -> Coefficients:
     """Fit P(event) = 1 − exp(−exp(xβ)) by Fisher scoring.
 
@@ -47,6 +52,8 @@ def scoring(
         design: one row per subject and interval, one column per coefficient, full rank.
         start: coefficients to begin from; None: the overall rate.
         counts: how many equal rows each stands for; None: one.
+        with_cov: whether the covariance is wanted; where it is not, of many rows it may be that of
+            an earlier step.
 
     Returns:
         The coefficients; `converged` is false when steps did not become small.
@@ -54,18 +61,44 @@ def scoring(
     Source: Prentice and Gloeckler (1978); McCullagh and Nelder (1989), section 2.5.
     """
     y, rows = np.asarray(events, dtype=float), rows_of(design)
-    params = _from_rate(y, rows, counts) if start is None else np.array(start, dtype=float)
-    information = np.eye(rows.shape[1])
+    params = _begun(y, rows, counts) if start is None else np.array(start, dtype=float)
+    information, is_near, is_settled = np.eye(rows.shape[1]), False, False
     for _ in range(STEPS):
         hazard = _hazard(rows, params)
         share = -np.expm1(-hazard)
-        information = rows.information(_times(hazard**2 * np.exp(-hazard) / share, counts))
+        if not is_near:
+            information = _expected(rows, hazard, share, counts)
         score = rows.pull(_times((y - share) * hazard / share, counts))
         step = np.linalg.lstsq(information, score, rcond=None)[0]
         params = params + step
-        if np.abs(step).max() < TOLERANCE * max(1.0, np.abs(params).max()):
-            return Coefficients(params, _inverse(information), True)
-    return Coefficients(params, _inverse(information), False)
+        is_settled = bool(np.abs(step).max() < TOLERANCE * max(1.0, np.abs(params).max()))
+        if is_settled:
+            break
+        is_near = len(y) > PILOT_ROWS and bool(np.abs(step).max() < NEAR)
+    if is_near and with_cov:
+        information = _expected(rows, hazard, share, counts)
+    return Coefficients(params, _inverse(information), is_settled)
+
+
+def _expected(
+    rows: DesignRows,
+    hazard: NDArray[np.float64],
+    share: NDArray[np.float64],
+    counts: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    return rows.information(_times(hazard**2 * np.exp(-hazard) / share, counts))
+
+
+def _begun(
+    y: NDArray[np.float64], rows: DesignRows, counts: NDArray[np.float64] | None
+) -> NDArray[np.float64]:
+    """The coefficients to begin from: of very many rows those of every so-many-th."""
+    every = len(y) // PILOT_ROWS
+    if every < 2:
+        return _from_rate(y, rows, counts)
+    part = None if counts is None else counts[::every]
+    pilot = scoring(y[::every], rows.every(every), None, part)
+    return pilot.params if pilot.converged else _from_rate(y, rows, counts)
 
 
 def _times(values: NDArray[np.float64], counts: NDArray[np.float64] | None) -> NDArray[np.float64]:

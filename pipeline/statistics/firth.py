@@ -8,7 +8,7 @@ full information matrix, as the R package logistf does.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -22,6 +22,7 @@ from pipeline.statistics.design_rows import DesignRows, rows_of
 LARGEST_STEP = 5.0  # of a coefficient in one iteration
 SMALLEST_STEP = 1e-10
 ITERATIONS = 200
+PILOT_ROWS = 250_000  # of more than twice as many, a fit of about so many comes first
 RANK_TOLERANCE = 1e-10  # of a column that follows from others, as a share of its square
 ROUNDING = 1e-12  # of a likelihood, as a share of it
 STEPS_OUT = 60  # how many standard errors out a limit is looked for
@@ -60,7 +61,7 @@ def firth_logistic(
     """
     model = _model(outcomes, design, offset, precision, counts)
     names = model.rows.columns
-    top = _maximise(model, np.zeros(len(names)))
+    top = _maximise(model, _begun(model))
     std_err = np.sqrt(np.diag(np.linalg.inv(top.information)))
     wanted = set(names if profiled is None else profiled)
     rows = [
@@ -102,18 +103,37 @@ def _model(
     y, rows = np.asarray(outcomes, dtype=float), rows_of(design)
     if not np.isin(y, (0, 1)).all():
         raise ValueError(f"{(~np.isin(y, (0, 1))).sum()} outcomes are neither 0 nor 1")
-    gram = rows.information(np.ones(len(y)))
-    size = np.sqrt(np.diag(gram))
-    scale = np.where(size > 0, size, 1)
-    rank = np.linalg.matrix_rank(gram / np.outer(scale, scale), tol=RANK_TOLERANCE, hermitian=True)
-    if rank < len(gram):
+    rank = _rank(rows)
+    if rank < rows.shape[1]:
         raise ValueError(
-            f"the {len(gram)} columns of the design have rank {rank}: "
+            f"the {rows.shape[1]} columns of the design have rank {rank}: "
             "leave out columns that follow from the others"
         )
     added = np.zeros(len(y)) if offset is None else np.asarray(offset, dtype=float)
     n = np.ones(len(y)) if counts is None else np.asarray(counts, dtype=float)
     return _Model(y, rows, added, n, precision)
+
+
+def _begun(model: _Model) -> NDArray[np.float64]:
+    """The coefficients to begin from: of very many rows those of every so-many-th."""
+    every = len(model.y) // PILOT_ROWS
+    if every < 2:
+        return np.zeros(model.rows.shape[1])
+    own = (model.y, model.offset, model.counts)
+    y, offset, counts = (part[::every] for part in own)
+    part = replace(model, y=y, rows=model.rows.every(every), offset=offset, counts=counts)
+    if _rank(part.rows) < model.rows.shape[1]:
+        return np.zeros(model.rows.shape[1])
+    return _maximise(part, np.zeros(model.rows.shape[1])).coef
+
+
+def _rank(rows: DesignRows) -> int:
+    """How many columns do not follow from the others."""
+    gram = rows.information(np.ones(rows.shape[0]))
+    size = np.sqrt(np.diag(gram))
+    scale = np.where(size > 0, size, 1)
+    scaled = gram / np.outer(scale, scale)
+    return int(np.linalg.matrix_rank(scaled, tol=RANK_TOLERANCE, hermitian=True))
 
 
 def _at(model: _Model, coef: NDArray) -> _At:
@@ -131,8 +151,10 @@ def _maximise(model: _Model, start: NDArray, held: int | None = None) -> _At:
     free = np.array([j for j in range(len(start)) if j != held], dtype=int)
     here = _at(model, start.copy())
     for _ in range(ITERATIONS if len(free) else 0):
-        step = np.zeros(len(start))
-        step[free] = _newton(model, here, free)
+        step, score = np.zeros(len(start)), _score(model, here)
+        step[free] = np.linalg.solve(here.information[np.ix_(free, free)], score[free])
+        if held is not None and np.abs(step).max() <= model.precision:
+            return replace(here, coef=here.coef + step, height=here.height + step @ score / 2)
         step *= min(1.0, LARGEST_STEP / max(np.abs(step).max(), SMALLEST_STEP))
         climbed = _at(model, here.coef + step)
         least = here.height - ROUNDING * max(1.0, abs(here.height))
@@ -145,12 +167,11 @@ def _maximise(model: _Model, start: NDArray, held: int | None = None) -> _At:
     return here
 
 
-def _newton(model: _Model, here: _At, free: NDArray) -> NDArray:
-    share, information = here.share, here.information
-    inverse = np.asarray(np.linalg.inv(information), dtype=np.float64)
+def _score(model: _Model, here: _At) -> NDArray:
+    share = here.share
+    inverse = np.asarray(np.linalg.inv(here.information), dtype=np.float64)
     leverage = share * (1 - share) * model.rows.quadratic(inverse)
-    score = model.rows.pull(model.counts * (model.y - share + leverage * (0.5 - share)))
-    return np.linalg.solve(information[np.ix_(free, free)], score[free])
+    return model.rows.pull(model.counts * (model.y - share + leverage * (0.5 - share)))
 
 
 def _profile(

@@ -101,7 +101,7 @@ def lagged_ratios(model: DriverModel, rows: pd.DataFrame, months: int) -> pd.Ser
     earlier = counted_earlier(rows, names, months)
     design = design_of(earlier, model.recipe)
     start = model.fitted.params.to_numpy()
-    params = cloglog.scoring(earlier.churned, design, start, earlier.n).params
+    params = cloglog.scoring(earlier.churned, design, start, earlier.n, with_cov=False).params
     return pd.Series(np.exp(params), index=design.columns)[model.recipe.columns]
 
 

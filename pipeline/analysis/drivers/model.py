@@ -201,7 +201,7 @@ def _unpenalised(
 ) -> tuple[DriverModel, pd.Series]:
     """The grouped-time model and its coefficients by column."""
     crossed = rows_of(design)
-    start = cloglog.scoring(months.churned, crossed, counts=months.n).params
+    start = cloglog.scoring(months.churned, crossed, None, months.n, with_cov=False).params
     fitted = months.fitted(crossed, start)
     return DriverModel(rows, recipe, fitted, design, least=least, fitted_on=months), fitted.params
 

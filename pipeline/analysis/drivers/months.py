@@ -208,7 +208,7 @@ class Months:
     ) -> Coefficients:
         """The fit, errors clustered by account."""
         rows = rows_of(design)
-        found = cloglog.scoring(self.churned, rows, start, self.n)
+        found = cloglog.scoring(self.churned, rows, start, self.n, with_cov=False)
         if self.n is None or self.owners is None:
             accounts = self.column("account_id").codes
             return cloglog.clustered(self.churned, rows, found, accounts)

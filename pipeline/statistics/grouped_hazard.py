@@ -38,8 +38,7 @@ ByKind: TypeAlias = tuple[NDArray[np.float64], sparse.csr_array, sparse.csr_arra
 LINKS = {"cloglog": links.CLogLog, "logit": links.Logit}
 ITERATIONS = 100
 TOLERANCE = 1e-10  # on the coefficients
-PILOT_ROWS = 250_000
-"""Of more rows than twice as many, a fit of about so many gives the coefficients to begin from."""
+PILOT_ROWS = cloglog.PILOT_ROWS
 LARGEST_EFFECT = 30.0  # over the range of a column, on the log hazard: beyond it, it ran away
 
 
@@ -174,15 +173,20 @@ def _scored(
     y: NDArray, rows: DesignRows, weights: NDArray, link: str, params: NDArray
 ) -> tuple[NDArray[np.float64], bool]:
     """Fisher scoring: β + (X'WX)⁻¹ X's until no coefficient moves; whether it settled."""
+    information, is_near = np.eye(rows.shape[1]), False
     for _ in range(ITERATIONS):
         at = _AT[link](rows.linear(params), y)
-        information, score = rows.information(weights * at.expected), rows.pull(weights * at.score)
+        if not is_near:
+            information = rows.information(weights * at.expected)
+        score = rows.pull(weights * at.score)
         if not (np.isfinite(information).all() and np.isfinite(score).all()):
             return params, False
         step = np.linalg.lstsq(information, score, rcond=None)[0]
         params = params + step
-        if np.abs(step).max(initial=0.0) < TOLERANCE:
+        largest = np.abs(step).max(initial=0.0)
+        if largest < TOLERANCE:
             return params, True
+        is_near = len(y) > PILOT_ROWS and bool(largest < cloglog.NEAR)
     return params, False
 
 

@@ -186,24 +186,24 @@ def _references(model: DriverModel) -> pd.DataFrame:
 
 def _counts(months: Months, feature: Feature, level: str) -> dict[str, Any]:
     """Accounts, months and events behind a row, and how common the driver is."""
-    values = months.rows[feature.driver]
-    known = values.notna()
+    column = months.column(feature.driver)
+    is_known = column.codes >= 0
     if feature.kind == "category":
-        present = (text_levels(values).map(feature.levels, na_action="ignore") == level).to_numpy()
+        own = text_levels(column.levels).map(feature.levels, na_action="ignore") == level
     elif feature.kind == "flag":
-        present = (values == True).to_numpy(bool)  # noqa: E712 - blanks are neither
+        own = column.levels == True  # noqa: E712 - levels may be of any type
     else:
-        present = (feature.measured(values) > feature.centre).to_numpy(bool)
+        own = feature.measured(column.levels) > feature.centre
+    present = np.append(own.to_numpy(bool), False)[column.codes]
     if level not in feature.levels.values() and level not in ("", "yes"):
-        present, known = values.isna().to_numpy(), pd.Series(True, index=values.index)
-    behind = present if feature.kind == "category" else known.to_numpy(bool)
-    is_known = known.to_numpy(bool)
+        present, is_known = ~is_known, np.ones(len(is_known), dtype=bool)
+    behind = present if feature.kind == "category" else is_known
     share = months.count(present & is_known) / max(months.count(is_known), 1)
     return {
         "n": months.n_accounts(behind),
         "n_events": months.events(behind),
         "n_months": months.count(behind),
-        "prevalence": share if known.any() else np.nan,
+        "prevalence": share if is_known.any() else np.nan,
     }
 
 

@@ -72,6 +72,11 @@ class Months:
         return (self.rows["is_churn"] == True).to_numpy(float)  # noqa: E712 - blank: to come
 
     @cached_property
+    def is_churned(self) -> NDArray[np.bool_]:
+        """The rows with an outcome of 1."""
+        return self.churned == 1
+
+    @cached_property
     def months(self) -> NDArray[np.int32]:
         """Calendar month per row, counted from year 0."""
         period = self.column("period")
@@ -116,7 +121,7 @@ class Months:
 
     def events(self, mask: NDArray[np.bool_]) -> int:
         """Churns in the rows of a mask."""
-        return self.count(mask & (self.churned == 1))
+        return self.count(mask & self.is_churned)
 
     def n_accounts(self, mask: NDArray[np.bool_]) -> int:
         """Accounts in the rows of a mask."""
@@ -134,8 +139,8 @@ class Months:
 
     def carries(self, mask: NDArray[np.bool_]) -> bool:
         """Enough accounts, and both outcomes, to say something about the rows of a mask."""
-        n_churned = self.churned[mask].sum()
-        return bool(self.is_seen(mask) and 0 < n_churned < mask.sum())
+        n_churned = np.count_nonzero(mask & self.is_churned)
+        return bool(self.is_seen(mask) and 0 < n_churned < np.count_nonzero(mask))
 
     def part(self, mask: NDArray[np.bool_]) -> Months:
         """The rows of a mask; a view where they stand together, as months hold many accounts."""

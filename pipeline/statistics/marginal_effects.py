@@ -8,7 +8,7 @@ is, by the gradient of the average itself (delta method).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pandas as pd
@@ -76,6 +76,7 @@ class _Averages:
     eta: NDArray
     link: links.Link
     share: NDArray
+    known: dict[frozenset[str], tuple[NDArray, float, NDArray]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, fitted: GroupedHazardFit, rows: DesignRows, share: NDArray) -> _Averages:
@@ -92,14 +93,23 @@ class _Averages:
 
     def step(self, column: str, siblings: Sequence[str]) -> tuple[float, NDArray]:
         """The change from 0 to 1 of one column, its siblings at 0 on both sides."""
-        held, at = [column, *siblings], self.rows.columns.get_loc(column)
-        off = self.eta - sum(self.params[name] * column_of(self.rows, name) for name in held)
-        risks, slopes = [], []
-        for value, own in ((1.0, off + self.params[column]), (0.0, off)):
-            pulled = self.share * self.link.inverse_deriv(own)
-            gradient = self.rows.pull(pulled)
-            gradient[self.rows.columns.get_indexer(held)] = 0.0  # what the columns are set to
-            gradient[at] = value * pulled.sum()
-            risks.append(self.share @ self.link.inverse(own))
-            slopes.append(gradient)
-        return float(risks[0] - risks[1]), slopes[0] - slopes[1]
+        held = [column, *siblings]
+        off, risk, gradient = self._without(held)
+        stepped, slope, pulled = self._held(off + self.params[column], held)
+        slope[self.rows.columns.get_loc(column)] = pulled
+        return float(stepped - risk), slope - gradient
+
+    def _without(self, held: Sequence[str]) -> tuple[NDArray, float, NDArray]:
+        """The predictor, average risk and gradient at 0 of a factor, kept for its next column."""
+        if (key := frozenset(held)) not in self.known:
+            off = self.eta - sum(self.params[name] * column_of(self.rows, name) for name in held)
+            self.known.clear()
+            self.known[key] = off, *self._held(off, held)[:2]
+        return self.known[key]
+
+    def _held(self, eta: NDArray, held: Sequence[str]) -> tuple[float, NDArray, float]:
+        """The average risk at a predictor, its gradient, 0 for the columns held, and its slope."""
+        pulled = self.share * self.link.inverse_deriv(eta)
+        gradient = self.rows.pull(pulled)
+        gradient[self.rows.columns.get_indexer(held)] = 0.0  # what the columns are set to
+        return float(self.share @ self.link.inverse(eta)), gradient, float(pulled.sum())

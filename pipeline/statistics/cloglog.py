@@ -71,7 +71,8 @@ def scoring(
         score = rows.pull(_times((y - share) * hazard / share, counts))
         step = np.linalg.lstsq(information, score, rcond=None)[0]
         params = params + step
-        is_settled = bool(np.abs(step).max() < TOLERANCE * max(1.0, np.abs(params).max()))
+        size = np.clip(np.abs(params).max(), 1.0, -LOWEST)  # one that ran away loosens no other
+        is_settled = bool(np.abs(step).max() < TOLERANCE * size)
         if is_settled:
             break
         is_near = len(y) > PILOT_ROWS and bool(np.abs(step).max() < NEAR)

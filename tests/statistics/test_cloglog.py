@@ -36,3 +36,24 @@ def test_estimating_equations_with_independence_give_the_same_coefficients_and_e
     # GEE takes expected information where the regression takes what was observed.
     expected = np.sqrt(np.diag(found.cov_params()))
     np.testing.assert_allclose(np.sqrt(np.diag(quick.cov)), expected, rtol=2e-2)
+
+
+def test_a_coefficient_that_ran_away_does_not_stop_the_others_early():
+    draws = np.random.default_rng(11)
+    days, is_rare = draws.normal(size=20_000), np.arange(20_000) < 300
+    events = (draws.random(20_000) < -np.expm1(-np.exp(-3 + 0.5 * days))) & ~is_rare
+    design = np.column_stack([np.ones(20_000), days, is_rare])
+    alone = cloglog.scoring(events[~is_rare], design[~is_rare, :2])
+    found = cloglog.scoring(events, design, np.append(alone.params + 0.002, -3e6))
+    np.testing.assert_allclose(found.params[:2], alone.params, atol=1e-10)
+
+
+def test_a_fit_of_very_many_rows_begun_from_a_part_ends_where_the_others_do(monkeypatch):
+    draws = np.random.default_rng(12)
+    design = np.column_stack([np.ones(30_000), draws.normal(size=(30_000, 2))])
+    events = draws.random(30_000) < -np.expm1(-np.exp(design @ [-3, 0.5, -0.2]))
+    whole = cloglog.scoring(events, design)
+    monkeypatch.setattr(cloglog, "PILOT_ROWS", 10_000)
+    begun = cloglog.scoring(events, design)
+    np.testing.assert_allclose(begun.params, whole.params, rtol=1e-9)
+    np.testing.assert_allclose(begun.cov, whole.cov, rtol=1e-7)

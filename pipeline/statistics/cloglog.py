@@ -17,7 +17,13 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from pipeline.statistics.design_rows import GROUPS_AT_ONCE, DesignOrRows, DesignRows, rows_of
+from pipeline.statistics.design_rows import (
+    GROUPS_AT_ONCE,
+    DesignOrRows,
+    DesignRows,
+    in_blocks,
+    rows_of,
+)
 
 STEPS = 50
 TOLERANCE = 1e-9
@@ -64,11 +70,10 @@ def scoring(
     params = _begun(y, rows, counts) if start is None else np.array(start, dtype=float)
     information, is_near, is_settled = np.eye(rows.shape[1]), False, False
     for _ in range(STEPS):
-        hazard = _hazard(rows, params)
-        share = -np.expm1(-hazard)
+        score_of_rows, weights = in_blocks(_expected, rows.linear(params), y)
         if not is_near:
-            information = _expected(rows, hazard, share, counts)
-        score = rows.pull(_times((y - share) * hazard / share, counts))
+            information = rows.information(_times(weights, counts))
+        score = rows.pull(_times(score_of_rows, counts))
         step = np.linalg.lstsq(information, score, rcond=None)[0]
         params = params + step
         size = np.clip(np.abs(params).max(), 1.0, -LOWEST)  # one that ran away loosens no other
@@ -77,17 +82,15 @@ def scoring(
             break
         is_near = len(y) > PILOT_ROWS and bool(np.abs(step).max() < NEAR)
     if is_near and with_cov:
-        information = _expected(rows, hazard, share, counts)
+        information = rows.information(_times(weights, counts))
     return Coefficients(params, _inverse(information), is_settled)
 
 
-def _expected(
-    rows: DesignRows,
-    hazard: NDArray[np.float64],
-    share: NDArray[np.float64],
-    counts: NDArray[np.float64] | None,
-) -> NDArray[np.float64]:
-    return rows.information(_times(hazard**2 * np.exp(-hazard) / share, counts))
+def _expected(eta: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    """Score and expected information of rows at a linear predictor."""
+    hazard = np.exp(np.clip(eta, LOWEST, HIGHEST))
+    share = -np.expm1(-hazard)
+    return [(y - share) * hazard / share, hazard**2 * np.exp(-hazard) / share]
 
 
 def _begun(

@@ -15,7 +15,7 @@ multiplications and c small numbers per row. Some forty flags of ten drivers are
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias
 
@@ -105,6 +105,28 @@ def rows_of(design: DesignOrRows) -> DesignRows:
             return _crossed(columns, flags, design.columns)
     dense = design.to_numpy(dtype=float) if len(design) <= BLOCK else design
     return _Blocks(dense, design.columns)
+
+
+def in_blocks(formula: Callable[..., Sequence[Floats]], *values: NDArray[Any]) -> list[Floats]:
+    """What a formula gives row by row, a block at a time: what lies between stays small.
+
+    Args:
+        formula: numbers per row in, as many out.
+        values: one per row each.
+
+    Source: definition.
+    """
+    n = len(values[0])
+    if n <= BLOCK:
+        return list(formula(*values))
+    found: list[Floats] = []
+    for start in range(0, n, BLOCK):
+        own = slice(start, start + BLOCK)
+        parts = formula(*(part[own] for part in values))
+        found = found or [np.empty(n) for _ in parts]
+        for whole, part in zip(found, parts, strict=True):
+            whole[own] = part
+    return found
 
 
 def column_of(design: pd.DataFrame | DesignRows, name: str) -> Floats:

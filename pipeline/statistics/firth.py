@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 from scipy.special import expit
 
-from pipeline.statistics.design_rows import DesignRows, rows_of
+from pipeline.statistics.design_rows import DesignRows, in_blocks, rows_of
 
 LARGEST_STEP = 5.0  # of a coefficient in one iteration
 SMALLEST_STEP = 1e-10
@@ -138,12 +138,18 @@ def _rank(rows: DesignRows) -> int:
 
 def _at(model: _Model, coef: NDArray) -> _At:
     eta = model.rows.linear(coef) + model.offset
-    share = expit(eta)
-    information = model.rows.information(model.counts * share * (1 - share))
+    share, weights, likelihoods = in_blocks(_of_rows, eta, model.y, model.counts)
+    information = model.rows.information(weights)
     sign, log_det = np.linalg.slogdet(information)
-    likelihood = float(model.counts @ (model.y * eta - np.logaddexp(0, eta)))
+    likelihood = float(likelihoods.sum())
     height = likelihood + 0.5 * log_det if sign > 0 else -np.inf
     return _At(coef, height, share, information)
+
+
+def _of_rows(eta: NDArray, y: NDArray, n: NDArray) -> list[NDArray[np.float64]]:
+    """Chance, information and log-likelihood of rows at a linear predictor."""
+    share = expit(eta)
+    return [share, n * share * (1 - share), n * (y * eta - np.logaddexp(0, eta))]
 
 
 def _maximise(model: _Model, start: NDArray, held: int | None = None) -> _At:

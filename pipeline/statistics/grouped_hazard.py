@@ -31,7 +31,7 @@ from statsmodels.tools.sm_exceptions import (
 )
 
 from pipeline.statistics import cloglog
-from pipeline.statistics.design_rows import DesignRows, rows_of
+from pipeline.statistics.design_rows import DesignRows, in_blocks, rows_of
 
 ByKind: TypeAlias = tuple[NDArray[np.float64], sparse.csr_array, sparse.csr_array | None]
 
@@ -92,7 +92,7 @@ def fit(
     ones = ones if by_kind is None else by_kind[0]
     with np.errstate(all="ignore"):  # of a fit that ran away; `converged` says so
         params, is_settled = _scored(y, rows, ones, link, _start(y, rows, ones, link, start))
-        at = _AT[link](rows.linear(params), y)
+        at = _at(link, rows.linear(params), y)
         cov = _pseudo_inverse(rows.information(ones * at.expected))
         n_groups = len(y)
         if by_kind is not None:
@@ -151,22 +151,29 @@ class _At:
     log_likelihood: NDArray[np.float64]
 
 
-def _at_cloglog(eta: NDArray, y: NDArray) -> _At:
+def _at_cloglog(eta: NDArray, y: NDArray) -> list[NDArray[np.float64]]:
     hazard = np.exp(np.clip(eta, cloglog.LOWEST, cloglog.HIGHEST))
     share, staying = -np.expm1(-hazard), np.exp(-hazard)
     slope = hazard * staying / share
     observed = np.where(y == 1, slope * (hazard + slope - 1), hazard)
     likelihood = np.where(y == 1, np.log(share), -hazard)
-    return _At((y - share) * hazard / share, hazard * slope, observed, likelihood)
+    return [(y - share) * hazard / share, hazard * slope, observed, likelihood]
 
 
-def _at_logit(eta: NDArray, y: NDArray) -> _At:
+def _at_logit(eta: NDArray, y: NDArray) -> list[NDArray[np.float64]]:
     share = expit(eta)
     spread = share * (1 - share)
-    return _At(y - share, spread, spread, y * eta - np.logaddexp(0, eta))
+    return [y - share, spread, spread, y * eta - np.logaddexp(0, eta)]
 
 
-_AT: dict[str, Callable[[NDArray, NDArray], _At]] = {"cloglog": _at_cloglog, "logit": _at_logit}
+_OF_LINK: dict[str, Callable[[NDArray, NDArray], list[NDArray[np.float64]]]] = {
+    "cloglog": _at_cloglog,
+    "logit": _at_logit,
+}
+
+
+def _at(link: str, eta: NDArray, y: NDArray) -> _At:
+    return _At(*in_blocks(_OF_LINK[link], eta, y))
 
 
 def _scored(
@@ -175,7 +182,7 @@ def _scored(
     """Fisher scoring: β + (X'WX)⁻¹ X's until no coefficient moves; whether it settled."""
     information, is_near = np.eye(rows.shape[1]), False
     for _ in range(ITERATIONS):
-        at = _AT[link](rows.linear(params), y)
+        at = _at(link, rows.linear(params), y)
         if not is_near:
             information = rows.information(weights * at.expected)
         score = rows.pull(weights * at.score)

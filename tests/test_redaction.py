@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from pipeline import redaction
 from pipeline.redaction import REDACTED
@@ -56,9 +58,7 @@ def test_a_secret_that_holds_another_is_replaced_whole() -> None:
     assert redaction.redacted("x abcd-efgh y abcd", environment) == f"x {REDACTED} y {REDACTED}"
 
 
-@pytest.mark.parametrize("begin", redaction.TOKEN_BEGINS)
-def test_a_secret_of_every_known_look_is_replaced_though_no_variable_holds_it(begin: str) -> None:
-    rest = {"eyJ": f"{'a' * 9}.eyJ{'b' * 9}.c", "-----BEGIN ": "PRIVATE KEY-----x", "xox": "b-"}
-    before = {"k_live_": "s"}.get(begin, "")
-    token = before + begin + rest.get(begin, "") + "A1" * (8 if begin in ("AKIA", "ASIA") else 20)
-    assert redaction.redacted(f"it is {token}", {}) == f"it is {REDACTED}"
+@settings(max_examples=1_000)
+@given(st.from_regex(redaction.TOKEN, fullmatch=True))
+def test_whatever_looks_like_a_secret_is_replaced_though_no_variable_holds_it(token: str) -> None:
+    assert redaction.redacted(f"it is {token}", {}).startswith(f"it is {REDACTED}")

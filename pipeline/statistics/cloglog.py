@@ -27,10 +27,13 @@ from pipeline.statistics.design_rows import (
 
 STEPS = 50
 TOLERANCE = 1e-9
-NEAR = 0.02
-"""A step below it changes the information so little that of many rows it is not summed anew."""
+NEAR = 0.05
+"""A step that moves no linear predictor further changes the information so little that of many rows
+it is not summed anew."""
 PILOT_ROWS = 250_000
 """Of more rows than twice as many, a fit of about so many gives the coefficients to begin from."""
+FAR, PULLED = 10.0, 0.5
+"""A coefficient beyond the first ran away; a score beyond the second, half an event, pulls back."""
 LOWEST, HIGHEST = -30.0, 3.0
 """Of the linear predictor; beyond them the probability is 0 or 1 to machine precision."""
 
@@ -62,15 +65,16 @@ def scoring(
             an earlier step.
 
     Returns:
-        The coefficients; `converged` is false when steps did not become small.
+        The coefficients and their covariance; `converged` is false when steps did not become small.
 
     Source: Prentice and Gloeckler (1978); McCullagh and Nelder (1989), section 2.5.
     """
     y, rows = np.asarray(events, dtype=float), rows_of(design)
     params = _begun(y, rows, counts) if start is None else np.array(start, dtype=float)
     information, is_near, is_settled = np.eye(rows.shape[1]), False, False
+    eta = rows.linear(params)
     for _ in range(STEPS):
-        score_of_rows, weights = in_blocks(_expected, rows.linear(params), y)
+        score_of_rows, weights = in_blocks(_expected, eta, y)
         if not is_near:
             information = rows.information(_times(weights, counts))
         score = rows.pull(_times(score_of_rows, counts))
@@ -80,10 +84,37 @@ def scoring(
         is_settled = bool(np.abs(step).max() < TOLERANCE * size)
         if is_settled:
             break
-        is_near = len(y) > PILOT_ROWS and bool(np.abs(step).max() < NEAR)
+        before, eta = eta, rows.linear(params)
+        is_near = serves_on(before, eta)
     if is_near and with_cov:
         information = rows.information(_times(weights, counts))
     return Coefficients(params, _inverse(information), is_settled)
+
+
+def serves_on(before: NDArray[np.float64], eta: NDArray[np.float64]) -> bool:
+    """Whether the information at one linear predictor serves at the next one, of many rows.
+
+    Source: definition; the error then shrinks by the share that the information changed.
+    """
+    return len(eta) > PILOT_ROWS and bool(np.abs(eta - before).max() < NEAR)
+
+
+def unless_stray(
+    part: NDArray[np.float64], score: NDArray[np.float64], plain: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Where to begin from a fit of a part of the rows: there, but for what ran away in it alone.
+
+    A level that nobody in the part left from runs away there. When somebody in the whole did, its
+    information is lost at that place, and the fit would never come back.
+
+    Args:
+        part: coefficients of the part.
+        score: of all rows at those coefficients.
+        plain: where to begin without a part.
+
+    Source: definition.
+    """
+    return np.where((np.abs(part) > FAR) & (np.abs(score) > PULLED), plain, part)
 
 
 def _expected(eta: NDArray[np.float64], y: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -97,12 +128,15 @@ def _begun(
     y: NDArray[np.float64], rows: DesignRows, counts: NDArray[np.float64] | None
 ) -> NDArray[np.float64]:
     """The coefficients to begin from: of very many rows those of every so-many-th."""
-    every = len(y) // PILOT_ROWS
+    every, plain = len(y) // PILOT_ROWS, _from_rate(y, rows, counts)
     if every < 2:
-        return _from_rate(y, rows, counts)
+        return plain
     part = None if counts is None else counts[::every]
     pilot = scoring(y[::every], rows.every(every), None, part)
-    return pilot.params if pilot.converged else _from_rate(y, rows, counts)
+    if not pilot.converged:
+        return plain
+    score, _ = in_blocks(_expected, rows.linear(pilot.params), y)
+    return unless_stray(pilot.params, rows.pull(_times(score, counts)), plain)
 
 
 def _times(values: NDArray[np.float64], counts: NDArray[np.float64] | None) -> NDArray[np.float64]:

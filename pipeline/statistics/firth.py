@@ -17,12 +17,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import optimize, stats
 from scipy.special import expit
 
+from pipeline.statistics import cloglog
 from pipeline.statistics.design_rows import DesignRows, in_blocks, rows_of
 
 LARGEST_STEP = 5.0  # of a coefficient in one iteration
 SMALLEST_STEP = 1e-10
 ITERATIONS = 200
-PILOT_ROWS = 250_000  # of more than twice as many, a fit of about so many comes first
 RANK_TOLERANCE = 1e-10  # of a column that follows from others, as a share of its square
 ROUNDING = 1e-12  # of a likelihood, as a share of it
 STEPS_OUT = 60  # how many standard errors out a limit is looked for
@@ -116,7 +116,7 @@ def _model(
 
 def _begun(model: _Model) -> NDArray[np.float64]:
     """The coefficients to begin from: of very many rows those of every so-many-th."""
-    every = len(model.y) // PILOT_ROWS
+    every = len(model.y) // cloglog.PILOT_ROWS
     if every < 2:
         return np.zeros(model.rows.shape[1])
     own = (model.y, model.offset, model.counts)

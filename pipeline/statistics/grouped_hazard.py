@@ -38,7 +38,6 @@ ByKind: TypeAlias = tuple[NDArray[np.float64], sparse.csr_array, sparse.csr_arra
 LINKS = {"cloglog": links.CLogLog, "logit": links.Logit}
 ITERATIONS = 100
 TOLERANCE = 1e-10  # on the coefficients
-PILOT_ROWS = cloglog.PILOT_ROWS
 LARGEST_EFFECT = 30.0  # over the range of a column, on the log hazard: beyond it, it ran away
 
 
@@ -180,9 +179,9 @@ def _scored(
     y: NDArray, rows: DesignRows, weights: NDArray, link: str, params: NDArray
 ) -> tuple[NDArray[np.float64], bool]:
     """Fisher scoring: β + (X'WX)⁻¹ X's until no coefficient moves; whether it settled."""
-    information, is_near = np.eye(rows.shape[1]), False
+    information, is_near, eta = np.eye(rows.shape[1]), False, rows.linear(params)
     for _ in range(ITERATIONS):
-        at = _at(link, rows.linear(params), y)
+        at = _at(link, eta, y)
         if not is_near:
             information = rows.information(weights * at.expected)
         score = rows.pull(weights * at.score)
@@ -190,10 +189,10 @@ def _scored(
             return params, False
         step = np.linalg.lstsq(information, score, rcond=None)[0]
         params = params + step
-        largest = np.abs(step).max(initial=0.0)
-        if largest < TOLERANCE:
+        if np.abs(step).max(initial=0.0) < TOLERANCE:
             return params, True
-        is_near = len(y) > PILOT_ROWS and bool(largest < cloglog.NEAR)
+        before, eta = eta, rows.linear(params)
+        is_near = cloglog.serves_on(before, eta)
     return params, False
 
 
@@ -203,13 +202,22 @@ def _start(
     """The coefficients to begin from: those given, else of every so-many-th row, else the rate."""
     if start is not None:
         return np.array(start, dtype=float)
-    every = len(y) // PILOT_ROWS
-    if every > 1:
-        part, own = y[::every], rows.every(every)
-        first = _start(part, own, weights[::every], link, None)
-        found, is_settled = _scored(part, own, weights[::every], link, first)
-        if is_settled:
-            return found
+    every, plain = len(y) // cloglog.PILOT_ROWS, _from_rate(y, rows, weights, link)
+    if every < 2:
+        return plain
+    part, own = y[::every], rows.every(every)
+    first = _start(part, own, weights[::every], link, None)
+    found, is_settled = _scored(part, own, weights[::every], link, first)
+    if not is_settled:
+        return plain
+    score = rows.pull(weights * _at(link, rows.linear(found), y).score)
+    return cloglog.unless_stray(found, score, plain)
+
+
+def _from_rate(
+    y: NDArray, rows: DesignRows, weights: NDArray, link: str
+) -> NDArray[np.float64]:
+    """The coefficients whose linear predictor is nearest to that of the overall rate."""
     rate = np.clip(np.average(y, weights=weights), 1e-6, 1 - 1e-6)
     level = np.log(-np.log1p(-rate)) if link == "cloglog" else np.log(rate / (1 - rate))
     target = rows.pull(np.full(len(y), level))

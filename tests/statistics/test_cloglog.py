@@ -57,3 +57,30 @@ def test_a_fit_of_very_many_rows_begun_from_a_part_ends_where_the_others_do(monk
     begun = cloglog.scoring(events, design)
     np.testing.assert_allclose(begun.params, whole.params, rtol=1e-9)
     np.testing.assert_allclose(begun.cov, whole.cov, rtol=1e-7)
+
+
+def test_a_level_that_nobody_in_the_first_part_left_from_is_fitted_on_the_whole(monkeypatch):
+    draws = np.random.default_rng(13)
+    number, days = np.arange(40_000), draws.normal(size=40_000)
+    is_rare = number % 200 < 2
+    events = (draws.random(40_000) < -np.expm1(-np.exp(-3 + 0.5 * days))) & ~is_rare
+    events[[201, 401]] = True  # every fourth row, from 0 on, holds none of these
+    design = pd.DataFrame({"one": 1.0, "days": days, "is_rare": is_rare})
+    counts = np.where(is_rare, 1.0, 1000.0)  # as far from each other as in millions of rows
+    whole = cloglog.scoring(events, design, None, counts)
+    monkeypatch.setattr(cloglog, "PILOT_ROWS", 10_000)
+    begun = cloglog.scoring(events, design, None, counts)
+    np.testing.assert_allclose(begun.params, whole.params, rtol=1e-7)
+
+
+def test_a_few_large_values_do_not_keep_a_fit_of_many_rows_from_settling(monkeypatch):
+    draws = np.random.default_rng(14)
+    large = np.where(np.arange(400_000) % 200 == 0, 200.0, 0.0)
+    events = draws.random(400_000) < -np.expm1(-np.exp(-4 + np.log(3) * large / 200))
+    design, start = np.column_stack([np.ones(400_000), large]), np.array([-4.0, 0.0])
+    monkeypatch.setattr(cloglog, "PILOT_ROWS", 500_000)
+    whole = cloglog.scoring(events, design, start)
+    monkeypatch.setattr(cloglog, "PILOT_ROWS", 300_000)
+    found = cloglog.scoring(events, design, start)
+    assert found.converged
+    np.testing.assert_allclose(found.params, whole.params, rtol=1e-7)

@@ -18,6 +18,7 @@ from pipeline.settings import Paths
 
 PROJECT = Path(__file__).parents[1]
 LARGE = {
+    "debugpy",
     "duckdb",
     "great_tables",
     "ibis",
@@ -27,6 +28,7 @@ LARGE = {
     "pandera",
     "pyarrow",
     "pyspark",
+    "statsmodels.api",
 }
 SAY = f"import json, sys; print(json.dumps(sorted({LARGE} & sys.modules.keys())))"
 USED = "from pipeline import settings; from pipeline.stages import usage"
@@ -52,9 +54,16 @@ def test_what_asks_whether_there_is_anything_to_do_loads_no_tables(module: str) 
     assert loaded_by(f"import {module}") == []
 
 
-def test_a_preload_builds_no_grammar_of_addresses_and_loads_no_engine() -> None:
+def test_a_preload_loads_no_engine_no_debugger_and_nothing_twice_as_large_as_what_is_used() -> None:
     loaded = loaded_by("from pipeline.preload import process; process.load()")
-    assert {"duckdb", "ibis", "lark"} & set(loaded) == set()
+    unused = {"debugpy", "duckdb", "ibis", "lark", "statsmodels.api"}  # lark: addresses' grammar
+    assert unused & set(loaded) == set()
+
+
+def test_a_chapter_may_sweep_and_load_what_its_preload_did_not() -> None:
+    later = "import gc, debugpy, ibis; assert gc.isenabled()"
+    loaded = loaded_by(f"from pipeline.preload import process; process.load(); {later}")
+    assert {"debugpy", "ibis"} <= set(loaded)
 
 
 def test_months_of_usage_are_written_without_frames(tmp_path: Path) -> None:

@@ -27,8 +27,8 @@ from pipeline.children import adopt_orphans, close_files, die_with_parent, leave
 
 LIBRARIES = (
     "matplotlib.pyplot", "seaborn", "lifelines", "great_tables", "papermill", "nbclient",
-    "ipykernel.ipkernel", "ipykernel.kernelapp",
 )  # fmt: skip
+KERNEL = ("ipykernel.debugger", "ipykernel.ipkernel", "ipykernel.kernelapp")
 OWN = ("pipeline.reporting", "pipeline.cli")
 """Before the libraries: the first says what these need not load."""
 ROOMS = ("pipeline.statistics", "pipeline.analysis", "pipeline.reporting")
@@ -65,13 +65,14 @@ def main() -> None:
 
 def load() -> None:
     """Import what chapters import; what cannot be imported fails where it is needed."""
-    sys.modules.setdefault("debugpy", None)  # type: ignore[arg-type] # nobody debugs these kernels
     gc.disable()  # nothing of it goes; looking for what might takes half a second
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         for name in (*OWN, *LIBRARIES):
             with contextlib.suppress(Exception):
                 importlib.import_module(name)
+        with contextlib.suppress(Exception):
+            import_kernel()
         for room in ROOMS:
             with contextlib.suppress(Exception):
                 package = importlib.import_module(room)
@@ -83,6 +84,16 @@ def load() -> None:
     gc.enable()
     gc.collect()
     gc.freeze()  # what is shared with the forks is not walked, and so not copied
+
+
+def import_kernel() -> None:
+    """Import what a kernel is made of, without its debugger: nobody debugs these."""
+    if is_new := "debugpy" not in sys.modules:
+        sys.modules["debugpy"] = None  # type: ignore[assignment]
+    for name in KERNEL:
+        importlib.import_module(name)
+    if is_new:
+        del sys.modules["debugpy"]  # a chapter may still ask for it
 
 
 def compile_form() -> None:

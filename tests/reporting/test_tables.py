@@ -139,6 +139,18 @@ def test_every_row_is_as_great_tables_draws_it_itself(name: str):
     assert own.replace("-c1", "-note") == body
 
 
+def test_rows_name_their_own_head_as_great_tables_does_it_itself():
+    rows = pd.DataFrame({"by": ["x", "y", "y"], "level": ["a", "b", "c"], "note": ["1", "2", ""]})
+    drawn = GT(rows, id="t", rowname_col="level", groupname_col="by").as_raw_html()
+    own, _, _ = tables.folded(rows, name="t", caption="c", by=["by"])
+    said = re.compile(r'(?:id|headers)="(t-[^"]*)"')
+    theirs = said.findall(drawn[drawn.index("<tbody") :])
+    renamed = {"t-x": "t-g0", "t-y": "t-g1", "t-note": "t-c1"}
+    expected = [" ".join(renamed.get(word, word) for word in each.split()) for each in theirs]
+    assert said.findall(own[own.index("<tbody") :]) == expected
+    assert "t-stub-3" in " ".join(expected)
+
+
 def test_a_number_that_heads_rows_is_named():
     rows = pd.DataFrame({"horizon_months": [12, 24], "level": ["a", "a"], "n": [1, 2]})
     markup, _, _ = tables.folded(rows, name="t", caption="c", by=["horizon_months"])

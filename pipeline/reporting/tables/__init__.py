@@ -199,8 +199,11 @@ def _drawn(
 
 def _filled(drawn: str, cells: Sequence[Sequence[str]], heads: Sequence[str]) -> str:
     """The pattern again for every row, those that share a head in one body of the table."""
-    before, group, row, after = PATTERN.split(drawn, maxsplit=1)
-    group = (group or "").replace('scope="colgroup"', 'scope="rowgroup"')
+    found = PATTERN.search(drawn)
+    if found is None:
+        raise RuntimeError("great_tables wrote no row as a <tr> of its cells: look at its version.")
+    before, after, row = drawn[: found.start()], drawn[found.end() :], found[2]
+    group = (found[1] or "").replace('scope="colgroup"', 'scope="rowgroup"')
     bodies = []
     for place, head in enumerate(dict.fromkeys(heads)):
         start, under = (GROUP_ID.sub(f"-g{place}", each) for each in (group, row))

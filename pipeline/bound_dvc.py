@@ -4,9 +4,9 @@ Bound to the run like every child of it (`children`). DVC answers, records and f
 does; two things it would do over and over it does once: it reads params.yaml anew for every stage,
 and after `commit` of several stages it reads dvc.yaml and dvc.lock anew for each and writes
 dvc.lock as often. And dvc.lock, which grows with every month, it reads for its content alone, also
-before it writes there. Commands with AND between them share one process, for DVC loads for a
-second; one that fails is the last. The subtle point: what is kept of a file is kept by its text, so
-a file that changes is read again.
+before it writes there: a comment in it is lost. Commands with AND between them share one process,
+for DVC loads for a second; one that fails is the last. The subtle point: what is kept of a file is
+kept by its text, so a file that changes is read again.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pipeline.children import bind
 AND = "+"
 """Between two commands; no word of DVC."""
 LOCK = "dvc.lock"
-"""No person writes in it, so it has no comment to keep: for those DVC reads for twice as long."""
+"""No person writes in it; to keep comments DVC reads it in twice the time before it writes."""
 
 
 def reading_once(parse: Callable[..., Any]) -> Callable[..., Any]:

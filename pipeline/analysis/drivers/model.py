@@ -31,8 +31,8 @@ PENALISED_SHARE = 0.5
 """Of the events per parameter that an unpenalised fit needs, what a penalised one needs."""
 GROUPED, PENALISED = "grouped-time hazard", "Firth's penalised logistic"
 PROFILE_WORK = 1e8
-"""Rows × columns² × profiled columns up to which every limit is profiled; beyond it only those of
-separated levels are, the others are Wald's."""
+"""Kinds of rows × columns² × profiled columns up to which every limit is profiled; beyond it only
+those of separated levels are, the others are Wald's."""
 RATIO_COLUMNS = ("hazard_ratio", "ci_low", "ci_high", "p_value")
 PRECISION = 1e-4  # of penalised coefficients and their limits
 
@@ -222,7 +222,9 @@ def _penalised(
             break
         recipe = without(recipe, worst, "separated: the effect runs away, even with a penalty")
         if recipe.terms.empty:
-            return DriverModel(rows, recipe, reason="every driver is separated", least=least)
+            return DriverModel(
+                rows, recipe, reason="every driver is separated", least=least, fitted_on=months
+            )
     fitted = _as_fit(table, rows_of(design), months, rows)
     limits = _with_wald(table, confidence)
     return DriverModel(rows, recipe, fitted, design, "", PENALISED, limits, least, months)

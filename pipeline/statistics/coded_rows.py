@@ -18,7 +18,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipeline.statistics.design_rows import MOST_CELLS, Crossed, Crossing, Floats
+from pipeline.statistics.design_rows import LOOK_AT, MOST_CELLS, Crossed, Crossing, Floats
 
 
 @dataclass(frozen=True)
@@ -70,6 +70,8 @@ def rows_of_factors(factors: Sequence[Factor]) -> Crossed:
 
 def _few(factor: Factor, at: NDArray[np.int64], own: slice) -> _Few | None:
     """Some columns of a factor as one of few levels; none where they have too many."""
+    if len(np.unique(factor.columns[:LOOK_AT, own], axis=0)) > MOST_CELLS:
+        return None  # a look at some spares the sorting of a million
     distinct, level = np.unique(factor.columns[:, own], axis=0, return_inverse=True)
     if len(distinct) > MOST_CELLS:
         return None
@@ -94,10 +96,11 @@ def _packed(few: list[_Few]) -> list[list[_Few]]:
 def _crossing(few: list[_Few]) -> Crossing:
     """The cell of each row, and the columns of all factors at each cell."""
     sizes = [len(one.columns) for one in few]
-    cell, step = np.zeros(len(few[0].codes), dtype=np.uint8), 1
+    kind = np.min_scalar_type(int(np.prod(sizes)) - 1)
+    cell, step = np.zeros(len(few[0].codes), dtype=kind), 1
     levels = np.stack(np.unravel_index(np.arange(int(np.prod(sizes))), sizes[::-1]))[::-1]
     for one, size in zip(few, sizes, strict=True):
-        cell += (one.level * step).astype(np.uint8)[one.codes]
+        cell += (one.level * step).astype(kind)[one.codes]
         step *= size
     held = [one.columns[level] for one, level in zip(few, levels, strict=True)]
     return Crossing(cell, np.hstack(held), np.concatenate([one.at for one in few]))

@@ -1,12 +1,12 @@
 """How does a regression work on tens of millions of rows without a copy of them?
 
-A fit needs four things of its design X: Xβ, X'v, X'WX, and X'v by group. They are made here, either
-block by block of rows, or on crossed rows: columns that are 0 or 1 and never 1 together are the
-levels of one factor, factors are crossed as long as the cells stay few, and each row keeps the
-number of its cell in each crossing; the other columns stay beside it. Where the levels are known
-`coded_rows` crosses them without writing a column. All are exact. The subtle point: two crossings
-meet in a table of sums of weights, so that X'WX costs a few additions per row and not one per pair
-of columns.
+A fit needs five things of its design X: Xβ, X'v, X'WX, x'Mx of each row, and X'v by group. They
+are made here, either block by block of rows, or on crossed rows: columns that are 0 or 1 and never
+1 together are the levels of one factor, factors are crossed as long as the cells stay few, and each
+row keeps the number of its cell in each crossing; the other columns stay beside it. Where the
+levels are known `coded_rows` crosses them without writing a column. All are exact. The subtle
+point: two crossings meet in a table of sums of weights, so that X'WX costs a few additions per row
+and not one per pair of columns.
 
 Cost of one X'WX of n rows, p columns of which q are not 0/1, and c crossings of at most K cells: by
 blocks n·p² multiplications and a block's memory; crossed n·(c²/2 + q·c + q²) additions, c²·K²·p
@@ -63,7 +63,7 @@ class DesignRows(Protocol):
         """The same, some groups after the other, so that not all are held at once."""
 
     def quadratic(self, matrix: Floats) -> Floats:
-        """X'Mx of a symmetric matrix: one number per row."""
+        """The form x'Mx of a symmetric matrix: one number per row."""
 
     @property
     def columns(self) -> pd.Index:
@@ -242,9 +242,6 @@ class Crossed:
     others: tuple[Floats, ...]  # each one number per row
     others_at: NDArray[np.int64]
     columns: pd.Index
-
-    def __len__(self) -> int:
-        return self.n
 
     @property
     def shape(self) -> tuple[int, int]:

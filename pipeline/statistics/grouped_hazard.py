@@ -214,9 +214,7 @@ def _start(
     return cloglog.unless_stray(found, score, plain)
 
 
-def _from_rate(
-    y: NDArray, rows: DesignRows, weights: NDArray, link: str
-) -> NDArray[np.float64]:
+def _from_rate(y: NDArray, rows: DesignRows, weights: NDArray, link: str) -> NDArray[np.float64]:
     """The coefficients whose linear predictor is nearest to that of the overall rate."""
     rate = np.clip(np.average(y, weights=weights), 1e-6, 1 - 1e-6)
     level = np.log(-np.log1p(-rate)) if link == "cloglog" else np.log(rate / (1 - rate))

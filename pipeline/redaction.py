@@ -34,7 +34,7 @@ TOKEN_BEGINS = (
     "AKIA", "ASIA", "ghp_", "gho_", "ghu_", "ghs_", "ghr_", "github_pat_", "glpat-", "xox",
     "k_live_", "sk-", "eyJ", "-----BEGIN ",
 )  # fmt: skip
-"""What every such secret has in it; a picture is searched for these words in a hundredth of the
+"""What every such secret has in it: a text is searched for these words in a hundredth of the
 time."""
 MAIL = re.compile(r"(?<![\w.+%-])[\w.+%-]{1,64}@(?:[\w-]{1,63}\.)+[^\W\d_]{2,24}\b")
 HIDDEN_MAIL = "[e-mail address]"

@@ -39,7 +39,7 @@ def row(name: str, sides: Sides, target: float | None = None, **more: Any) -> Ro
 @pytest.fixture(autouse=True)
 def no_sweep(monkeypatch: pytest.MonkeyPatch) -> None:
     """Before each call the bench sweeps its memory; that of a whole test run takes seconds."""
-    monkeypatch.setattr(measure.gc, "collect", lambda: 0)
+    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: 0))
 
 
 @pytest.fixture
@@ -73,6 +73,15 @@ def test_the_sides_run_in_turn_after_one_round_that_does_not_count(tmp_path: Pat
     assert calls == ["a", "b", "limit"] * 6
     assert found["rounds"] == 5
     assert found["subject"]["seconds"] == 10  # median of 4, 7, 10, 13, 16: 1 did not count
+
+
+def test_memory_is_swept_before_each_side_and_not_on_its_clock(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls: list[str] = []
+    monkeypatch.setattr(measure, "gc", SimpleNamespace(collect=lambda: calls.append("swept")))
+    measure.once(lambda: calls.append("called"), tmp_path / "log")
+    assert calls == ["swept", "called"]
 
 
 def test_a_ratio_is_the_median_of_the_ratios_of_its_rounds() -> None:

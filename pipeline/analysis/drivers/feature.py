@@ -203,13 +203,8 @@ def _rows_at(text: Coded, levels: list[str]) -> np.ndarray:
     return np.append(text.levels.isin(levels).to_numpy(bool), False)[text.codes]
 
 
-def columns_of(column: Coded, feature: Feature) -> dict[str, np.ndarray]:
-    """The columns of one driver by level: one number per row of a column."""
-    return {level: own[column.codes] for level, own in by_level(column, feature).items()}
-
-
 def by_level(column: Coded, feature: Feature) -> dict[str, np.ndarray]:
-    """The same by what a column holds: one number per level found, that of blanks the last."""
+    """The columns of one driver by level: one number per value found, that of blanks the last."""
     blank = np.zeros(len(column.levels) + 1, dtype=np.int8)
     blank[-1] = 1
     columns = {NOT_MEASURED: blank}

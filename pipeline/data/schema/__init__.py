@@ -2,11 +2,10 @@
 
 from pipeline.data.schema.raw import END_TYPES, RAW, SHAPES, TOUCH_MODELS
 from pipeline.data.schema.stage import CAUSES, MOVEMENTS, SNAPSHOT, UNKNOWN, USAGE_MONTHS
-from pipeline.data.schema.table import DTYPES, MONEY, Table
+from pipeline.data.schema.table import MONEY, Table
 
 __all__ = [
     "CAUSES",
-    "DTYPES",
     "END_TYPES",
     "MONEY",
     "MOVEMENTS",

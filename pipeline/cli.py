@@ -408,6 +408,7 @@ def _run_stage(name: str, settings: Settings, paths: Paths) -> None:
     import importlib
 
     module = importlib.import_module(f"pipeline.stages.{name}")
+    gc.collect()
     gc.freeze()  # what is loaded stays: no sweeping of memory need look at it again
     module.run(settings, paths)
 

@@ -63,14 +63,14 @@ def other_on(left: Company, right: Company) -> list[str]:
 
 def sample_company(root: Path, name: str) -> Company:
     """A few of the sample's accounts, with its planted bad rows, late events and outage."""
-    drawn = {"accounts": 60, "start": "2025-05-01", "months": 18, "seed": 5}
+    drawn = {"accounts": 60, "start": "2026-01-01", "months": 10, "seed": 1}
     company = write_company(
         root,
         {},
         engine=name,
         company="sample",
         periods=["2026-10"],
-        observation_start="2025-05-01",
+        observation_start="2026-01-01",
         simulate=drawn,
         quarantine=ROWS,
     )

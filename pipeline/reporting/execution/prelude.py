@@ -8,6 +8,7 @@ can be trusted, so it is noted here, in the kernel, at the moment it happens.
 
 from __future__ import annotations
 
+import atexit
 import collections
 import json
 import logging
@@ -35,6 +36,8 @@ NO_NETWORK = "a chapter asks nothing over the network: it reads the period's sna
 ASKING = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrinfo",
           "socket.gethostbyname", "socket.gethostbyaddr", "socket.bind")  # fmt: skip
 """Events of Python's own audit, before anything leaves the machine; PEP 578."""
+LAST_ANSWER_SECONDS = 2.0
+"""How long the thread that hears papermill's order to end may take over its answer."""
 NO_EXIT = "a cell called exit or quit: the cells after it would not run"
 
 
@@ -71,7 +74,16 @@ def load_ipython_extension(shell: Any) -> None:
     limit_output(notes, shell)
     refuse_exit_and_shell(shell)
     refuse_network()
+    answer_before_end(shell.kernel.control_thread)
     notes.add(READY)
+
+
+def answer_before_end(answering: threading.Thread) -> None:
+    """Let this thread answer the order to end before ipykernel closes what it answers by.
+
+    The other way round it waits for ever, and papermill kills the kernel 2.5 seconds later.
+    """
+    atexit.register(answering.join, LAST_ANSWER_SECONDS)  # before what was registered earlier
 
 
 def note_threads(notes: Notes, shell: Any) -> None:

@@ -82,7 +82,7 @@ def _options(
 def run(
     period: Annotated[str | None, typer.Option(help="This month only, YYYY-MM.")] = None,
     force: Annotated[bool, typer.Option(help="Publish final reports again too.")] = False,
-    jobs: Annotated[int | None, typer.Option(help="Chapters at a time; else one per core.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Chapters at a time; else cores + 1.")] = None,
     chapters: Annotated[
         str | None, typer.Option(help="These only, with commas; nothing is published.")
     ] = None,
@@ -197,7 +197,7 @@ def backfill(
     mode: Annotated[
         str, typer.Option(help="missing, failed (and missing), or all (finals too).")
     ] = "missing",
-    jobs: Annotated[int | None, typer.Option(help="Chapters at a time; else one per core.")] = None,
+    jobs: Annotated[int | None, typer.Option(help="Chapters at a time; else cores + 1.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done.")] = False,
 ) -> None:
     """Build many months; go on after a failure, and name those that failed at the end."""

@@ -522,6 +522,11 @@ def named_parameters(root: Path) -> list[str]:
     return sorted(names)
 
 
+def jobs_here() -> int:
+    """Chapters at a time where nobody says: one more than cores, for each waits for its kernel."""
+    return (os.cpu_count() or 1) + 1
+
+
 def chapter_tasks(stale: Iterable[str], periods: Sequence[str]) -> list[Task]:
     """The stale chapters and annexes of these periods but the summary; slow ones first."""
     others = [name for name in CHAPTERS if name not in (*SLOW, SUMMARY)]

@@ -8,7 +8,6 @@ last good reports stay.
 from __future__ import annotations
 
 import contextlib
-import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -18,7 +17,7 @@ from pipeline import settings as configuration
 from pipeline import states
 from pipeline.data import choices, reading
 from pipeline.exits import CANCELLED, error_class_of, exit_code_of, is_foreseen
-from pipeline.flow import Flow, StageFailedError
+from pipeline.flow import Flow, StageFailedError, jobs_here
 from pipeline.reporting import publish
 from pipeline.root import PROJECT, lay_out
 from pipeline.run import doctor, notify, recovery
@@ -64,7 +63,7 @@ def run(
         root: folder of params.yaml.
         period: build this one only, and add it to `periods` when it is new.
         force: publish final reports again although their slice did not change.
-        jobs: chapters at a time; None: one per core.
+        jobs: chapters at a time; None: one more than there are cores.
         chapters: run these only, and publish nothing.
         held: open files that children keep open: the root's lock, which the caller holds.
         progress: where to say what happens.
@@ -118,7 +117,7 @@ def carry_out(
         flow.end_after(settings.run.run_timeout_hours * HOUR_SECONDS)
         try:
             with progress.live():
-                n_jobs = jobs or os.cpu_count() or 1
+                n_jobs = jobs or jobs_here()
                 run = Run(flow, settings, progress, n_jobs, manifest, look=look)
                 return run.build(wanted)
         finally:

@@ -8,7 +8,6 @@ copying is not clocked.
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 import sys
@@ -19,7 +18,7 @@ from ruamel.yaml import YAML
 
 from pipeline import settings as configuration
 from pipeline.data import store
-from pipeline.flow import Flow, Task, chapter_tasks
+from pipeline.flow import Flow, Task, chapter_tasks, jobs_here
 from pipeline.reporting import publish
 from pipeline.reporting.records import record
 from pipeline.settings import SUMMARY, Paths, Period
@@ -140,7 +139,7 @@ def chapters_of_a_month(is_quick: bool) -> Sides:
         try:
             stages = [f"{name}@{period}" for name in settings.question_chapters]
             tasks = [*chapter_tasks(stages, [str(period)]), Task(SUMMARY, str(period))]
-            for ended in flow.run_side_by_side(tasks, os.cpu_count() or 1):
+            for ended in flow.run_side_by_side(tasks, jobs_here()):
                 assert ended.code == 0, ended.message
             assert flow.n_unforked == 0, flow.unforked
         finally:

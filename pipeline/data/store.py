@@ -18,6 +18,7 @@ import mmap
 import os
 import re
 from collections.abc import Callable, Iterator, Sequence
+from concurrent import futures
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -74,10 +75,8 @@ __all__ = [
     "parquet_cuts",
     "parquet_names",
     "parquet_size",
-    "parquet_texts",
     "published_csv",
     "published_number",
-    "read_foreign_parquet",
     "read_frame",
     "read_json",
     "read_parquet",
@@ -107,6 +106,8 @@ TEXT_DTYPES = ("object", "string", "str")
 """Names of pandas' types of columns that may hold text."""
 ROWS_TOGETHER = 1 << 18
 """Rows of a row group: a reader's memory and its share of the work on another core."""
+READERS = 2
+"""Columns of a large table that are read at the same time."""
 SEAL = b"lodestar.sha256"
 SEAL_LENGTH = 64
 NO_SEAL = b"0" * SEAL_LENGTH
@@ -145,39 +146,28 @@ def of_one_size(parts: Iterator[pa.Table], rows: int) -> Iterator[pa.Table]:
     yield pa.concat_tables(waiting).combine_chunks()
 
 
-def read_parquet(
-    path: Path, columns: Sequence[str] | None = None, levels: Sequence[str] = ()
-) -> pa.Table:
+def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     """Read one Parquet file of ours as an Arrow table; decimals stay decimals.
 
-    `columns`: these only, else all; `levels`: texts kept by number. MissingDataError: it is not
-    there. CorruptDataError: its seal does not fit.
+    `columns`: these only, else all. MissingDataError: it is not there. CorruptDataError: its seal
+    does not fit.
     """
     check_seal(path)
-    return read_foreign_parquet(path, columns, levels)
+    return _content(path, columns)
 
 
-def read_foreign_parquet(
-    path: Path, columns: Sequence[str] | None = None, levels: Sequence[str] = ()
-) -> pa.Table:
-    """Read a Parquet file that others may have written; a seal of ours is checked all the same.
-
-    `columns`: these only, else all; `levels`: texts kept by number.
-    """
-    if not path.is_file():
-        raise MissingDataError(f"{path} is missing.")
-    if _place_of_seal(path):
-        check_seal(path)
+def _content(path: Path, columns: Sequence[str] | None) -> pa.Table:
     with _named_by(path):
-        content = pq.ParquetFile(
-            path, page_checksum_verification=True, read_dictionary=list(levels)
-        ).read(columns)
+        content = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
         content.validate(full=True)  # text that is not UTF-8, places beyond the end
     return content.replace_schema_metadata(None)
 
 
 def foreign_parquet_batches(path: Path, columns: Sequence[str], rows: int) -> Iterator[pa.Table]:
-    """As `read_foreign_parquet`, so many rows at a time."""
+    """So many rows at a time of a file that others may have written; a seal of ours is checked.
+
+    `columns`: these only.
+    """
     if not path.is_file():
         raise MissingDataError(f"{path} is missing.")
     if _place_of_seal(path):
@@ -201,14 +191,6 @@ def parquet_names(path: Path) -> list[str]:
     """The columns of a Parquet file, in its order."""
     with _named_by(path):
         return list(pq.read_schema(path).names)
-
-
-def parquet_texts(path: Path) -> list[str]:
-    """The columns of a Parquet file that hold text."""
-    if not path.is_file():
-        return []
-    with _named_by(path):
-        return [field.name for field in pq.read_schema(path) if pa.types.is_string(field.type)]
 
 
 def parquet_size(path: Path) -> tuple[int, int]:
@@ -331,23 +313,37 @@ def read_frame(
     Returns:
         One row per row of the file, columns as it declares them.
     """
-    content = read_parquet(path, columns, parquet_texts(path) if is_compact else ())
-    for position, column in enumerate(content.schema):
-        if pa.types.is_decimal(column.type):
-            values = pc.cast(content.column(position), pa.float64())
-            content = content.set_column(position, column.name, values)
-        elif pa.types.is_date(column.type):
-            values = pc.cast(content.column(position), pa.timestamp("us"))
-            content = content.set_column(position, column.name, values)
-        elif is_compact and pa.types.is_integer(column.type):
-            values = pc.cast(content.column(position), _smallest(content.column(position)))
-            content = content.set_column(position, column.name, values)
     if is_compact:
-        rows = content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
-        del content
-        pa.default_memory_pool().release_unused()  # else it keeps what millions of rows took
-        return rows
-    return content.to_pandas(date_as_object=False)
+        return _compact_frame(path, columns)
+    content = read_parquet(path, columns)
+    found = {name: _for_analysis(content[name]) for name in content.column_names}
+    return pa.table(found).to_pandas(date_as_object=False)
+
+
+def _compact_frame(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
+    """A column at a time: of what is made small, two at most are ever held whole."""
+    check_seal(path)
+
+    def compact(name: str) -> pa.ChunkedArray:
+        column = _for_analysis(_content(path, [name])[name])
+        if pa.types.is_string(column.type):
+            return pc.dictionary_encode(column)
+        return column.cast(_smallest(column)) if pa.types.is_integer(column.type) else column
+
+    there = parquet_names(path)
+    names = [name for name in columns or there if name in there]
+    with futures.ThreadPoolExecutor(READERS) as readers:
+        content = pa.table(list(readers.map(compact, names)), names=names)
+    rows = content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+    del content
+    pa.default_memory_pool().release_unused()  # else it keeps what millions of rows took
+    return rows
+
+
+def _for_analysis(column: pa.ChunkedArray) -> pa.ChunkedArray:
+    if pa.types.is_decimal(column.type):
+        return column.cast(pa.float64())
+    return column.cast(pa.timestamp("us")) if pa.types.is_date(column.type) else column
 
 
 def _smallest(values: pa.ChunkedArray) -> pa.DataType:

@@ -2,6 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from pipeline.statistics import cloglog, firth
 from pipeline.statistics.firth import firth_logistic
 from tests.statistics.oracle import cases, needs_reference, subjects
 
@@ -55,3 +56,48 @@ def test_equal_rows_may_be_counted_in_place_of_written_out():
     written = cells.loc[cells.index.repeat(counts)]
     expected = firth_logistic(outcomes.repeat(counts), written)
     pd.testing.assert_frame_equal(counted, expected, rtol=1e-7)
+
+
+def many_rows() -> tuple[np.ndarray, pd.DataFrame, np.ndarray]:
+    """Outcomes, a design whose last column is 1 in row 7 alone, and an offset; 4,000 rows."""
+    draws = np.random.default_rng(11)
+    days, level = draws.normal(size=4_000), draws.integers(0, 2, 4_000)
+    outcomes = (draws.random(4_000) < 0.1 + 0.1 * level).astype(float)
+    rare = np.arange(4_000) == 7
+    design = pd.DataFrame({"one": 1.0, "days": days, "level": level, "rare": rare.astype(float)})
+    return outcomes, design, draws.normal(scale=0.2, size=4_000)
+
+
+def starts_of(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, np.ndarray]]:
+    """How many rows each fit had and where it began, as the fits come."""
+    maximise, starts = firth._maximise, []
+
+    def noted(model, start, held=None):
+        starts.append((len(model.y), start.copy()))
+        return maximise(model, start, held)
+
+    monkeypatch.setattr(firth, "_maximise", noted)
+    return starts
+
+
+def test_a_fit_of_very_many_rows_begins_from_a_part_and_ends_where_it_would(monkeypatch):
+    outcomes, design, offset = many_rows()
+    design = design.drop(columns="rare")
+    whole = firth_logistic(outcomes, design, offset=offset)
+    monkeypatch.setattr(cloglog, "PILOT_ROWS", 1_000)
+    starts = starts_of(monkeypatch)
+    found = firth_logistic(outcomes, design, offset=offset)
+    pd.testing.assert_frame_equal(found, whole, rtol=1e-7)
+    (part, zero), (every, near) = starts[:2]
+    assert (part, every, zero.any()) == (1_000, 4_000, False)
+    assert np.abs(near - whole["coef"]).max() < 0.5
+
+
+def test_a_part_that_lacks_a_level_is_not_begun_from(monkeypatch):
+    outcomes, design, offset = many_rows()
+    whole = firth_logistic(outcomes, design, offset=offset)
+    monkeypatch.setattr(cloglog, "PILOT_ROWS", 1_000)
+    starts = starts_of(monkeypatch)
+    found = firth_logistic(outcomes, design, offset=offset)
+    pd.testing.assert_frame_equal(found, whole, rtol=1e-7)
+    assert (starts[0][0], starts[0][1].any()) == (4_000, False)

@@ -49,7 +49,8 @@ STEADY_ENVIRONMENT = {
 }
 """Of every kernel, and of what it is forked from: most of them hold from the start or never.
 
-Threads are one each: chapters run side by side, and a sum's order must not depend on cores."""
+Threads are one each: chapters run side by side, and a sum's order must not depend on cores. Only
+`store.read_frame` takes more, to read."""
 
 
 def as_runner() -> dict[str, str]:

@@ -523,7 +523,10 @@ def named_parameters(root: Path) -> list[str]:
 
 
 def jobs_here() -> int:
-    """Chapters at a time where nobody says: one more than cores, for each waits for its kernel."""
+    """Chapters at a time where nobody says: one more than there are cores.
+
+    A chapter uses none for a fifth of its time, while its kernel begins and ends.
+    """
     return (os.cpu_count() or 1) + 1
 
 

@@ -107,7 +107,7 @@ TEXT_DTYPES = ("object", "string", "str")
 ROWS_TOGETHER = 1 << 18
 """Rows of a row group: a reader's memory and its share of the work on another core."""
 READERS = 2
-"""Columns of a large table that are read at the same time."""
+"""Columns of a table to be made small that are read at the same time, each on a core."""
 SEAL = b"lodestar.sha256"
 SEAL_LENGTH = 64
 NO_SEAL = b"0" * SEAL_LENGTH
@@ -153,13 +153,17 @@ def read_parquet(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
     does not fit.
     """
     check_seal(path)
-    return _content(path, columns)
-
-
-def _content(path: Path, columns: Sequence[str] | None) -> pa.Table:
     with _named_by(path):
-        content = pq.ParquetFile(path, page_checksum_verification=True).read(columns)
-        content.validate(full=True)  # text that is not UTF-8, places beyond the end
+        return _content(path, columns)
+
+
+def _content(
+    source: Path | pa.NativeFile, columns: Sequence[str] | None, is_alone: bool = True
+) -> pa.Table:
+    """Columns of a file; `is_alone` False: others read beside, so that this takes one core."""
+    file = pq.ParquetFile(source, page_checksum_verification=True)
+    content = file.read(columns, use_threads=is_alone)
+    content.validate(full=True)  # text that is not UTF-8, places beyond the end
     return content.replace_schema_metadata(None)
 
 
@@ -313,31 +317,36 @@ def read_frame(
     Returns:
         One row per row of the file, columns as it declares them.
     """
-    if is_compact:
-        return _compact_frame(path, columns)
-    content = read_parquet(path, columns)
-    found = {name: _for_analysis(content[name]) for name in content.column_names}
-    return pa.table(found).to_pandas(date_as_object=False)
-
-
-def _compact_frame(path: Path, columns: Sequence[str] | None) -> pd.DataFrame:
-    """A column at a time: of what is made small, two at most are ever held whole."""
-    check_seal(path)
-
-    def compact(name: str) -> pa.ChunkedArray:
-        column = _for_analysis(_content(path, [name])[name])
-        if pa.types.is_string(column.type):
-            return pc.dictionary_encode(column)
-        return column.cast(_smallest(column)) if pa.types.is_integer(column.type) else column
-
-    there = parquet_names(path)
-    names = [name for name in columns or there if name in there]
-    with futures.ThreadPoolExecutor(READERS) as readers:
-        content = pa.table(list(readers.map(compact, names)), names=names)
+    content = _compact(path, columns) if is_compact else read_parquet(path, columns)
+    for place, name in enumerate(content.column_names):
+        content = content.set_column(place, name, _for_analysis(content.column(place)))
+    if not is_compact:
+        return content.to_pandas(date_as_object=False)
     rows = content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
     del content
     pa.default_memory_pool().release_unused()  # else it keeps what millions of rows took
     return rows
+
+
+def _compact(path: Path, columns: Sequence[str] | None) -> pa.Table:
+    """Texts by number, numbers small. A column at a time: few are ever held at full size.
+
+    All are read from one open file, so that another one in its place mixes nothing.
+    """
+    check_seal(path)
+    with _named_by(path), pa.memory_map(str(path)) as file:
+
+        def compact(name: str) -> pa.ChunkedArray:
+            column = _for_analysis(_content(file, [name], is_alone=False).column(0))
+            if pa.types.is_string(column.type):
+                return pc.dictionary_encode(column)
+            return column.cast(_smallest(column)) if pa.types.is_integer(column.type) else column
+
+        there = pq.read_schema(file).names
+        asked = there if columns is None else dict.fromkeys(columns)
+        names = [name for name in asked if name in there]
+        with futures.ThreadPoolExecutor(READERS) as readers:
+            return pa.table(list(readers.map(compact, names)), names=names)
 
 
 def _for_analysis(column: pa.ChunkedArray) -> pa.ChunkedArray:

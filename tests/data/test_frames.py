@@ -1,8 +1,10 @@
 """A table of millions of rows is read small, and says what it would have said at full size."""
 
+import contextlib
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -20,7 +22,7 @@ def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     rows = pa.table(
         {
             "account_id": pa.array([f"A{number % 1000:04}" for number in reversed(range(MANY))]),
-            "end_type": pa.array(["churn", None, "completed"] * (MANY // 3)),
+            "end_type": pa.array([None, "churn"] * (MANY // 2 - 1) + ["completed", None]),
             "seats": pa.array(range(MANY), pa.int64()),
             "days": pa.array([-1, 127] * (MANY // 2), pa.int64()),
             "touches": pa.array([None, 3] * (MANY // 2), pa.int64()),
@@ -66,6 +68,39 @@ def test_a_table_without_rows_is_read_small_too(path: Path, tmp_path: Path) -> N
     store.write_parquet(store.read_parquet(path).slice(0, 0), tmp_path / "none.parquet")
     small = store.read_frame(tmp_path / "none.parquet", is_compact=True)
     assert (len(small), list(small)) == (0, list(store.read_frame(path)))
+    assert str(small["end_type"].dtype) == "category"
+
+
+def test_another_file_in_its_place_mixes_nothing(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    months, other = tmp_path / "months.parquet", tmp_path / "other.parquet"
+    months.write_bytes(path.read_bytes())
+    rows = store.read_parquet(path)
+    seats = pa.array([7] * MANY, pa.int64())
+    store.write_parquet(rows.set_column(rows.column_names.index("seats"), "seats", seats), other)
+    read = store._content
+
+    def replaced(*given: Any, **named: Any) -> pa.Table:
+        with contextlib.suppress(FileNotFoundError):  # the other reader was first
+            other.replace(months)
+        return read(*given, **named)
+
+    monkeypatch.setattr(store, "_content", replaced)
+    assert same(store.read_frame(months, is_compact=True), store.read_frame(path))
+
+
+def test_what_a_reader_finds_wrong_names_the_file(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: Any, **__: Any) -> pa.Table:
+        raise pa.ArrowInvalid("a page is cut")
+
+    monkeypatch.setattr(store, "_content", broken)
+    with pytest.raises(
+        store.CorruptDataError, match=r"months\.parquet cannot be read.*a page is cut"
+    ):
+        store.read_frame(path, is_compact=True)
 
 
 def test_a_file_that_was_altered_is_not_read_small_either(path: Path, tmp_path: Path) -> None:

@@ -65,6 +65,26 @@ def test_a_run_that_published_is_done(root: Path, monkeypatch: pytest.MonkeyPatc
     assert last(root)["state"] == "done"
 
 
+@pytest.mark.parametrize(("cores", "asked", "expected"), [(2, None, 3), (None, None, 2), (2, 1, 1)])
+def test_one_chapter_more_than_there_are_cores_runs_at_a_time(
+    root: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    cores: int | None,
+    asked: int | None,
+    expected: int,
+) -> None:
+    seen: list[int] = []
+
+    def build(this: Run, _: Wanted) -> Path:
+        seen.append(this.jobs)
+        return root
+
+    monkeypatch.setattr(Run, "build", build)
+    monkeypatch.setattr("os.cpu_count", lambda: cores)
+    run(root, jobs=asked)
+    assert seen == [expected]
+
+
 def test_a_place_where_no_run_can_go_well_is_refused_before_anything_starts(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -37,7 +37,7 @@ ASKING = ("socket.connect", "socket.sendto", "socket.sendmsg", "socket.getaddrin
           "socket.gethostbyname", "socket.gethostbyaddr", "socket.bind")  # fmt: skip
 """Events of Python's own audit, before anything leaves the machine; PEP 578."""
 LAST_ANSWER_SECONDS = 2.0
-"""How long the thread that hears papermill's order to end may take over its answer."""
+"""How long the answer to the order to end may take: less than a kernel is given to end."""
 NO_EXIT = "a cell called exit or quit: the cells after it would not run"
 
 
@@ -74,16 +74,19 @@ def load_ipython_extension(shell: Any) -> None:
     limit_output(notes, shell)
     refuse_exit_and_shell(shell)
     refuse_network()
-    answer_before_end(shell.kernel.control_thread)
+    if shell.kernel.control_thread is not None:
+        answer_before_end(shell.kernel.control_thread)
     notes.add(READY)
 
 
-def answer_before_end(answering: threading.Thread) -> None:
-    """Let this thread answer the order to end before ipykernel closes what it answers by.
+def answer_before_end(control_thread: threading.Thread) -> None:
+    """Let the thread that hears the order to end answer it before ipykernel closes its sockets.
 
-    The other way round it waits for ever, and papermill kills the kernel 2.5 seconds later.
+    At the end of Python the newest call comes first, and the sockets registered theirs earlier.
+    The other way round that thread waits for one that has stopped, and 2.5 seconds later
+    jupyter_client ends the kernel by a signal.
     """
-    atexit.register(answering.join, LAST_ANSWER_SECONDS)  # before what was registered earlier
+    atexit.register(control_thread.join, LAST_ANSWER_SECONDS)
 
 
 def note_threads(notes: Notes, shell: Any) -> None:

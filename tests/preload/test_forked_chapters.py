@@ -43,6 +43,24 @@ if os.fork() == 0:
     os._exit(0)
 while not os.path.exists('left'): time.sleep(0.05)
 """
+ANSWERS_LATE = """
+import os, sys, threading, time
+def made_late(flush, sends, sleep, here):
+    def flush_late():
+        if here() is not main:
+            sleep(0.5)
+            if not sends():
+                sleep(60)
+        flush()
+    main = here()
+    return flush_late
+def told(end):
+    return lambda code: (open("ended by itself", "w").close(), end(code))
+sends = sys.stdout.pub_thread.thread.is_alive
+sys.stdout.flush = made_late(sys.stdout.flush, sends, time.sleep, threading.current_thread)
+os._exit = told(os._exit)
+"""
+"""In closures: at its end IPython forgets the names of cells before the last thread has ended."""
 DIES = "block = bytearray(700_000_000)\nimport os, signal\nos.kill(os.getpid(), signal.SIGKILL)"
 WAITS_ONCE = """
 import os, pathlib, time
@@ -100,6 +118,14 @@ def test_the_memory_and_the_death_of_a_forked_kernel_are_told_truly(
     assert (dead.code, dead.error_class, dead.cell) == (70, "kernel_died", "cell-1")
     assert "its kernel died by signal SIGKILL" in dead.message
     assert light.peak_memory_mb < 667 < dead.peak_memory_mb
+
+
+def test_a_forked_kernel_answers_the_order_to_end_and_ends_by_itself(
+    flow: Flow, paths: Paths
+) -> None:
+    ended = run_summary(flow, paths, ANSWERS_LATE, CLOSE)
+    assert (ended.code, ended.message, flow.n_unforked) == (0, "", 0)
+    assert (paths.root / "ended by itself").exists()
 
 
 def test_what_left_the_group_of_a_forked_kernel_ends_with_it(flow: Flow, paths: Paths) -> None:

@@ -268,17 +268,6 @@ def test_what_a_kernel_started_does_not_outlive_it(paths: Paths, settings: Setti
     assert ends(int((paths.root / "child").read_text()))
 
 
-def test_a_kernel_answers_the_order_to_end_and_ends_by_itself(paths: Paths) -> None:
-    late = "import sys, time; flush = sys.stdout.flush; "
-    late += "sys.stdout.flush = lambda: (time.sleep(0.5), flush())"
-    nbformat.write(notebook_of(late), paths.notebook("summary"))
-    given = {"period": str(OCTOBER), "output": "build"}
-    with kernel.steady_surroundings(paths.root, paths.build):
-        source, target = paths.notebook("summary"), paths.root / "executed.ipynb"
-        watch = kernel.run(source, target, given, kernel.Limits(60, 60))
-    assert (watch.stopped_by, watch.error, watch.process.returncode) == ("", "", 0)
-
-
 def test_a_process_that_left_the_group_of_its_kernel_ends_with_it(
     paths: Paths, settings: Settings
 ) -> None:

@@ -35,7 +35,7 @@ report: $(READY) ## build every due report; one month with PERIOD=2026-10
 	else $(call lodestar,run); fi
 
 test: $(READY) ## run the tests, then the checked cells of the notebooks
-	@$(BIN)/pytest --numprocesses=auto --dist=loadfile
+	@$(BIN)/pytest --numprocesses=auto --dist=loadfile --no-loadscope-reorder
 	@$(BIN)/python -m tests.checked_cells prepare
 	@LODESTAR_ROOT="$(CURDIR)/build/sample-root" \
 	  $(BIN)/python -m pytest -p tests.notebook_gate --nbval-lax \

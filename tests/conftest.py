@@ -58,8 +58,22 @@ SMALL_COMPANY = {
 }
 
 
+LONG = (
+    "browser/test_lab.py", "faults/test_running.py", "faults/test_disk.py", "stages/test_spark.py",
+    "browser/test_every_page.py", "faults/test_machine.py",
+)  # fmt: skip
+"""Files of tests that take minutes: they come first, so that no worker ends long after another."""
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_auto_num_workers() -> int:
+    """One more worker than there are cores: many a test waits for another program."""
+    return (os.cpu_count() or 1) + 1
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The first test that asks for the small company waits for it to be built."""
+    """Long files first; and who asks for the small company may have to wait until it is built."""
+    items.sort(key=lambda item: not item.path.as_posix().endswith(LONG))
     for item in items:
         if "test_root" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.timeout(BUILD_SECONDS))

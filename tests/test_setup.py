@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from tests import conftest
+
 ROOT = Path(__file__).parents[1]
 SCRIPTS = ("check", "exit-meaning", "hooks", "run", "set-up")
 
@@ -269,3 +271,7 @@ def test_a_required_tool_fails_a_whole_module_that_skips(tmp_path: Path) -> None
     (tmp_path / "test_skips.py").write_text(module)
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(tmp_path)]
     assert run(command, tmp_path, LODESTAR_REQUIRE="chromium").returncode == 2
+
+
+def test_the_files_of_tests_that_come_first_are_there() -> None:
+    assert [name for name in conftest.LONG if not (ROOT / "tests" / name).is_file()] == []

@@ -104,7 +104,7 @@ def let_october_come(root: Path) -> None:
 
 
 def new_month(is_quick: bool) -> Sides:
-    """New usage has come: stages, chapters, report of October; September stays in force."""
+    """New usage has come: October is built, and September anew, for late events changed it."""
     root = folder(is_quick)
 
     def subject() -> object:
@@ -114,7 +114,9 @@ def new_month(is_quick: bool) -> Sides:
         lodestar(place)
         return Seconds(time.perf_counter() - began)
 
-    return Sides(subject, None, note="from `lodestar run` to its end; the copy is not clocked")
+    note = "from `lodestar run` to its end; the copy is not clocked. Two months' chapters and "
+    note += "reports: the new one, and the month before, which late events changed"
+    return Sides(subject, None, note=note)
 
 
 def nothing_changed(is_quick: bool) -> Sides:

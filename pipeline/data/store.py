@@ -317,15 +317,16 @@ def read_frame(
     Returns:
         One row per row of the file, columns as it declares them.
     """
-    content = _compact(path, columns) if is_compact else read_parquet(path, columns)
+    if is_compact:
+        content = _compact(path, columns)
+        rows = content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
+        del content
+        pa.default_memory_pool().release_unused()  # else it keeps what millions of rows took
+        return rows
+    content = read_parquet(path, columns)
     for place, name in enumerate(content.column_names):
         content = content.set_column(place, name, _for_analysis(content.column(place)))
-    if not is_compact:
-        return content.to_pandas(date_as_object=False)
-    rows = content.to_pandas(date_as_object=False, split_blocks=True, self_destruct=True)
-    del content
-    pa.default_memory_pool().release_unused()  # else it keeps what millions of rows took
-    return rows
+    return content.to_pandas(date_as_object=False)
 
 
 def _compact(path: Path, columns: Sequence[str] | None) -> pa.Table:

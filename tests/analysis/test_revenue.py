@@ -187,6 +187,13 @@ def two_months():
     )
 
 
+def test_each_month_is_kept_what_its_own_customers_still_pay_whoever_came_beside_them(two_months):
+    history = revenue.retention_history(two_months).set_index("period")
+    start = 100 + 100 + 102 + 100 + 50
+    assert history.at["2026-09", "gross_revenue_retention"] == (100 + 100 + 62) / start
+    assert history.at["2026-09", "net_revenue_retention"] == (100 + 130 + 62) / start
+
+
 def test_the_bridge_names_every_movement_and_chains_to_the_cent(two_months):
     bridge = revenue.bridge(two_months).set_index("period")
     september = bridge.loc["2026-09"]

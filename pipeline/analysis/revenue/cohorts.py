@@ -12,7 +12,7 @@ import datetime as dt
 import pandas as pd
 
 from pipeline.analysis.reliability import MONTHS_PER_YEAR, SMALLEST_N
-from pipeline.analysis.revenue.ledger import MONEY_DIGITS, over, rate_index
+from pipeline.analysis.revenue.ledger import MONEY, MONEY_DIGITS, PLACE, over, rate_index
 from pipeline.analysis.wording import Words
 from pipeline.statistics.proportions import wilson
 
@@ -40,13 +40,21 @@ def cohorts(
         than SMALLEST_N accounts.
     """
     members = _members(accounts, observation_start)
-    settled = mrr_ledger[mrr_ledger["is_settled"]]
+    settled = mrr_ledger.loc[mrr_ledger["is_settled"], [*PLACE, "movement", *MONEY]]
     ages = _ages(members["cohort"], settled["period"])
-    paid = settled.assign(mrr=settled["mrr_end"] / rate_index(settled))
-    paid = paid.assign(is_survivor=~_has_left(settled))
-    paid = paid[paid["mrr"] > 0].merge(members, on="account_id")
-    counted = paid.groupby(["cohort", "period"]).agg(
-        n=("mrr", "size"), n_survivors=("is_survivor", "sum"), mrr=("mrr", "sum")
+    cohort = members.set_index("account_id")["cohort"].reindex(settled["account_id"])
+    paid = pd.DataFrame(
+        {
+            "cohort": cohort.to_numpy(),
+            "period": settled["period"],
+            "mrr": settled["mrr_end"] / rate_index(settled),
+            "is_survivor": ~_has_left(settled),
+        }
+    )
+    counted = (
+        paid[paid["mrr"] > 0]
+        .groupby(["cohort", "period"])
+        .agg(n=("mrr", "size"), n_survivors=("is_survivor", "sum"), mrr=("mrr", "sum"))
     )
     table = ages.merge(counted.reset_index(), how="left", on=["cohort", "period"])
     n_start = members["cohort"].value_counts()
@@ -67,7 +75,7 @@ def layers(mrr_ledger: pd.DataFrame, accounts: pd.DataFrame) -> pd.DataFrame:
     """
     known = accounts[accounts["is_first_paid_known"] & accounts["first_paid_date"].notna()]
     year = known.set_index("account_id")["first_paid_date"].dt.year.astype(str)
-    paid = mrr_ledger[mrr_ledger["mrr_end"] > 0]
+    paid = mrr_ledger.loc[mrr_ledger["mrr_end"] > 0, [*PLACE, "mrr_end"]]
     since = paid["account_id"].map(year).fillna(NOT_KNOWN).rename("paid_since")
     table = paid.groupby(["period", since])["mrr_end"].agg(n="size", mrr="sum").reset_index()
     return table.round({"mrr": MONEY_DIGITS})

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from pipeline.analysis.reliability import SMALLEST_N
-from pipeline.analysis.revenue.ledger import months, over, shift, year_pairs
+from pipeline.analysis.revenue.ledger import coded, months, over, shift, year_pairs
 from pipeline.statistics.proportions import wilson
 from pipeline.statistics.ratios import (
     RatioEstimate,
@@ -70,9 +70,9 @@ def retention_history(mrr_ledger: pd.DataFrame) -> pd.DataFrame:
         (missing until the ledger reaches back a year), is_settled.
     """
     monthly = rates(mrr_ledger)[["gross_revenue_retention", "net_revenue_retention", "is_settled"]]
-    coded = mrr_ledger.assign(period=pd.Categorical(mrr_ledger["period"], ordered=True))
+    rows = coded(mrr_ledger)
     yearly = pd.DataFrame(
-        [_yearly(coded, period) for period in monthly.index],
+        [_yearly(rows, period) for period in monthly.index],
         index=monthly.index, columns=list(YEARLY), dtype=float,
     )  # fmt: skip
     return monthly.join(yearly).reset_index()
@@ -106,16 +106,16 @@ def headline(
         state, note, previous, year_ago. A provisional month is compared with nothing.
     """
     values = rates(mrr_ledger, period)
-    is_settled = bool(values.at[period, "is_settled"])
+    is_settled, looked_at = bool(values.at[period, "is_settled"]), coded(mrr_ledger)
     rows = [
-        *(_rate_row(mrr_ledger, period, name, values, confidence) for name in RATES),
-        *(_yearly_row(mrr_ledger, period, name, confidence) for name in YEARLY),
+        *(_rate_row(looked_at, period, name, values, confidence) for name in RATES),
+        *(_yearly_row(looked_at, period, name, confidence) for name in YEARLY),
         _quick_row(values.loc[period]),
-        *(_amount_row(values.loc[period], name, mrr_ledger, period) for name in AMOUNTS),
+        *(_amount_row(values.loc[period], name, looked_at, period) for name in AMOUNTS),
     ]
     table = pd.DataFrame(rows)
     for column, back in (("previous", -1), ("year_ago", -12)):
-        earlier = _values_of(mrr_ledger, values, shift(period, back)) if is_settled else {}
+        earlier = _values_of(looked_at, values, shift(period, back)) if is_settled else {}
         table[column] = table["name"].map(earlier).astype(float)
     if is_settled:
         return table

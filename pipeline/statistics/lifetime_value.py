@@ -65,16 +65,19 @@ def payment_by_day(
 ) -> NDArray[np.float64]:
     """Mean payment per day of those still there, by day of age; the last band seen goes on.
 
+    `weights`: one per subject, or one row per draw of subjects, which gives one row per draw.
+
     Source: definition: what was paid over the days seen.
     """
     weight = np.ones(len(lives)) if weights is None else np.asarray(weights, dtype=float)
     paid, days = weight @ lives.paid, weight @ lives.days
-    seen = np.flatnonzero(days > 0)
-    if not len(seen):
-        return np.zeros(horizon)
-    means = paid[seen] / days[seen]
+    is_seen = days > 0
+    means = np.divide(paid, days, out=np.zeros_like(paid), where=is_seen)
+    last_seen = np.maximum.accumulate(np.where(is_seen, np.arange(days.shape[-1]), -1), axis=-1)
+    first_seen = is_seen.argmax(axis=-1, keepdims=True)
+    means = np.take_along_axis(means, np.maximum(last_seen, first_seen), axis=-1)
     band = np.searchsorted(lives.band_ends, np.arange(horizon), side="right")
-    return means[np.clip(np.searchsorted(seen, band, side="right") - 1, 0, None)]
+    return means[..., np.minimum(band, days.shape[-1] - 1)]
 
 
 def cumulative_value(

@@ -8,6 +8,7 @@ import pytest
 
 from pipeline.analysis import revenue
 from pipeline.analysis.revenue.lifetime_value import revenue_over_churn
+from pipeline.analysis.revenue.lives import lives_of
 from pipeline.reporting import words
 from pipeline.statistics import bootstrap
 from tests.analysis.books import books, random_books
@@ -73,6 +74,20 @@ def test_the_margin_is_that_of_those_still_there():
     found = told(made).loc["ltv_36_months"]
     assert found["estimate"] == pytest.approx(value, rel=2e-3)
     assert found["ci_low"] < value < found["ci_high"]
+
+
+def test_a_life_pays_on_the_days_it_was_seen_and_one_within_a_month_what_it_left_with():
+    made = books([0, 0, 0], [999] * 3, [300.0] * 3, n_months=2)
+    spells = made.spells.assign(
+        entry_days=[0, 20, 0], duration_days=[60, 60, 12], mrr_lost=[np.nan, np.nan, 90.0]
+    )
+    is_brief = made.ledger["account_id"] == "a00002"
+    opened = (made.ledger["period"] == "2023-11") & ~is_brief
+    booked = made.ledger["mrr_end"].where(~is_brief, 0.0)
+    ledger = made.ledger.assign(mrr_start=booked.where(~opened, 0.0), mrr_end=booked)
+    found = lives_of(spells, ledger, made.as_of)
+    assert found.days[:, :2].tolist() == [[30.0, 30.0], [10.0, 30.0], [12.0, 0.0]]
+    assert found.paid[:, :2].tolist() == [[9000.0, 9000.0], [3000.0, 9000.0], [1080.0, 0.0]]
 
 
 def test_few_at_risk_leave_no_value_and_the_note_says_how_far_it_goes():

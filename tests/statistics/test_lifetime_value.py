@@ -95,6 +95,29 @@ def test_payment_is_that_of_those_still_there_and_the_last_band_goes_on():
     assert payment_by_day(one, 2, [0, 1, 1]).tolist() == [2.5, 2.5]
 
 
+def test_a_band_in_which_nobody_is_seen_pays_what_the_band_before_does_or_else_the_first():
+    one = Lives(
+        entry=np.zeros(2, np.int64), exit=np.array([30, 30]), is_event=np.ones(2, bool),
+        paid=np.array([[0.0, 20, 0, 90], [0, 60, 0, 0]]),
+        days=np.array([[0.0, 10, 0, 10], [0, 10, 0, 0]]), band_ends=np.array([10, 20, 30, 40]),
+    )  # fmt: skip
+    assert payment_by_day(one, 50).tolist() == [4.0] * 30 + [9.0] * 20
+    assert payment_by_day(one, 50, [0, 0]).tolist() == [0.0] * 50
+
+
+def test_each_row_of_weights_is_a_draw_of_its_own():
+    one = Lives(
+        entry=np.zeros(2, np.int64), exit=np.array([30, 30]), is_event=np.ones(2, bool),
+        paid=np.array([[10.0, 20, 0], [0, 60, 30]]), days=np.array([[10.0, 10, 0], [0, 10, 10]]),
+        band_ends=np.array([10, 20, 30]),
+    )  # fmt: skip
+    draws = [[1, 1], [2, 0], [0, 3], [0, 0]]
+    found = payment_by_day(one, 30, draws)
+    assert found.tolist() == [payment_by_day(one, 30, draw).tolist() for draw in draws]
+    assert found[1].tolist() == [1.0] * 10 + [2.0] * 20
+    assert found[2].tolist() == [6.0] * 20 + [3.0] * 10
+
+
 def test_weights_count_subjects():
     exits, events = [3, 5, 5, 8], [1, 0, 1, 1]
     twice = lives(np.repeat(exits, 2), np.repeat(events, 2))

@@ -162,11 +162,17 @@ def revenue_over_churn(
     return {ages: monthly / rate if rate else np.nan for ages, rate in rates.items()}
 
 
-def _value(lives: Lives, terms: Terms, weights: NDArray | None = None) -> NDArray[np.float64]:
-    """Cumulative value by day up to the longest horizon, for these weights of accounts."""
-    survival, _ = survival_by_day(lives, LONGEST, weights)
-    payment = payment_by_day(lives, LONGEST, weights) * terms.per_day
-    return cumulative_value(survival, payment, terms.discount)
+def _value(lives: Lives, terms: Terms) -> NDArray[np.float64]:
+    """Cumulative value by day up to the longest horizon."""
+    return _values(lives, terms, np.ones((1, len(lives))))[0]
+
+
+def _values(lives: Lives, terms: Terms, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The same, one row per row of weights of accounts."""
+    payments = payment_by_day(lives, LONGEST, weights) * terms.per_day
+    curves = (survival_by_day(lives, LONGEST, own)[0] for own in weights)
+    pairs = zip(curves, payments, strict=True)
+    return np.array([cumulative_value(*pair, terms.discount) for pair in pairs])
 
 
 def _supported_days(lives: Lives) -> int:
@@ -185,10 +191,11 @@ def _draws(made: Population, terms: Terms, stream: np.random.Generator) -> NDArr
     spent = np.where(known, made.cost, 0.0)
     blocks = []
     for counts in bootstrap.drawn(n, DRAWS, stream):
-        total, counted = counts @ spent, counts @ known
+        weights = counts.astype(float)
+        total, counted = weights @ spent, weights @ known
         cost = np.divide(total, counted, out=np.full(len(counts), np.nan), where=counted > 0)
-        values = [_value(made.lives, terms, weights) for weights in counts[:, :n_lives]]
-        blocks.append(np.column_stack([np.array(values), cost]))
+        values = _values(made.lives, terms, weights[:, :n_lives])
+        blocks.append(np.column_stack([values, cost]))
     return np.concatenate(blocks)
 
 

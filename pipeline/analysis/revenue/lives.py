@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipeline.analysis.reliability import DAYS_PER_MONTH
-from pipeline.analysis.revenue.ledger import opening_days
 from pipeline.statistics.lifetime_value import Lives
 
 LONGEST = 1096
@@ -99,28 +98,35 @@ def _first_spells(spells: pd.DataFrame, cut_off: dt.date) -> pd.DataFrame:
 
 def _lives(first: pd.DataFrame, mrr_ledger: pd.DataFrame) -> Lives:
     """The first spells with what each paid, by month of age."""
-    place = pd.Series(np.arange(len(first)), index=first["account_id"])
-    rows = mrr_ledger[mrr_ledger["account_id"].isin(place.index)]
-    who = place.reindex(rows["account_id"]).to_numpy()
-    opens = opening_days(rows["period"])
-    closes = opens + pd.offsets.MonthBegin(1)
-    start = pd.DatetimeIndex(first["start_date"])[who]
-    ages_from = np.maximum((opens - start).days.to_numpy(), first["entry_days"].to_numpy()[who])
-    ages_to = np.minimum((closes - start).days.to_numpy(), first["duration_days"].to_numpy()[who])
+    who = pd.Index(first["account_id"]).get_indexer(mrr_ledger["account_id"])
+    is_own = who >= 0
+    rows, who = mrr_ledger.loc[is_own, ["period", "mrr_start", "mrr_end"]], who[is_own]
+    month, names = pd.factorize(rows["period"])
+    months = pd.PeriodIndex(names, freq="M")
+    opens, closes = _days(months.start_time)[month], _days((months + 1).start_time)[month]
+    entry, last = (first[f"{name}_days"].to_numpy(np.int64) for name in ("entry", "duration"))
+    start = _days(first["start_date"])[who]
+    ages_from = np.maximum(opens - start, entry[who])
+    ages_to = np.minimum(closes - start, last[who])
     days = np.clip(ages_to - ages_from, 0, None).astype(float)
-    mrr = rows["mrr_start"].where(rows["mrr_start"] > 0, rows["mrr_end"])
+    at_start, at_end = rows["mrr_start"].to_numpy(), rows["mrr_end"].to_numpy()
+    mrr = np.where(at_start > 0, at_start, at_end)
     left = first["mrr_lost"].to_numpy(dtype=float)[who]  # joined and left: in no mark
     mrr = np.where(mrr > 0, mrr, np.nan_to_num(left))
     ends = np.floor(DAYS_PER_MONTH * np.arange(1, _bands(first) + 1)).astype(np.int64)
     band = np.searchsorted(ends, np.clip((ages_from + ages_to) / 2, 0, ends[-1] - 1), side="right")
-    shape = (len(first), len(ends))
-    exposure, paid = np.zeros(shape), np.zeros(shape)
-    np.add.at(exposure, (who, band), days)
-    np.add.at(paid, (who, band), days * mrr)
-    return Lives(
-        first["entry_days"].to_numpy(np.int64), first["duration_days"].to_numpy(np.int64),
-        first["is_event"].to_numpy(bool), paid, exposure, ends,
-    )  # fmt: skip
+    cell, n = who * len(ends) + band, len(first) * len(ends)
+
+    def summed(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.bincount(cell, values, n).astype(float, copy=False).reshape(-1, len(ends))
+
+    is_event = first["is_event"].to_numpy(bool)
+    return Lives(entry, last, is_event, summed(days * mrr), summed(days), ends)
+
+
+def _days(dates: pd.Series | pd.DatetimeIndex) -> NDArray[np.int64]:
+    """Whole days since 1970."""
+    return dates.to_numpy().astype("datetime64[D]").astype(np.int64)
 
 
 def _bands(first: pd.DataFrame) -> int:

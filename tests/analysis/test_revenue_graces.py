@@ -67,6 +67,34 @@ def test_a_gap_that_the_grace_bridges_has_no_way_of_leaving_on_file(gapped):
     assert lost["sixty", "2024-11"] == "voluntary"
 
 
+def test_a_month_is_worth_what_it_opened_with_not_what_the_one_before_closed_with(gapped):
+    spells, returns, ledger, accounts = frames(gapped(30))
+    is_june = ledger["period"] == "2024-06"
+    ledger = ledger.assign(mrr_start=ledger["mrr_start"].where(~is_june, ledger["mrr_start"] * 2))
+    months = grace_months(spells, returns, ledger, accounts, 30, 30, AS_OF, AS_OF)
+    june = months[months["period"] == "2024-06"].set_index("account_id")["mrr_start"]
+    opened = ledger[is_june & (ledger["mrr_start"] > 0)].set_index("account_id")["mrr_start"]
+    assert len(opened) > 1
+    assert june.to_dict() == opened.to_dict()
+
+
+def test_where_the_books_have_none_it_is_the_mrr_of_the_last_lapse_before_that_day(gapped):
+    spells, returns, ledger, accounts = frames(gapped(30))
+    name = ledger.loc[ledger["period"] == "2024-06", "account_id"].iloc[0]
+    is_gap = (ledger["account_id"] == name) & ledger["period"].isin(
+        ["2024-04", "2024-05", "2024-06"]
+    )
+    days = pd.to_datetime(["2024-06-01", "2024-04-20", "2024-05-10"]).astype("datetime64[us]")
+    lapses = pd.DataFrame({"account_id": name, "lapse_date": days, "days_observed": 1,
+                           "has_returned": False, "mrr_lost": [9.0, 7.0, 8.0]})  # fmt: skip
+    months = grace_months(
+        spells, pd.concat([returns, lapses]), ledger[~is_gap], accounts, 30, 30, AS_OF, AS_OF
+    )
+    own = months[months["account_id"] == name].set_index("period")["mrr_start"]
+    assert own["2024-05"] == 7.0
+    assert own["2024-06"] == 8.0
+
+
 def test_no_settled_month_has_no_row():
     empty = pd.DataFrame({"period": ["2024-12"], "account_id": ["a"], "mrr_start": [1.0]})
     months = grace_months(empty, empty, empty, empty, 90, 30, AS_OF, dt.date(2024, 11, 30))

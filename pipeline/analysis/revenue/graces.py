@@ -89,62 +89,74 @@ def grace_months(
         return pd.DataFrame(columns=["period", "account_id", "level", "n", "is_lost", "mrr_start",
                                      "mrr_lost", "end_type"])  # fmt: skip
     own = respelled(spells, returns, grace, own_cut)
-    names, who = np.unique(own["account_id"], return_inverse=True)
+    who, names = pd.factorize(own["account_id"], sort=True)
     marks = months.start_time.append((months[-1:] + 1).start_time)
     there = _present(own, who, len(names), marks)
     account, month = np.nonzero(there[:, :-1])
     value = _value_at(names, marks, mrr_ledger, returns)
     first, last = value[account, month], value[account, month + 1] * there[account, month + 1]
+    is_lost = ~there[account, month + 1]
+    level = level_by_account(accounts, by).reindex(names).fillna(NOT_MEASURED).to_numpy()
     rows = pd.DataFrame(
         {"period": months.astype(str)[month], "account_id": names[account], "n": 1.0,
-         "is_lost": (~there[account, month + 1]).astype(float), "mrr_start": first,
-         "mrr_lost": np.clip(first - last, 0, None)}
+         "is_lost": is_lost.astype(float), "mrr_start": first,
+         "mrr_lost": np.clip(first - last, 0, None), "level": level[account]}
     )  # fmt: skip
-    level = level_by_account(accounts, by).reindex(rows["account_id"]).fillna(NOT_MEASURED)
-    return rows.assign(level=level.to_numpy(), end_type=_end_types(rows, own))
+    end_type = np.full(len(rows), None, dtype=object)
+    end_type[is_lost] = _end_types(rows[is_lost], own)
+    return rows.assign(end_type=end_type)
 
 
 def _present(own: pd.DataFrame, who: NDArray, n: int, marks: pd.DatetimeIndex) -> NDArray[np.bool_]:
     """Accounts × marks: a customer at the left limit of the day."""
-    start = own["start_date"].to_numpy()[:, None]
-    end = own["lapse_date"].to_numpy()[:, None]
-    days = marks.to_numpy()[None, :]
-    served = (start < days) & (np.isnat(end) | (end >= days))
+    start, end = own["start_date"].to_numpy(), own["lapse_date"].to_numpy()
     there = np.zeros((n, len(marks)), dtype=bool)
-    np.logical_or.at(there, who, served)
+    for place, day in enumerate(marks.to_numpy()):
+        served = (start < day) & (np.isnat(end) | (end >= day))
+        there[who[served], place] = True
     return there
 
 
 def _value_at(
-    names: NDArray, marks: pd.DatetimeIndex, mrr_ledger: pd.DataFrame, returns: pd.DataFrame
+    names: pd.Index, marks: pd.DatetimeIndex, mrr_ledger: pd.DataFrame, returns: pd.DataFrame
 ) -> NDArray[np.float64]:
     """Accounts × marks: MRR by the books; where they have none, that of the last lapse before."""
-    periods = pd.PeriodIndex(marks, freq="M").astype(str)
-    opening = mrr_ledger.pivot(index="account_id", columns="period", values="mrr_start")
-    closing = mrr_ledger.pivot(index="account_id", columns="period", values="mrr_end")
-    closing.columns = [str(pd.Period(name, freq="M") + 1) for name in closing.columns]
-    booked = opening.reindex(index=names, columns=periods)
-    booked = booked.where(booked > 0, closing.reindex(index=names, columns=periods))
-    grid = pd.DataFrame({"account_id": np.repeat(names, len(marks)),
-                         "day": np.tile(marks.to_numpy(), len(names))})  # fmt: skip
-    lapsed = returns[["account_id", "lapse_date", "mrr_lost"]].sort_values("lapse_date")
-    grid["day"] = grid["day"].astype(lapsed["lapse_date"].dtype)
-    last = pd.merge_asof(
-        grid.assign(place=range(len(grid))).sort_values("day", kind="stable"), lapsed,
-        left_on="day", right_on="lapse_date", by="account_id", allow_exact_matches=False,
-    ).sort_values("place")["mrr_lost"]  # fmt: skip
-    old = last.to_numpy(dtype=float).reshape(len(names), len(marks))
-    return np.nan_to_num(np.where(booked.to_numpy(float) > 0, booked.to_numpy(float), old))
+    value = _value_of_lapses(names, marks, returns)
+    month, periods = pd.factorize(mrr_ledger["period"])
+    opens = pd.PeriodIndex(periods, freq="M").start_time
+    closes = (pd.PeriodIndex(periods, freq="M") + 1).start_time
+    account = names.get_indexer(mrr_ledger["account_id"])
+    # what a month opened with stands over what the month before closed with
+    for days, booked in ((closes, mrr_ledger["mrr_end"]), (opens, mrr_ledger["mrr_start"])):
+        place = marks.get_indexer(days)[month]
+        is_known = (account >= 0) & (place >= 0) & (booked.to_numpy() > 0)
+        value[account[is_known], place[is_known]] = booked.to_numpy()[is_known]
+    return value
 
 
-def _end_types(rows: pd.DataFrame, own: pd.DataFrame) -> NDArray:
+def _value_of_lapses(
+    names: pd.Index, marks: pd.DatetimeIndex, returns: pd.DataFrame
+) -> NDArray[np.float64]:
+    """Accounts × marks: the MRR of the last lapse before, 0 where there was none."""
+    lapsed = returns.sort_values("lapse_date", kind="stable")
+    account = names.get_indexer(lapsed["account_id"])
+    mark = marks.searchsorted(lapsed["lapse_date"], side="right")
+    is_seen = (account >= 0) & (mark < len(marks))
+    lapse = np.full((len(names), len(marks)), -1)
+    np.maximum.at(lapse, (account[is_seen], mark[is_seen]), np.flatnonzero(is_seen))
+    lapse = np.maximum.accumulate(lapse, axis=1)
+    lost = np.append(lapsed["mrr_lost"].to_numpy(dtype=float), 0.0)  # at -1: none
+    return np.nan_to_num(lost[lapse])
+
+
+def _end_types(lost: pd.DataFrame, own: pd.DataFrame) -> NDArray:
     """How each lost customer left: the type of its last lapse in the month."""
     lapsed = own[own["lapse_date"].notna()].sort_values("lapse_date")
     lapsed = lapsed.assign(period=lapsed["lapse_date"].dt.to_period("M").astype(str))
     lapsed = lapsed.drop_duplicates(["account_id", "period"], keep="last")
-    known = rows.merge(lapsed[["account_id", "period", "end_type"]], how="left",
+    known = lost.merge(lapsed[["account_id", "period", "end_type"]], how="left",
                        on=["account_id", "period"])["end_type"]  # fmt: skip
-    return known.fillna(UNKNOWN).where(rows["is_lost"] > 0, None).to_numpy()
+    return known.fillna(UNKNOWN).to_numpy()
 
 
 def _rates(rows: pd.DataFrame, confidence: float) -> dict[str, object]:

@@ -14,10 +14,9 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from concurrent import futures
 from pathlib import Path
 from types import FrameType
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -34,6 +33,9 @@ from pipeline.exits import (
 )
 from pipeline.redaction import redacted
 from pipeline.settings import ANNEX, CHAPTERS, ParameterError, Paths, Period, Settings
+
+if TYPE_CHECKING:
+    from pipeline.flow import Flow
 
 STAGES = ("simulate", "ingest", "usage", "snapshot")
 ENDING = (signal.SIGTERM, signal.SIGHUP)
@@ -99,7 +101,7 @@ def run(
         if dry_run:
             _preview(chosen, force, only)
             return
-        look = _look_aside(root, held)
+        flow = _flow_that_looks(root, held)
         from pipeline import run as runner  # after the lock: it loads for seconds
 
         runner.run(
@@ -110,11 +112,11 @@ def run(
             chapters=only,
             held=(held,),
             is_offline=offline,
-            look=look,
+            flow=flow,
         )
 
 
-def _look_aside(root: Path, held: int) -> Callable[[], set[str]] | None:
+def _flow_that_looks(root: Path, held: int) -> Flow | None:
     """Let DVC look for what is out of date while our own code is loaded; both take their time.
 
     None where a run first changes the folder (it lays out a flow, or takes an extract) or where the
@@ -132,7 +134,9 @@ def _look_aside(root: Path, held: int) -> Callable[[], set[str]] | None:
         if (root / "dvc.yaml").is_file() and has_room and not has_database:
             if is_laid_out(root):
                 lay_out(root, PROJECT)
-            return Flow(root, (held,)).stale_aside()
+            flow = Flow(root, (held,))
+            flow.look_aside()
+            return flow
     return None
 
 
@@ -183,11 +187,11 @@ def _bring_up_to_date(root: Path, period: str | None) -> None:
     """DVC looks for what is out of date while our own code is loaded; both take their time."""
     from pipeline.flow import Flow
 
-    with futures.ThreadPoolExecutor(1) as aside:
-        stale = aside.submit(Flow(root).stale)
+    with contextlib.closing(Flow(root)) as flow:
+        flow.look_aside()
         from pipeline.run import lab as opening
 
-        opening.bring_up_to_date(root, period, stale.result)
+        opening.bring_up_to_date(root, period, flow.stale)
 
 
 @app.command()

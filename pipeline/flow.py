@@ -17,6 +17,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent import futures
 from dataclasses import dataclass, field, replace
@@ -25,7 +26,7 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from pipeline.bound_dvc import AND
+from pipeline.bound_dvc import request
 from pipeline.children import FAILURE_SUFFIX, FAILURE_VARIABLE, as_runner, facts_beside
 from pipeline.data import disk
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION, FAILED, NOT_NOW
@@ -141,6 +142,8 @@ class Flow:
     n_unforked: int = 0
     _preloads: list[Preload] = field(default_factory=list)
     _children: list[Child] = field(default_factory=list)
+    _dvc: subprocess.Popen[str] | None = None
+    _look: futures.Future[set[str]] | None = None
     _clock: threading.Timer | None = None
     _is_out_of_time: bool = False
 
@@ -152,45 +155,48 @@ class Flow:
         return folder
 
     def stale(self) -> set[str]:
-        """Names of the stages that are not up to date."""
-        return self._then_stale([])
+        """Names of the stages that are not up to date; the first time what `look_aside` found."""
+        look, self._look = self._look, None
+        return look.result() if look else self._stale()
 
-    def stale_aside(self) -> Callable[[], set[str]]:
-        """Ask what is not up to date at once; the answer, or the error, when it is called for.
-
-        DVC works while the caller loads what it needs.
-        """
+    def look_aside(self) -> None:
+        """Ask at once what is not up to date: DVC works while the caller loads what it needs."""
+        self._dvc_that_waits()  # of this thread: a child dies with the thread that started it
         aside = futures.ThreadPoolExecutor(1)
-        answer = aside.submit(self.stale)
+        self._look = aside.submit(self._stale)
         aside.shutdown(wait=False)
-        return answer.result
+
+    def forget_look(self) -> None:
+        """Something has changed since `look_aside`: wait for its end, and ask anew."""
+        with contextlib.suppress(StageFailedError):
+            if self._look:
+                self.stale()
 
     def reproduce(self, stages: Sequence[str], on_stage: Callable[[str], None]) -> None:
         """Run the stages that are out of date, in order; StageFailedError has the stage's words."""
-        self._dvc(["repro", *stages], on_stage)
+        self._ask_dvc(["repro", *stages], on_stage)
         self._keep_lock()
 
     def reproduce_then_stale(
         self, stages: Sequence[str], on_stage: Callable[[str], None]
     ) -> set[str]:
-        """Run these stages as `reproduce` does; then what is not up to date. One DVC does both."""
-        return self._then_stale(["repro", *stages, AND], on_stage)
+        """Run these stages as `reproduce` does; then what is not up to date."""
+        self.reproduce(stages, on_stage)
+        return self._stale()
 
     def record(self, stages: Iterable[str]) -> None:
         """Take what stands there now as the result of these stages."""
         if names := sorted(stages):
-            self._dvc([*COMMIT, *names])
+            self._ask_dvc([*COMMIT, *names])
             self._keep_lock()
 
     def record_then_stale(self, stages: Iterable[str]) -> set[str]:
-        """Record these stages; then what is not up to date. One DVC does both."""
-        names = sorted(stages)
-        return self._then_stale([*COMMIT, *names, AND] if names else [])
+        """Record these stages; then what is not up to date."""
+        self.record(stages)
+        return self._stale()
 
-    def _then_stale(
-        self, before: Sequence[str], on_stage: Callable[[str], None] | None = None
-    ) -> set[str]:
-        said = self._dvc([*before, "status", "--json"], on_stage)
+    def _stale(self) -> set[str]:
+        said = self._ask_dvc(["status", "--json"])
         self._keep_lock()
         answers = [line for line in said.splitlines() if line.startswith("{")]
         return set(json.loads(answers[-1]))
@@ -251,7 +257,7 @@ class Flow:
                 self._check_time()
                 time.sleep(POLL_SECONDS)
         finally:
-            self.stop()
+            self._end([child for _, child in running])
 
     def _again(self, attempt: Attempt, ended: Ended) -> Attempt | None:
         """The next attempt at a task whose failure may pass; None when there is none."""
@@ -284,16 +290,16 @@ class Flow:
             )
 
     def close(self) -> None:
-        """End what still runs, and the clock."""
+        """End the children that still run and what they started, and the clock; nothing writes."""
         if self._clock:
             self._clock.cancel()
-        self.stop()
+        self._end(self._children)
+        if self._look:
+            futures.wait([self._look])
+        if self._dvc:
+            self._end_dvc(self._dvc)
         for preload in self._preloads:
             preload.close()
-
-    def stop(self) -> None:
-        """End the children that still run, and what they started; then nothing writes any more."""
-        self._end(self._children)
 
     def _end(self, children: Sequence[Child]) -> None:
         left = [child for child in children if child.poll() != 0]  # the dead may leave orphans
@@ -375,33 +381,59 @@ class Flow:
     def _failure_of(self, task: Task) -> Path:
         return self.log / f"{task.chapter}-{task.period}{FAILURE_SUFFIX}"
 
-    def _dvc(self, words: list[str], on_stage: Callable[[str], None] | None = None) -> str:
-        """Run DVC and return what it said; StageFailedError when it failed."""
-        failure = self.log / f"stage{FAILURE_SUFFIX}"
-        said = []
-        child = self._child(
-            ["-m", "pipeline.bound_dvc", *words],
-            failure,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-        assert child.stdout is not None
+    def _ask_dvc(self, words: list[str], on_stage: Callable[[str], None] | None = None) -> str:
+        """Let DVC run a command and return what it said; StageFailedError when it failed."""
+        failure = self._failure_of_dvc
+        _forget(failure)
+        dvc, said, code = self._dvc_that_waits(), [], None
+        end = uuid.uuid4().hex
+        assert dvc.stdin is not None
+        assert dvc.stdout is not None
         try:
+            with contextlib.suppress(BrokenPipeError):  # it ended: it has nothing more to say
+                dvc.stdin.write(request(words, self._environment(failure), end))
+                dvc.stdin.flush()
             with (self.log / "dvc.log").open("a", encoding="utf-8") as log:
-                for line in child.stdout:
-                    log.write(line)
-                    said.append(line)
-                    match = RUNNING_STAGE.search(line)
+                for line in dvc.stdout:
+                    text, is_end, last = line.partition(end)
+                    log.write(text)
+                    said.append(text)
+                    match = RUNNING_STAGE.search(text)
                     if match and on_stage:
                         on_stage(match[1])
-            code = child.wait()
+                    if is_end:
+                        code = int(last)
+                        break
         finally:
-            child.stdout.close()
-            self._end([child])
+            if code != 0:  # what it started may still run
+                self._end_dvc(dvc)
         self._check_time()
-        if code:
+        if code != 0:
             raise _stage_failure(words[0], failure, said)
         return "".join(said)
+
+    def _dvc_that_waits(self) -> subprocess.Popen[str]:
+        """The DVC of this run; another one where it has ended."""
+        if self._dvc and self._dvc.poll() is not None:
+            self._end_dvc(self._dvc)
+        if self._dvc is None:
+            words = ["-m", "pipeline.bound_dvc"]
+            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+            failure = self._failure_of_dvc
+            self._dvc = self._child(words, failure, **pipes, stderr=subprocess.STDOUT)
+        return self._dvc
+
+    @property
+    def _failure_of_dvc(self) -> Path:
+        return self.log / f"stage{FAILURE_SUFFIX}"
+
+    def _end_dvc(self, dvc: subprocess.Popen[str]) -> None:
+        self._end([dvc])
+        for pipe in (dvc.stdin, dvc.stdout):
+            if pipe:
+                with contextlib.suppress(BrokenPipeError):  # it ended before it read all
+                    pipe.close()
+        self._dvc = None
 
     def _child(self, words: list[str], failure: Path, **streams: Any) -> subprocess.Popen[str]:
         """Start a child that leads a process group of its own and is bound to this process."""
@@ -410,13 +442,12 @@ class Flow:
             [sys.executable, *words],
             cwd=self.root,
             env=self._environment(failure),
-            stdin=subprocess.DEVNULL,
             text=True,
             encoding="utf-8",
             errors="replace",
             pass_fds=self.held,
             process_group=0,
-            **streams,
+            **{"stdin": subprocess.DEVNULL} | streams,
         )
         self._children.append(child)
         return child

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.bound_dvc import AND, reading_once
+from pipeline.bound_dvc import reading_once, request
 
 PROJECT = Path(__file__).parents[1]
+END = "the end of an answer:"
 FLOW = """stages:
   first:
     cmd: echo never
@@ -46,22 +47,45 @@ def laid_out(root: Path) -> Path:
     return root
 
 
-def dvc(root: Path, module: str, *words: str) -> subprocess.CompletedProcess[str]:
+def dvc(root: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """DVC's own command."""
+    return started(root, "dvc", *words)
+
+
+def kept_dvc(root: Path, *commands: list[str]) -> tuple[list[int], str]:
+    """One DVC that is asked for these commands; their exit codes, and what was said between."""
+    asked = "".join(request(words, os.environ, END) for words in commands)
+    ended = started(root, "pipeline.bound_dvc", given=asked)
+    assert ended.returncode == 0
+    said = ended.stdout.splitlines()
+    codes = [int(line.removeprefix(END)) for line in said if line.startswith(END)]
+    return codes, "\n".join(line for line in said if not line.startswith(END))
+
+
+def started(root: Path, module: str, *words: str, given: str = "") -> subprocess.CompletedProcess:
     return subprocess.run(
-        [sys.executable, "-m", module, *words], cwd=root, text=True, capture_output=True,
+        [sys.executable, "-m", module, *words], cwd=root, text=True, input=given,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         env=os.environ | {"PYTHONPATH": str(PROJECT)}, check=False,
     )  # fmt: skip
 
 
+STATUS = ["status", "--json"]
+
+
+def commit(*stages: str) -> list[str]:
+    return ["commit", "--force", *stages]
+
+
 def test_a_run_records_the_same_lock_as_the_command_of_dvc(tmp_path: Path) -> None:
     ours, theirs = laid_out(tmp_path / "ours"), laid_out(tmp_path / "theirs")
-    own = dvc(ours, "pipeline.bound_dvc", "commit", "--force", "first", "second")
-    plain = dvc(theirs, "dvc", "commit", "--force", "first", "second")
-    assert (own.returncode, plain.returncode) == (0, 0), own.stderr + plain.stderr
+    codes, said = kept_dvc(ours, commit("first", "second"))
+    plain = dvc(theirs, *commit("first", "second"))
+    assert (codes, plain.returncode) == ([0], 0), said + plain.stdout
     assert (ours / "dvc.lock").read_bytes() == (theirs / "dvc.lock").read_bytes()
-    assert dvc(ours, "dvc", "status", "--json").stdout.strip() == "{}"
+    assert dvc(ours, *STATUS).stdout.strip() == "{}"
     (ours / "params.yaml").write_text(PARAMS.replace("2026-10", "2026-11"))
-    assert "second" in dvc(ours, "pipeline.bound_dvc", "status", "--json").stdout
+    assert "second" in kept_dvc(ours, STATUS)[1]
 
 
 def test_a_lock_that_stands_there_is_added_to_as_dvc_does_it(tmp_path: Path) -> None:
@@ -70,29 +94,55 @@ def test_a_lock_that_stands_there_is_added_to_as_dvc_does_it(tmp_path: Path) -> 
         (root / "params.yaml").write_text(PARAMS + MORE_PARAMS)
         (root / "dvc.yaml").write_text(FLOW.replace("[since]", "[since, odd]"))
     for words in (("first",), ("second",), ("first", "second")):
-        dvc(ours, "pipeline.bound_dvc", "commit", "--force", *words)
-        dvc(theirs, "dvc", "commit", "--force", *words)
+        kept_dvc(ours, commit(*words))
+        dvc(theirs, *commit(*words))
         assert (ours / "dvc.lock").read_bytes() == (theirs / "dvc.lock").read_bytes()
     assert "日本" in (ours / "dvc.lock").read_text(encoding="utf-8")
 
 
-def test_commands_follow_each_other_in_one_process_until_one_fails(tmp_path: Path) -> None:
+def test_one_dvc_answers_one_command_after_another_and_goes_on_after_a_failure(
+    tmp_path: Path,
+) -> None:
     root = laid_out(tmp_path)
-    ended = dvc(root, "pipeline.bound_dvc", "commit", "--force", "first", AND, "status", "--json")
-    assert ended.returncode == 0, ended.stderr
-    assert set(json.loads(ended.stdout.splitlines()[-1])) == {"second"}
-    (root / "second.csv").unlink()
-    ended = dvc(root, "pipeline.bound_dvc", "commit", "--force", "second", AND, "status", "--json")
-    assert ended.returncode == 1
-    assert "{" not in ended.stdout
+    codes, said = kept_dvc(
+        root, commit("first"), STATUS, commit("none"), commit("second"), commit("none"), STATUS
+    )
+    assert codes == [0, 0, 1, 0, 1, 0]
+    answers = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    assert [set(each) for each in answers] == [{"second"}, set()]
+    assert said.count("ERROR") == 2, "what is said is said once, however many commands came before"
+
+
+def test_a_stage_sees_the_environment_of_its_command_alone(tmp_path: Path) -> None:
+    root = laid_out(tmp_path)
+    (root / "dvc.yaml").write_text('stages:\n  say:\n    cmd: echo "<$WORD>"\n')
+    words = ["repro", "--force", "say"]
+    asked = request(words, os.environ | {"WORD": "a word"}, END) + request(words, os.environ, END)
+    said = started(root, "pipeline.bound_dvc", given=asked).stdout.splitlines()
+    assert [line for line in said if line.startswith("<")] == ["<a word>", "<>"]
+
+
+def test_a_stage_that_reads_finds_nothing_and_takes_no_command_away(tmp_path: Path) -> None:
+    root = laid_out(tmp_path)
+    (root / "dvc.yaml").write_text("stages:\n  read:\n    cmd: timeout 5 cat || echo hung\n")
+    words = [sys.executable, "-m", "pipeline.bound_dvc"]
+    variables = os.environ | {"PYTHONPATH": str(PROJECT)}
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(words, cwd=root, env=variables, **pipes) as kept:
+        kept.stdin.write(request(["repro", "read"], os.environ, END))
+        kept.stdin.flush()
+        answer = [line for line in iter(kept.stdout.readline, f"{END} 0\n") if line]
+        assert "hung\n" not in answer
+        said, _ = kept.communicate(request(STATUS, os.environ, END))
+    assert said.endswith(f"{END} 0\n")
 
 
 def test_stages_before_one_that_fails_stay_recorded_and_the_command_fails(tmp_path: Path) -> None:
     root = laid_out(tmp_path)
     (root / "second.csv").unlink()
-    ended = dvc(root, "pipeline.bound_dvc", "commit", "--force", "first", "second")
-    assert ended.returncode == 1
-    assert "second.csv" in ended.stderr
+    codes, said = kept_dvc(root, commit("first", "second"))
+    assert codes == [1]
+    assert "second.csv" in said
     lock = (root / "dvc.lock").read_text()
     assert "first:" in lock
     assert "second:" not in lock

@@ -150,10 +150,12 @@ def test_a_failed_chapter_brings_its_kind_place_and_facts(root: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [0, 20, 56])
-def test_a_lock_that_is_cut_off_is_told_from_a_failed_stage(root: Path, cut: int) -> None:
+def test_a_lock_that_is_cut_off_is_told_from_a_failed_stage(
+    root: Path, cut: int, request: pytest.FixtureRequest
+) -> None:
     text = "schema: '2.0'\nstages:\n  bad:\n    cmd: one\n    deps:\n    - path: pipeline\n"
-    flow = Flow(root)
     (root / "dvc.lock").write_text(text)
+    request.addfinalizer((flow := Flow(root)).close)
     flow.stale()
     assert (root / "build" / "dvc.lock.whole").read_text() == text
     (root / "dvc.lock").write_text(text[:cut])
@@ -165,8 +167,11 @@ def test_a_lock_that_is_cut_off_is_told_from_a_failed_stage(root: Path, cut: int
 
 
 def test_a_failed_stage_keeps_its_code_and_kind_behind_dvc(root: Path) -> None:
-    with pytest.raises(StageFailedError, match="2 rows cannot be used") as caught:
-        Flow(root).reproduce(["bad"], lambda _: None)
+    with (
+        closing(Flow(root)) as flow,
+        pytest.raises(StageFailedError, match="2 rows cannot be used") as caught,
+    ):
+        flow.reproduce(["bad"], lambda _: None)
     assert (caught.value.code, caught.value.error_class) == (65, "data")
 
 
@@ -192,15 +197,42 @@ def test_one_dvc_runs_a_stage_and_says_what_is_out_of_date_after_it(root: Path) 
     (root / "params.yaml").write_text("")
     seen: list[str] = []
     with contextlib.closing(Flow(root)) as flow:
+        flow.look_aside()
         assert "quick" in flow.stale()
+        dvc = flow._dvc
         assert flow.reproduce_then_stale(["quick"], seen.append) == {
             "bad",
             "behind_a_shell",
             "tick",
         }
+        assert flow._dvc is dvc
         with pytest.raises(StageFailedError, match="2 rows cannot be used"):
             flow.reproduce_then_stale(["bad"], seen.append)
+        assert "bad" in flow.stale(), (
+            "another DVC, for what a failed stage started is ended with it"
+        )
     assert seen == ["quick", "bad"]
+
+
+def test_a_dvc_that_was_killed_while_it_waited_is_started_again(root: Path) -> None:
+    with closing(Flow(root)) as flow:
+        stale = flow.stale()
+        assert flow._dvc is not None
+        flow._dvc.kill()
+        flow._dvc.wait()
+        assert flow.stale() == stale
+
+
+def test_chapters_that_end_leave_dvc_to_the_run_and_the_end_of_the_run_ends_it(root: Path) -> None:
+    flow = Flow(root)
+    flow.look_aside()
+    list(flow.run_side_by_side([Task("quick", "2026-10")], 1))
+    flow.stale()
+    dvc = flow._dvc
+    assert dvc is not None
+    assert dvc.poll() is None
+    flow.close()
+    assert dvc.poll() is not None
 
 
 LEAVING = """

@@ -546,7 +546,8 @@ def test_a_second_run_changes_no_byte_and_leaves_nothing_out_of_date(test_root: 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     assert digest(test_root) == before
-    assert Flow(test_root).stale() == set()
+    with contextlib.closing(Flow(test_root)) as flow:
+        assert flow.stale() == set()
     assert "reports/index.html: October 2026 (provisional): " in done.stdout.splitlines()[-1]
 
 

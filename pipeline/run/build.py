@@ -71,10 +71,7 @@ class Wanted:
 
 @dataclass
 class Run:
-    """One run: its settings may gain periods, its failures are collected.
-
-    `look` has the first answer of DVC, where it was asked beforehand.
-    """
+    """One run: its settings may gain periods, its failures are collected."""
 
     flow: Flow
     settings: Settings
@@ -83,7 +80,6 @@ class Run:
     manifest: Manifest
     failures: dict[str, Ended] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
-    look: Callable[[], set[str]] | None = None
     _passed: list[str] = field(default_factory=list)
     _recorded: float = field(default_factory=time.monotonic)
     _n_unforked_said: int = 0
@@ -132,7 +128,7 @@ class Run:
     def _stale_at_first(self) -> set[str]:
         """What is out of date; a dvc.lock that a killed DVC left half-written is put right."""
         try:
-            return self.look() if self.look else self.flow.stale()
+            return self.flow.stale()
         except StageFailedError as error:
             is_cut = error.error_class == BAD_LOCK
             stale = self.flow.stale_by_kept_lock() if is_cut else None

@@ -55,7 +55,7 @@ def run(
     held: tuple[int, ...] = (),
     progress: Progress | None = None,
     is_offline: bool = False,
-    look: Callable[[], set[str]] | None = None,
+    flow: Flow | None = None,
 ) -> Path:
     """Build what is due and out of date below `root`; the path of reports/index.html.
 
@@ -68,7 +68,7 @@ def run(
         held: open files that children keep open: the root's lock, which the caller holds.
         progress: where to say what happens.
         is_offline: ask no database; the extract that is kept holds.
-        look: what DVC was asked before this was called; it holds unless something changes first.
+        flow: this root's, where DVC was asked before this was called; it is closed at the end.
 
     Raises:
         PreflightError: a run cannot go well here.
@@ -84,7 +84,7 @@ def run(
         held=held,
         progress=progress,
         is_offline=is_offline,
-        look=look,
+        flow=flow,
     )
 
 
@@ -97,7 +97,7 @@ def carry_out(
     progress: Progress | None = None,
     is_offline: bool = False,
     is_recorded: bool = True,
-    look: Callable[[], set[str]] | None = None,
+    flow: Flow | None = None,
 ) -> Path:
     """One run with its manifest, from first look to last word; `choose` says what it builds.
 
@@ -105,23 +105,17 @@ def carry_out(
     manifest, tells nobody and writes no page.
     """
     root, progress = root.resolve(), progress or Progress()
-    with recorded(root) if is_recorded else unrecorded(root) as manifest:
+    kept = recorded(root) if is_recorded else unrecorded(root)
+    with kept as manifest, contextlib.closing(flow or Flow(root, held)) as flow:
         settings, paths, is_changed = _made_ready(root, manifest, progress, is_offline)
-        if look is not None and is_changed:
-            with contextlib.suppress(StageFailedError):
-                look()  # two of DVC in one folder would be in each other's way
-            look = None
+        if is_changed:
+            flow.forget_look()
         wanted = choose(settings, paths)
         check_chapters(wanted.chapters, settings)
-        flow = Flow(root, held, settings.run.retries, extract.secrets(settings))
+        flow.retries, flow.hidden = settings.run.retries, extract.secrets(settings)
         flow.end_after(settings.run.run_timeout_hours * HOUR_SECONDS)
-        try:
-            with progress.live():
-                n_jobs = jobs or jobs_here()
-                run = Run(flow, settings, progress, n_jobs, manifest, look=look)
-                return run.build(wanted)
-        finally:
-            flow.close()
+        with progress.live():
+            return Run(flow, settings, progress, jobs or jobs_here(), manifest).build(wanted)
 
 
 def _made_ready(

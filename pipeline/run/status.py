@@ -6,6 +6,7 @@ flow only DVC can tell: `lodestar run --dry-run` asks it.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -97,7 +98,8 @@ def preview_lines(settings: Settings, paths: Paths, wanted: Wanted) -> Iterator[
     if not (paths.root / FLOW).is_file():
         yield "Everything: this folder has no flow yet. The first run lays it out, then builds."
         return
-    stale = Flow(paths.root).stale()
+    with contextlib.closing(Flow(paths.root)) as flow:
+        stale = flow.stale()
     stages = [*base_stages(settings.company), SNAPSHOT]
     if first := [stage for stage in stages if stage in stale]:
         yield f"Stages out of date: {', '.join(first)}. More may follow from what they find."

@@ -431,9 +431,9 @@ def test_f118_a_killed_dvc_takes_its_stage_with_it_and_the_run_says_so(company: 
     company.append("pipeline/stages/ingest/__init__.py", SLOW_STAGE)
     runner = company.start("run")
     wait_for((company.root / "slow").is_file, 300, "the slow stage")
-    repro = [n for n, words in company.processes().items() if "repro" in words]
-    assert len(repro) == 1
-    os.kill(repro[0], signal.SIGKILL)
+    dvc = [n for n, words in company.processes().items() if "pipeline.bound_dvc" in words]
+    assert len(dvc) == 1
+    os.kill(dvc[0], signal.SIGKILL)
     assert runner.wait(60) == FAILED, company.said()
     company.wait_until_calm()
     assert company.manifest["state"] == "failed"

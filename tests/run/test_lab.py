@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
@@ -65,7 +66,8 @@ def test_a_chapter_that_is_missing_is_run_and_no_reader_sees_it(company):
     kept = company / "data" / "processed" / "headline" / "2026-10" / "population.json"
     first = kept.read_bytes()
     kept.unlink()
-    lab.bring_up_to_date(company, None, Flow(company).stale, progress)
+    with closing(Flow(company)) as flow:
+        lab.bring_up_to_date(company, None, flow.stale, progress)
     assert "population 2026-10" in said(progress)
     assert "survival" not in said(progress).partition("Only")[0]
     assert kept.read_bytes() == first
@@ -79,7 +81,8 @@ def test_a_chapter_that_fails_is_said_and_jupyterlab_may_open(company):
     broken = nbformat.read(notebook, as_version=4)
     broken.cells[3].source = "raise ValueError('nobody counted')"
     nbformat.write(broken, notebook)
-    lab.bring_up_to_date(company, None, Flow(company).stale, progress)
+    with closing(Flow(company)) as flow:
+        lab.bring_up_to_date(company, None, flow.stale, progress)
     notebook.write_bytes(kept)
     assert "NOT UP TO DATE: 01_population.ipynb" in said(progress)
     assert "ValueError: nobody counted" in said(progress)

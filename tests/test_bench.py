@@ -180,6 +180,21 @@ def test_a_quick_bench_runs_each_row_once_judges_none_and_keeps_apart(
     assert not (tmp_path / "build" / "bench.json").exists()
 
 
+def test_of_rows_that_the_same_code_makes_a_quick_bench_runs_one_and_names_the_others(
+    run: Callable[..., int], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sides = Sides(quick_side(), None)
+    kinds = {"open a": "open", "cox": "", "open b": "open", "open c": "open", "scan": ""}
+    rows = [Row(name, None, lambda _: sides, kind=kind) for name, kind in kinds.items()]
+    run(rows, "--quick")
+    assert set(kept(tmp_path, "bench-quick.json")) == {"open a", "cox", "scan"}
+    assert "2 left out, of a kind that ran: open b; open c\n" in capsys.readouterr().out
+    run(rows, "--quick", "open", "b")
+    assert set(kept(tmp_path, "bench-quick.json")) == {"open b"}
+    run(rows)
+    assert set(kept(tmp_path)) == set(kinds)
+
+
 def test_words_choose_rows_and_the_others_keep_what_this_machine_measured(
     run: Callable[..., int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,7 +343,7 @@ def test_the_growth_plot_has_every_line_and_a_quick_one_a_line_of_each_kind(
     found = bench.all_series()
     assert [each.of for each in found] == ["events", "accounts", "accounts"]
     assert found[0].sizes == (10**5, 10**6, 10**7, 10**8)
-    assert [each.name for each in bench.one_of_each_kind(found)] == [bench.USAGE, "x"]
+    assert [each.name for each in bench.one_of_each_sort(found)] == [bench.USAGE, "x"]
 
 
 def test_events_are_kept_as_ingest_keeps_them_without_names_that_none_of_them_has(

@@ -49,7 +49,8 @@ class Row:
     exceed; None: it is only shown. `make` prepares both sides; told True, of a tiny size that shows
     that the row runs. `goal`: what is promised, in words. `needs`: words among those of
     `measure.NEEDS`; where one is missing the row is skipped, counted and named. `most_seconds` and
-    `most_mb`: what the subject's own time and peak memory must not exceed.
+    `most_mb`: what the subject's own time and peak memory must not exceed. `kind`: rows that the
+    same code makes share it, and of those a quick bench runs one.
     """
 
     name: str
@@ -59,3 +60,4 @@ class Row:
     needs: str = ""
     most_seconds: float | None = None
     most_mb: float | None = None
+    kind: str = ""

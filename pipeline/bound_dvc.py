@@ -17,8 +17,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TextIO
 
 from pipeline.children import bind
 
@@ -107,13 +107,12 @@ def main() -> None:
         print(f"{task['end']} {code}", flush=True)
 
 
-def lines_of_our_own() -> Iterator[str]:
-    """The lines of standard input, which no stage inherits: to stages it is empty."""
+def lines_of_our_own() -> TextIO:
+    """Standard input, which no stage inherits: to stages it is empty."""
     asked, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    with open(asked, encoding="utf-8") as lines:
-        yield from lines
+    return open(asked, encoding="utf-8")
 
 
 if __name__ == "__main__":

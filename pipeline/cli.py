@@ -97,11 +97,12 @@ def run(
     chosen = Period(period).name if period is not None else None
     only = [name.strip() for name in chapters.split(",")] if chapters is not None else None
     root = PLACE.folder()
-    with _locked(root, jobs) as held:
+    with _locked(root, jobs) as held, contextlib.ExitStack() as at_the_end:
         if dry_run:
             _preview(chosen, force, only)
             return
-        flow = _flow_that_looks(root, held)
+        if flow := _flow_that_looks(root, held):
+            at_the_end.callback(flow.close)
         from pipeline import run as runner  # after the lock: it loads for seconds
 
         runner.run(
@@ -119,15 +120,15 @@ def run(
 def _flow_that_looks(root: Path, held: int) -> Flow | None:
     """Let DVC look for what is out of date while our own code is loaded; both take their time.
 
-    None where a run first changes the folder (it lays out a flow, or takes an extract) or where the
-    disk is nearly full, which the run says. What was laid out earlier is brought up to date before
-    DVC looks.
+    None where a run first changes the folder (it lays out a flow, or takes an extract), and where
+    DVC cannot be started or the disk is nearly full, which the run says. What was laid out earlier
+    is brought up to date before DVC looks.
     """
     from pipeline.data import disk
     from pipeline.flow import Flow
     from pipeline.root import PROJECT, is_laid_out, lay_out
 
-    with contextlib.suppress(configuration.ConfigurationError):
+    with contextlib.suppress(configuration.ConfigurationError, OSError):
         settings = configuration.load(root)
         has_room = disk.free_mb(root) >= settings.run.free_disk_mb
         has_database = settings.source.database is not None
@@ -191,7 +192,7 @@ def _bring_up_to_date(root: Path, period: str | None) -> None:
         flow.look_aside()
         from pipeline.run import lab as opening
 
-        opening.bring_up_to_date(root, period, flow.stale)
+        opening.bring_up_to_date(root, period, flow)
 
 
 @app.command()

@@ -59,6 +59,7 @@ SLOW = ("drivers", "revenue", "survival", "time_to_value")
 MOST_PRELOADS = 3
 """In one run: a further one is begun when the code changed under the last."""
 COMMIT = ("commit", "--force")
+OWN_CODE = Path(__file__).parents[1]
 NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE",)
 """A caller's wish that would let each child of a run compile our code anew."""
 
@@ -144,6 +145,7 @@ class Flow:
     _children: list[Child] = field(default_factory=list)
     _dvc: subprocess.Popen[str] | None = None
     _look: futures.Future[set[str]] | None = None
+    _asks: threading.Lock = field(default_factory=threading.Lock)
     _clock: threading.Timer | None = None
     _is_out_of_time: bool = False
 
@@ -156,8 +158,13 @@ class Flow:
 
     def stale(self) -> set[str]:
         """Names of the stages that are not up to date; the first time what `look_aside` found."""
-        look, self._look = self._look, None
-        return look.result() if look else self._stale()
+        if self._look is None:
+            return self._stale()
+        try:
+            return self._look.result()
+        finally:
+            if self._look.done():  # else `close` waits for it
+                self._look = None
 
     def look_aside(self) -> None:
         """Ask at once what is not up to date: DVC works while the caller loads what it needs."""
@@ -167,10 +174,10 @@ class Flow:
         aside.shutdown(wait=False)
 
     def forget_look(self) -> None:
-        """Something has changed since `look_aside`: wait for its end, and ask anew."""
-        with contextlib.suppress(StageFailedError):
-            if self._look:
-                self.stale()
+        """Something has changed since `look_aside`: let it end, and forget what it found."""
+        if self._look:
+            futures.wait([self._look])
+        self._look = None
 
     def reproduce(self, stages: Sequence[str], on_stage: Callable[[str], None]) -> None:
         """Run the stages that are out of date, in order; StageFailedError has the stage's words."""
@@ -302,7 +309,8 @@ class Flow:
             preload.close()
 
     def _end(self, children: Sequence[Child]) -> None:
-        left = [child for child in children if child.poll() != 0]  # the dead may leave orphans
+        known = [child for child in children if child in self._children]  # others were ended
+        left = [child for child in known if child.poll() != 0]  # the dead may leave orphans
         self._children = [child for child in self._children if child not in children]
         for child in left:
             if isinstance(child, Forked) and child.pid is None:
@@ -383,10 +391,22 @@ class Flow:
 
     def _ask_dvc(self, words: list[str], on_stage: Callable[[str], None] | None = None) -> str:
         """Let DVC run a command and return what it said; StageFailedError when it failed."""
+        with self._asks:  # one question at a time: `look_aside` has a thread of its own
+            code, said = self._answer_of_dvc(words, on_stage)
+        self._check_time()
+        if code != 0:
+            raise _stage_failure(words[0], self._failure_of_dvc, said)
+        return "".join(said)
+
+    def _answer_of_dvc(
+        self, words: list[str], on_stage: Callable[[str], None] | None
+    ) -> tuple[int | None, list[str]]:
+        """The exit code of a command, None when DVC ended before it, and what was said."""
         failure = self._failure_of_dvc
         _forget(failure)
-        dvc, said, code = self._dvc_that_waits(), [], None
-        end = uuid.uuid4().hex
+        dvc, end = self._dvc_that_waits(), uuid.uuid4().hex
+        said: list[str] = []
+        code = None
         assert dvc.stdin is not None
         assert dvc.stdout is not None
         try:
@@ -407,20 +427,26 @@ class Flow:
         finally:
             if code != 0:  # what it started may still run
                 self._end_dvc(dvc)
-        self._check_time()
-        if code != 0:
-            raise _stage_failure(words[0], failure, said)
-        return "".join(said)
+            if code is None and self.held:  # it may have been writing its list of locks
+                (self.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+        return code, said
 
     def _dvc_that_waits(self) -> subprocess.Popen[str]:
-        """The DVC of this run; another one where it has ended."""
+        """The DVC of this run; another one where it has ended.
+
+        It runs the code beside this module, not that of a root laid out by another version.
+        """
         if self._dvc and self._dvc.poll() is not None:
             self._end_dvc(self._dvc)
         if self._dvc is None:
-            words = ["-m", "pipeline.bound_dvc"]
-            pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-            failure = self._failure_of_dvc
-            self._dvc = self._child(words, failure, **pipes, stderr=subprocess.STDOUT)
+            self._dvc = self._child(
+                ["-P", "-m", "pipeline.bound_dvc"],
+                self._failure_of_dvc,
+                {"PYTHONPATH": str(OWN_CODE)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+            )
         return self._dvc
 
     @property
@@ -435,13 +461,18 @@ class Flow:
                     pipe.close()
         self._dvc = None
 
-    def _child(self, words: list[str], failure: Path, **streams: Any) -> subprocess.Popen[str]:
-        """Start a child that leads a process group of its own and is bound to this process."""
+    def _child(
+        self, words: list[str], failure: Path, own: Mapping[str, str] | None = None, **streams: Any
+    ) -> subprocess.Popen[str]:
+        """Start a child that leads a process group of its own and is bound to this process.
+
+        `own`: variables of its environment that no other child has.
+        """
         _forget(failure)
         child = subprocess.Popen(
             [sys.executable, *words],
             cwd=self.root,
-            env=self._environment(failure),
+            env=self._environment(failure) | dict(own or {}),
             text=True,
             encoding="utf-8",
             errors="replace",

@@ -223,6 +223,54 @@ def test_a_dvc_that_was_killed_while_it_waited_is_started_again(root: Path) -> N
         assert flow.stale() == stale
 
 
+def test_dvc_is_run_by_the_code_of_this_version_in_a_root_of_another(root: Path) -> None:
+    older = "raise SystemExit('of an older version')"
+    (root / "pipeline" / "bound_dvc.py").write_text(older)
+    with closing(Flow(root)) as flow:
+        assert "quick" in flow.stale()
+
+
+def test_a_dvc_that_is_ended_before_it_answers_leaves_no_list_of_locks_cut_off(root: Path) -> None:
+    locks = root / ".dvc" / "tmp" / "rwlock"
+    locks.parent.mkdir(exist_ok=True)
+    with locked(root) as held, closing(Flow(root, (held,))) as flow:
+        locks.touch()
+        flow.look_aside()
+        assert flow._dvc is not None
+        flow._dvc.kill()
+        with pytest.raises(StageFailedError):
+            flow.stale()
+        assert not locks.exists()
+        assert "quick" in flow.stale()
+
+
+def test_a_question_waits_for_the_answer_to_the_one_before(root: Path) -> None:
+    (root / "params.yaml").write_text("")
+    with closing(Flow(root)) as flow:
+        flow.look_aside()
+        flow.reproduce(["quick"], lambda _: None)
+        assert "quick" in flow.stale(), "as it was at first"
+        assert "quick" not in flow.stale()
+
+
+def test_the_end_of_a_run_waits_for_the_first_look(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def late(*_: object) -> StageFailedError:
+        time.sleep(1)
+        return StageFailedError("ended")
+
+    monkeypatch.setattr("pipeline.flow._stage_failure", late)
+    flow = Flow(root)
+    flow.look_aside()
+    look, dvc = flow._look, flow._dvc
+    flow.close()
+    assert look is not None
+    assert look.done()
+    assert dvc is not None
+    assert (dvc.poll(), dvc.stdout.closed) == (-signal.SIGTERM, True)
+
+
 def test_chapters_that_end_leave_dvc_to_the_run_and_the_end_of_the_run_ends_it(root: Path) -> None:
     flow = Flow(root)
     flow.look_aside()

@@ -273,3 +273,10 @@ def test_status_lists_each_period(test_root: Path, capsys: pytest.CaptureFixture
     assert "2026-08  final, revision 1, built 20" in said
     assert "2026-10  provisional, revision 1, built 20" in said
     assert "not updated" not in said
+
+
+def test_a_first_look_that_cannot_begin_is_left_to_the_run_which_is_recorded(root: Path) -> None:
+    (root / "dvc.yaml").write_text("stages: {}\n")
+    (root / "build").mkdir()
+    (root / "build" / "log").write_text("no folder")
+    assert cli._flow_that_looks(root, 0) is None

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
@@ -20,7 +19,7 @@ from pipeline import settings as configuration
 from pipeline.data import slice as slices
 from pipeline.data import store
 from pipeline.exits import is_foreseen
-from pipeline.flow import StageFailedError, Task
+from pipeline.flow import Flow, StageFailedError, Task
 from pipeline.redaction import redacted
 from pipeline.reporting import words
 from pipeline.reporting.execution import kernel
@@ -42,7 +41,7 @@ START = "notebooks/README.md"
 def bring_up_to_date(
     root: Path,
     period: str | None,
-    look: Callable[[], set[str]],
+    flow: Flow,
     progress: Progress | None = None,
 ) -> None:
     """Build what the notebooks of a month read, and publish nothing.
@@ -50,7 +49,7 @@ def bring_up_to_date(
     Args:
         root: folder of params.yaml.
         period: YYYY-MM; None: the newest month that is due.
-        look: the stages that are not up to date, as DVC has them.
+        flow: that of the folder; it is closed before anything is built.
         progress: where to say what happens.
 
     Raises:
@@ -60,7 +59,9 @@ def bring_up_to_date(
     try:
         settings = configuration.load(root)
         paths = Paths(root, settings.company)
-        if month := _standing(settings, paths, period, look):
+        month = _standing(settings, paths, period, flow)
+        flow.close()
+        if month:
             progress.say(f"The tables of {words.month(month)} are up to date.")
             return
         with lock.locked(root) as held:
@@ -73,9 +74,7 @@ def bring_up_to_date(
         progress.say("JupyterLab opens all the same, on the tables that stand.")
 
 
-def _standing(
-    settings: Settings, paths: Paths, period: str | None, look: Callable[[], set[str]]
-) -> str | None:
+def _standing(settings: Settings, paths: Paths, period: str | None, flow: Flow) -> str | None:
     """The month whose tables are all up to date; None when something is to be built."""
     if not is_extract_known(paths):
         return None
@@ -88,7 +87,7 @@ def _standing(
     needed = {*base_stages(settings.company), SNAPSHOT}
     needed |= {Task(name, month).stage for name in settings.question_chapters}
     try:
-        return None if needed & look() else month
+        return None if needed & flow.stale() else month
     except StageFailedError:  # a build says why, or puts it right
         return None
 

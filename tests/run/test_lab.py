@@ -5,7 +5,6 @@ import io
 import json
 import shutil
 import sys
-from contextlib import closing
 from pathlib import Path
 
 import nbformat
@@ -32,8 +31,11 @@ def said(progress: Progress) -> str:
     return progress.console.file.getvalue()
 
 
-def nothing_stale() -> set[str]:
-    return set()
+class UpToDate(Flow):
+    """In its folder nothing is out of date."""
+
+    def stale(self) -> set[str]:
+        return set()
 
 
 def files_of_readers(root: Path) -> dict[str, str]:
@@ -57,7 +59,7 @@ def company(test_root: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_tables_that_are_up_to_date_are_left_alone(test_root):
     progress = heard()
-    lab.bring_up_to_date(test_root, None, nothing_stale, progress)
+    lab.bring_up_to_date(test_root, None, UpToDate(test_root), progress)
     assert said(progress) == "The tables of October 2026 are up to date.\n"
 
 
@@ -66,8 +68,7 @@ def test_a_chapter_that_is_missing_is_run_and_no_reader_sees_it(company):
     kept = company / "data" / "processed" / "headline" / "2026-10" / "population.json"
     first = kept.read_bytes()
     kept.unlink()
-    with closing(Flow(company)) as flow:
-        lab.bring_up_to_date(company, None, flow.stale, progress)
+    lab.bring_up_to_date(company, None, Flow(company), progress)
     assert "population 2026-10" in said(progress)
     assert "survival" not in said(progress).partition("Only")[0]
     assert kept.read_bytes() == first
@@ -81,8 +82,7 @@ def test_a_chapter_that_fails_is_said_and_jupyterlab_may_open(company):
     broken = nbformat.read(notebook, as_version=4)
     broken.cells[3].source = "raise ValueError('nobody counted')"
     nbformat.write(broken, notebook)
-    with closing(Flow(company)) as flow:
-        lab.bring_up_to_date(company, None, flow.stale, progress)
+    lab.bring_up_to_date(company, None, Flow(company), progress)
     notebook.write_bytes(kept)
     assert "NOT UP TO DATE: 01_population.ipynb" in said(progress)
     assert "ValueError: nobody counted" in said(progress)
@@ -94,7 +94,7 @@ def test_without_a_snapshot_a_failure_stops_it(tmp_path):
     shutil.copy(PROJECT / "params.yaml", tmp_path)
     (tmp_path / "params.yaml").write_text("company: [none]\n")
     with pytest.raises(ConfigurationError):
-        lab.bring_up_to_date(tmp_path, None, nothing_stale, heard())
+        lab.bring_up_to_date(tmp_path, None, UpToDate(tmp_path), heard())
     with pytest.raises(store.MissingDataError, match="holds no snapshot"):
         lab.open_lab(tmp_path)
 

@@ -112,7 +112,7 @@ def lines_of_our_own() -> TextIO:
     asked, nothing = os.dup(0), os.open(os.devnull, os.O_RDONLY)
     os.dup2(nothing, 0)
     os.close(nothing)
-    return open(asked, encoding="utf-8")
+    return os.fdopen(asked, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -44,10 +44,10 @@ STORES = {"store", "disk"}
 GATEWAYS = {*STORES, "reading", "backend"}
 """Names through which a file may be read: the store, the raw readers, the engine in a stage."""
 LOG_WRITERS = {
-    "pipeline/cli.py", "pipeline/flow.py", "pipeline/lock.py", "pipeline/preload/client.py",
-    "pipeline/preload/process.py", "pipeline/run/journal.py",
+    "pipeline/bound_dvc.py", "pipeline/cli.py", "pipeline/flow.py", "pipeline/lock.py",
+    "pipeline/preload/client.py", "pipeline/preload/process.py", "pipeline/run/journal.py",
 }  # fmt: skip
-"""They write logs and hold the lock; no data."""
+"""They write logs, hold the lock, or open nothing in the place of standard input; no data."""
 CLOCK = {"now", "today", "utcnow"}
 CLOCK_READERS = {
     "pipeline/lock.py", "pipeline/run/doctor.py", "pipeline/run/journal.py",

@@ -30,7 +30,7 @@ from pipeline.bound_dvc import request
 from pipeline.children import FAILURE_SUFFIX, FAILURE_VARIABLE, as_runner, facts_beside
 from pipeline.data import disk
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION, FAILED, NOT_NOW
-from pipeline.lock import is_quiet
+from pipeline.lock import forget_locks_of_dvc, is_quiet
 from pipeline.preload.client import CAN_FORK, Forked, Preload
 from pipeline.redaction import FOR_THE_RUNNER_ALONE
 from pipeline.settings import ANNEX, CHAPTERS, SUMMARY, ConfigurationError
@@ -59,7 +59,6 @@ SLOW = ("drivers", "revenue", "survival", "time_to_value")
 MOST_PRELOADS = 3
 """In one run: a further one is begun when the code changed under the last."""
 COMMIT = ("commit", "--force")
-OWN_CODE = Path(__file__).parents[1]
 NOT_INHERITED = ("PYTHONDONTWRITEBYTECODE",)
 """A caller's wish that would let each child of a run compile our code anew."""
 
@@ -131,8 +130,8 @@ class Attempt:
 class Flow:
     """DVC in one root; `held` are open files that every child keeps open, the run's lock.
 
-    `hidden` names environment variables that no child gets to see. `n_unforked` counts the
-    chapters that did not start as a fork of the run's preload, and `unforked` says why.
+    `hidden` names environment variables that no stage and no chapter gets to see. `n_unforked`
+    counts the chapters that did not start as a fork of the run's preload, and `unforked` says why.
     """
 
     root: Path
@@ -184,23 +183,11 @@ class Flow:
         self._ask_dvc(["repro", *stages], on_stage)
         self._keep_lock()
 
-    def reproduce_then_stale(
-        self, stages: Sequence[str], on_stage: Callable[[str], None]
-    ) -> set[str]:
-        """Run these stages as `reproduce` does; then what is not up to date."""
-        self.reproduce(stages, on_stage)
-        return self._stale()
-
     def record(self, stages: Iterable[str]) -> None:
         """Take what stands there now as the result of these stages."""
         if names := sorted(stages):
             self._ask_dvc([*COMMIT, *names])
             self._keep_lock()
-
-    def record_then_stale(self, stages: Iterable[str]) -> set[str]:
-        """Record these stages; then what is not up to date."""
-        self.record(stages)
-        return self._stale()
 
     def _stale(self) -> set[str]:
         said = self._ask_dvc(["status", "--json"])
@@ -344,15 +331,17 @@ class Flow:
         """Fork a process for a chapter, or start one afresh where that is not possible."""
         words = ["-m", "pipeline.cli", "chapter", task.chapter, task.period]
         log, failure = self._log_of(task), self._failure_of(task)
+        _forget(failure)
+        environment = self._environment(failure)
         self.warm_up()
         if self._preloads and (preload := self._preloads[-1]).why and not preload.is_outdated:
             self.unforked = preload.why
         if self.unforked:
             self.n_unforked += 1
             with log.open("w", encoding="utf-8") as said:
-                return self._child(words, failure, stdout=said, stderr=said)
-        _forget(failure)
-        child = self._preloads[-1].fork(words, self._environment(failure), log)
+                nothing = subprocess.DEVNULL
+                return self._child(words, environment, stdin=nothing, stdout=said, stderr=said)
+        child = self._preloads[-1].fork(words, environment, log)
         self._children.append(child)
         return child
 
@@ -428,7 +417,7 @@ class Flow:
             if code != 0:  # what it started may still run
                 self._end_dvc(dvc)
             if code is None and self.held:  # it may have been writing its list of locks
-                (self.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+                forget_locks_of_dvc(self.root)
         return code, said
 
     def _dvc_that_waits(self) -> subprocess.Popen[str]:
@@ -439,10 +428,10 @@ class Flow:
         if self._dvc and self._dvc.poll() is not None:
             self._end_dvc(self._dvc)
         if self._dvc is None:
+            environment = self._environment(self._failure_of_dvc)
             self._dvc = self._child(
                 ["-P", "-m", "pipeline.bound_dvc"],
-                self._failure_of_dvc,
-                {"PYTHONPATH": str(OWN_CODE)},
+                environment | {"PYTHONPATH": str(Path(__file__).parents[1])},
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
@@ -462,23 +451,19 @@ class Flow:
         self._dvc = None
 
     def _child(
-        self, words: list[str], failure: Path, own: Mapping[str, str] | None = None, **streams: Any
+        self, words: list[str], environment: Mapping[str, str], **streams: Any
     ) -> subprocess.Popen[str]:
-        """Start a child that leads a process group of its own and is bound to this process.
-
-        `own`: variables of its environment that no other child has.
-        """
-        _forget(failure)
+        """Start a child that leads a process group of its own and is bound to this process."""
         child = subprocess.Popen(
             [sys.executable, *words],
             cwd=self.root,
-            env=self._environment(failure) | dict(own or {}),
+            env=environment,
             text=True,
             encoding="utf-8",
             errors="replace",
             pass_fds=self.held,
             process_group=0,
-            **{"stdin": subprocess.DEVNULL} | streams,
+            **streams,
         )
         self._children.append(child)
         return child

@@ -183,6 +183,14 @@ def held_alone(path: Path, what: str) -> Iterator[None]:
         os.close(handle)
 
 
+def forget_locks_of_dvc(root: Path) -> None:
+    """Remove DVC's list of who reads and writes what; a process that is gone holds none of them.
+
+    Only for who holds the root's lock: a DVC that works would miss its own entry.
+    """
+    (root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+
+
 # What writes for a stage.
 
 

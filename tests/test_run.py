@@ -137,18 +137,10 @@ class PlayedFlow(Flow):
         self.asked.append(f"repro {' '.join(stages)}")
         self.now_stale -= set(stages)
 
-    def reproduce_then_stale(self, stages: Sequence[str], on_stage: object) -> set[str]:
-        self.reproduce(stages, on_stage)
-        return self.stale()
-
     def record(self, stages: object) -> None:
         names = sorted(stages)
         self.asked += [f"commit {' '.join(names)}"] if names else []
         self.now_stale -= set(names)
-
-    def record_then_stale(self, stages: object) -> set[str]:
-        self.record(stages)
-        return self.stale()
 
     def run_side_by_side(self, tasks: Sequence[Task], jobs: int) -> Iterator[Ended]:
         failed = set()

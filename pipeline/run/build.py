@@ -9,10 +9,10 @@ have not changed.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from pipeline import states
 from pipeline.data.slice import NotDueError
@@ -42,7 +42,6 @@ FIGURES_SAID = (
 )  # fmt: skip
 """Headlines that the last line of a run says; the first of the report where it has none of them."""
 MOST_FIGURES_SAID = 3
-Answer = TypeVar("Answer")
 
 
 class FailedPeriodsError(Exception):
@@ -155,14 +154,15 @@ class Run:
         if has_run or SNAPSHOT in stale:
             self.flow.warm_up()  # on a core that the stages leave free
         if has_run:
-            self._reproduce(base, self.flow.reproduce)
+            self._reproduce(base)
         self.manifest.note(extract_date=extract_date(self.paths).isoformat())
         added = self._add_periods(wanted)
         if has_run or added or SNAPSHOT in stale:
-            return self._reproduce([SNAPSHOT], self.flow.reproduce_then_stale)
+            self._reproduce([SNAPSHOT])
+            return self.flow.stale()
         return stale
 
-    def _reproduce(self, stages: list[str], by: Callable[..., Answer]) -> Answer:
+    def _reproduce(self, stages: list[str]) -> None:
         self.progress.doing(f"stages: {', '.join(stages)}")
         began = time.monotonic()
         seen: list[tuple[str, float]] = []
@@ -173,7 +173,7 @@ class Run:
 
         code = FAILED
         try:
-            answer = by(stages, note)
+            self.flow.reproduce(stages, note)
             code = 0
         except StageFailedError as error:
             code = error.code
@@ -184,7 +184,6 @@ class Run:
                 is_last = stage == seen[-1][0]
                 self.manifest.stage(stage, end - start, code if is_last else 0)
         self.progress.done(f"stages up to date: {', '.join(stages)}", time.monotonic() - began)
-        return answer
 
     def _add_periods(self, wanted: Wanted) -> bool:
         extract = extract_date(self.paths)
@@ -253,16 +252,12 @@ class Run:
         if is_known_after(stale, tasks):
             return stale - {task.stage for task in tasks}
         self.progress.doing("chapters have run; DVC takes them down")
-        stale = self.flow.record_then_stale(self._passed)
-        self._note_recorded()
-        return stale
+        self._record()
+        return self.flow.stale()
 
     def _record(self) -> None:
         """Let DVC take down what has passed since the last time."""
         self.flow.record(self._passed)
-        self._note_recorded()
-
-    def _note_recorded(self) -> None:
         self._passed, self._recorded = [], time.monotonic()
 
     def _say_unforked(self) -> None:

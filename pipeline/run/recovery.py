@@ -10,6 +10,7 @@ import contextlib
 import shutil
 from pathlib import Path
 
+from pipeline import lock
 from pipeline.data import store
 from pipeline.reporting import publish
 from pipeline.run import cache, manifest
@@ -28,8 +29,8 @@ def recover(paths: Paths, own: str | None = None, *, mends_index: bool = True) -
         f"The run {run_id} was interrupted; this one goes on from there."
         for run_id in manifest.mark_interrupted(paths, own)
     ]
-    if said:  # a process that is gone holds none of DVC's locks, whoever has its number now
-        (paths.root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+    if said:  # whoever has the number of that run now
+        lock.forget_locks_of_dvc(paths.root)
     for old, place in set_aside(paths):
         if place.exists():
             shutil.rmtree(old, ignore_errors=True)

@@ -19,7 +19,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from pipeline.data import store
 from tests.bench import growth, machine, measure, page
@@ -31,6 +31,7 @@ MODULES = ("run", "events", "ingest", "engines", "kernels", "grouped", "accounts
 PROJECT = Path(__file__).parents[2]
 GROWTH = "growth of"
 USAGE = "events to account-months"
+Each = TypeVar("Each")
 LEFT_OUT = "left out, of a kind that ran"
 EVENTS, QUICK_EVENTS = (10**5, 10**6, 10**7, 10**8), (10**4, 10**5)
 
@@ -56,16 +57,10 @@ def all_series() -> list[Series]:
     return found
 
 
-def one_of_each_kind(rows: Sequence[Row]) -> list[Row]:
-    """The first of those that the same code makes, and all others: enough to see that each runs."""
-    first = {each.kind or each.name: each for each in reversed(rows)}
-    return [each for each in rows if first[each.kind or each.name] is each]
-
-
-def one_of_each_sort(series: Sequence[Series]) -> list[Series]:
-    """The first line by events and the first by accounts: enough to see that the plot is made."""
-    first = {each.of: each for each in reversed(series)}
-    return [each for each in series if first[each.of] is each]
+def one_of_each_kind(found: Sequence[Each], kind: Callable[[Each], str]) -> list[Each]:
+    """The first of each kind, in order: enough to see that what makes them runs."""
+    first = {kind(each): each for each in reversed(found)}
+    return [each for each in found if first[kind(each)] is each]
 
 
 def main(argv: Sequence[str] | None = None, place: Path = PROJECT) -> int:
@@ -79,8 +74,8 @@ def main(argv: Sequence[str] | None = None, place: Path = PROJECT) -> int:
     chosen = [row for row in rows if _holds(row.name, words)]
     bench = Bench(place, given.quick)
     if given.quick:
-        series, left = one_of_each_sort(series), chosen
-        chosen = one_of_each_kind(chosen)
+        series, left = one_of_each_kind(series, lambda each: each.of), chosen
+        chosen = one_of_each_kind(chosen, lambda row: row.kind or row.name)
         bench.verdicts[LEFT_OUT] = [row.name for row in left if row not in chosen]
     for row in chosen:
         bench.take("rows", row.name, lambda row=row: bench.row(row))

@@ -161,6 +161,20 @@ def test_slices_of_accounts_make_the_same_file_as_the_whole_month(tmp_path, monk
     )
 
 
+def test_a_month_whose_file_changed_by_itself_stops_the_stage_before_it_is_read(tmp_path):
+    months = {month: drawn(month, 300, latest=5) for month in ("2025-04", "2025-05", "2025-06")}
+    paths = root_of(tmp_path, months)
+    path = paths.ingest / "usage" / "2025-05.parquet"
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+    with pytest.raises(store.CorruptDataError, match=r"2025-05\.parquet is not what was written"):
+        usage.run(settings.load(tmp_path), paths)
+
+    assert [file.name for file in paths.usage.glob("*")] == ["2025-04.parquet"]
+
+
 def test_slices_lose_no_event_of_a_file_that_is_in_no_order(tmp_path, monkeypatch):
     events = drawn("2025-05", 4_000, latest=60).sample(frac=1, random_state=SEED)
     monkeypatch.setattr(store, "ROWS_TOGETHER", 256)
@@ -181,15 +195,18 @@ def test_a_new_month_reads_no_event_of_another_and_leaves_its_file(tmp_path, mon
     usage.run(settings.load(tmp_path), paths)
     written = (paths.usage / "2025-04.parquet").stat().st_mtime_ns
     store.write_parquet(new, paths.ingest / "usage" / "2025-05.parquet")
-    opened = []
-    read = engine.read
+    hashed, opened = [], []
+    check, read = store.check_seal, engine.read_checked
+    monkeypatch.setattr(store, "check_seal", lambda path: hashed.append(path) or check(path))
     monkeypatch.setattr(
-        engine, "read", lambda backend, path, name: opened.append(path) or read(backend, path, name)
+        engine,
+        "read_checked",
+        lambda backend, path, *as_: opened.append(path) or read(backend, path, *as_),
     )
 
     usage.run(settings.load(tmp_path), paths)
 
-    assert [path.stem for path in opened] == ["2025-05"]
+    assert [path.stem for path in hashed] == [path.stem for path in opened] == ["2025-05"]
     assert (paths.usage / "2025-04.parquet").stat().st_mtime_ns == written
     assert sorted(path.stem for path in paths.usage.glob("*.parquet")) == ["2025-04", "2025-05"]
 

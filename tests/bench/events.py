@@ -1,6 +1,6 @@
 """What do events cost? The stage `usage` beside a raw scan, pandas, and itself for one new month.
 
-`python -m tests.bench.events rebuild|pandas <n>` is one side in a fresh process, so that its
+`python -m tests.bench.events rebuild|as-of|pandas <n>` is one side in a fresh process, so that its
 peak memory is its own. The subtle point: a count of rows reads a file's footer only, so the raw
 scan decodes every column that the stage reads and takes its largest value.
 """
@@ -8,6 +8,7 @@ scan decodes every column that the stage reads and takes its largest value.
 from __future__ import annotations
 
 import datetime as dt
+import functools
 import os
 import sys
 from collections.abc import Callable
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING
 import duckdb
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipeline import settings
 from pipeline.data import engine, store
@@ -32,6 +34,7 @@ MANY, SOME, FEW = 10**8, 5 * 10**7, 10**5
 READ = ("account_id", "occurred_at", "feature", "user_id", "known_on")
 LARGEST = ", ".join(f"max({name})" for name in READ)
 TICKETS_PER_ACCOUNT = 20
+MARKS = "marks.parquet"
 SCAN = """
 import sys
 import duckdb
@@ -72,6 +75,43 @@ def rebuild(n_events: int) -> None:
     paths = _paths(n_events)
     (paths.usage / usage.MANIFEST).unlink(missing_ok=True)
     usage.run(settings.load(paths.root), paths)
+
+
+def as_of(n_events: int) -> None:
+    """The stage with nothing done before, then what `snapshot` makes of it.
+
+    That is, of each account at the first of each month, usage in the month before and its change
+    from the month before that.
+    """
+    rebuild(n_events)
+    paths = _paths(n_events)
+    months = sorted(paths.usage.glob("*.parquet"))
+    with engine.connect() as backend:
+        keep = functools.partial(engine.keep, backend)
+        counted = engine.read_all(backend, months, "usage_months")
+        month = counted.filename.re_extract(r"([0-9]{4}-[0-9]{2})\.parquet$", 1)
+        counted = keep(counted.mutate(month=month).drop("filename"), "usage")
+        grid = engine.read(backend, paths.root / MARKS, "grid")
+        _, usage_before = features.FEATURES["usage"]
+        keep(usage_before(grid, grid, counted, keep), "months")
+
+
+def _write_marks(n_events: int) -> None:
+    """Every account at the end of every month, with the two months that lie before."""
+    paths = _paths(n_events)
+    rebuild(n_events)
+    months = [Period(path.stem) for path in sorted(paths.usage.glob("*.parquet"))]
+    found = [store.read_parquet(path, ["account_id"]) for path in paths.usage.glob("*.parquet")]
+    names = pc.unique(pa.concat_tables(found)["account_id"])
+    places = np.tile(np.arange(len(months)), len(names))
+    columns = {
+        "asof": pa.array([month.end for month in months]),
+        "month_before": pa.array([str(month) for month in months]),
+        "month_before_that": pa.array([str(month.shift(-1)) for month in months]),
+    }
+    marks = {name: values.take(pa.array(places)) for name, values in columns.items()}
+    marks["account_id"] = names.take(pa.array(np.repeat(np.arange(len(names)), len(months))))
+    store.write_parquet(pa.table(marks), paths.root / MARKS)
 
 
 def new_month(n_events: int) -> None:
@@ -116,6 +156,12 @@ def _against_scan(is_quick: bool) -> Sides:
     return Sides(_command("rebuild", n_events), _scan_command(n_events))
 
 
+def _as_of_against_scan(is_quick: bool) -> Sides:
+    n_events = FEW if is_quick else MANY
+    _write_marks(n_events)
+    return Sides(_command("as-of", n_events), _scan_command(n_events))
+
+
 def _against_pandas(is_quick: bool) -> Sides:
     n_events = FEW if is_quick else SOME
     return Sides(
@@ -129,7 +175,7 @@ def _against_rebuild(is_quick: bool) -> Sides:
     return Sides(lambda: new_month(n_events), lambda: rebuild(n_events))
 
 
-def _as_of(is_quick: bool) -> Sides:
+def _tickets_against_scan(is_quick: bool) -> Sides:
     """Open tickets of every account at every month, beside a scan of the tickets."""
     n_accounts = 1_000 if is_quick else 100_000
     folder = event_months.BUILD / f"as-of-{n_accounts}"
@@ -185,6 +231,13 @@ ROWS = [
         most_mb=300.0,
     ),
     Row(
+        "usage of 10^8 events, then as of 2.4·10^6 account-months, beside a raw scan",
+        4.0,
+        _as_of_against_scan,
+        goal="trailing windows and as-of features inside the same bound of time; their memory goes "
+        "with account-months, not with events",
+    ),
+    Row(
         "usage of one new month beside the rebuild of 24, 10^8 events",
         0.08,
         _against_rebuild,
@@ -199,11 +252,15 @@ ROWS = [
     Row(
         "tickets open at each month, 2·10^6 tickets of 10^5 accounts, beside a raw scan",
         None,
-        _as_of,
+        _tickets_against_scan,
         goal="as-of features by one running sum: shown beside the scan",
     ),
 ]
-SIDES: dict[str, Callable[[int], None]] = {"rebuild": rebuild, "pandas": by_pandas}
+SIDES: dict[str, Callable[[int], None]] = {
+    "rebuild": rebuild,
+    "as-of": as_of,
+    "pandas": by_pandas,
+}
 
 if __name__ == "__main__":
     SIDES[sys.argv[1]](int(sys.argv[2]))

@@ -2,18 +2,21 @@
 
 Reads ingest/usage/<month>.parquet (events by the month in which they became known); makes
 usage/<month>.parquet, one row per account. Of a month whose events did not change nothing but the
-seal is read: features are sums over earlier months, so only a new month costs. An event known more
-than `usage.late_after_days` after it happened enters no feature and is counted. The subtle point:
-a file is read in slices of whole accounts, so that memory does not grow with its events.
+seal is read: no month's file follows from another's, so only a new month costs, unless the code has
+changed. An event known more than `usage.late_after_days` after it happened enters no feature and is
+counted. The subtle point: a file is read in groups of whole accounts, so that memory does not grow
+with its events.
 """
 
 from __future__ import annotations
 
 import datetime
 import functools
+import hashlib
 import itertools
 import math
 import operator
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +32,7 @@ from pipeline.data.schema import USAGE_MONTHS
 from pipeline.settings import Paths, Settings
 
 MANIFEST = "manifest.json"
+OWN_CODE = Path(__file__).parents[1]
 EVENTS_AT_ONCE = 1 << 20
 WORD = 63
 """Bits of an int64 that are not its sign."""
@@ -61,44 +65,62 @@ def run(settings: Settings, paths: Paths) -> None:
     """Write the months whose events changed and remove months that have none any more."""
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 15 MB that nobody needs again
     events = {path.stem: path for path in sorted((paths.ingest / "usage").glob("*.parquet"))}
-    late_after_days = settings.usage.late_after_days
+    late_after_days, code = settings.usage.late_after_days, _code(paths)
     wanted = {
-        month: {"seal": store.seal(path), "late_after_days": late_after_days}
+        month: {"seal": store.seal(path), "late_after_days": late_after_days, "code": code}
         for month, path in events.items()
     }
     manifest = paths.usage / MANIFEST
     done = store.read_json(manifest) if manifest.is_file() else {}
-    targets = {month: paths.usage / f"{month}.parquet" for month in wanted}
+    target = {month: paths.usage / f"{month}.parquet" for month in wanted}
     changed = [
-        month
-        for month, facts in wanted.items()
-        if done.get(month) != facts or not targets[month].is_file()
+        month for month in wanted if done.get(month) != wanted[month] or not target[month].is_file()
     ]
-    with ThreadPoolExecutor(max_workers=1) as aside:  # ahead, on what the engine leaves free
-        sound = aside.map(store.check_seal, [events[month] for month in changed])
-        for month, _ in zip(changed, sound, strict=True):
-            # an engine of its own: what one keeps of its queries would grow with the months
-            with engine.connect(settings.timezone, settings.engine) as backend:
-                rows = _month(backend, events[month], late_after_days)
-            engine.write_rows(rows, USAGE_MONTHS, targets[month])
+    done = {month: facts for month, facts in wanted.items() if month not in changed}
+    store.write_json(done, manifest)  # no month is called done while its file is made
     _forget(paths.usage, set(wanted))
-    store.write_json(wanted, manifest)
+    for month in _checked_ahead(changed, events):
+        # an engine of its own: what one keeps of its queries would grow with the months
+        with engine.connect(settings.timezone, settings.engine) as backend:
+            rows = _month(backend, events[month], late_after_days)
+        engine.write_rows(rows, USAGE_MONTHS, target[month])
+        done[month] = wanted[month]
+        store.write_json(done, manifest)
+
+
+def _code(paths: Paths) -> str:
+    """A hash of what `usage` depends on in dvc.yaml beside data and choices."""
+    rooms = (*sorted((OWN_CODE / "data").rglob("*.py")), OWN_CODE / "settings.py", Path(__file__))
+    files = [*rooms, paths.root / "requirements.lock"]
+    hashes = "".join(store.sha256(path) for path in files if path.is_file())
+    return hashlib.sha256(hashes.encode()).hexdigest()
+
+
+def _checked_ahead(months: Sequence[str], events: Mapping[str, Path]) -> Iterator[str]:
+    """Each month once its file's seal was looked at; that of the next one is, meanwhile."""
+    with ThreadPoolExecutor(max_workers=1) as aside:
+        ahead = [aside.submit(store.check_seal, events[month]) for month in months[:1]]
+        for month, following in itertools.zip_longest(months, months[1:]):
+            ahead.pop().result()
+            if following:
+                ahead.append(aside.submit(store.check_seal, events[following]))
+            yield month
 
 
 def _month(backend: Backend, path: Path, late_after_days: int) -> pa.Table:
-    """One row per account, sorted; slice by slice, each with every event of its accounts."""
+    """One row per account, sorted; group by group, each with every event of its accounts."""
     events = engine.read_checked(backend, path, f"usage_{path.stem.replace('-', '_')}")
     whole = seen(events, late_after_days)
     account = events.account_id
     cuts = store.parquet_cuts(path, "account_id", EVENTS_AT_ONCE)
-    slices = [events]
+    groups = [events]
     if cuts:
         between = [(account >= low) & (account < high) for low, high in itertools.pairwise(cuts)]
         parts = (account < cuts[0], *between, account >= cuts[-1])
-        slices = [events.filter(part) for part in parts]
+        groups = [events.filter(part) for part in parts]
     return pa.concat_tables(
         account_usage(own, late_after_days, whole).order_by("account_id").to_pyarrow()
-        for own in slices
+        for own in groups
     )
 
 

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline import settings
 from pipeline.data import engine, store
@@ -144,7 +145,20 @@ def root_of(place: Path, months: dict[str, pd.DataFrame]) -> Paths:
     return paths
 
 
-def test_slices_of_accounts_make_the_same_file_as_the_whole_month(tmp_path, monkeypatch):
+def recorded_reads(monkeypatch) -> list[str]:
+    """The months that the stage reads from now on."""
+    opened: list[str] = []
+    read = engine.read_checked
+
+    def recorded(backend, path, name):
+        opened.append(path.stem)
+        return read(backend, path, name)
+
+    monkeypatch.setattr(engine, "read_checked", recorded)
+    return opened
+
+
+def test_groups_of_accounts_make_the_same_file_as_the_whole_month(tmp_path, monkeypatch):
     months = {"2025-05": drawn("2025-05", 4_000, latest=60)}
     whole, sliced = root_of(tmp_path / "a", months), root_of(tmp_path / "b", months)
     usage.run(settings.load(whole.root), whole)
@@ -161,7 +175,9 @@ def test_slices_of_accounts_make_the_same_file_as_the_whole_month(tmp_path, monk
     )
 
 
-def test_a_month_whose_file_changed_by_itself_stops_the_stage_before_it_is_read(tmp_path):
+def test_a_month_whose_file_changed_by_itself_stops_the_stage_before_it_is_read(
+    tmp_path, monkeypatch
+):
     months = {month: drawn(month, 300, latest=5) for month in ("2025-04", "2025-05", "2025-06")}
     paths = root_of(tmp_path, months)
     path = paths.ingest / "usage" / "2025-05.parquet"
@@ -169,13 +185,88 @@ def test_a_month_whose_file_changed_by_itself_stops_the_stage_before_it_is_read(
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
 
+    opened = recorded_reads(monkeypatch)
+
     with pytest.raises(store.CorruptDataError, match=r"2025-05\.parquet is not what was written"):
         usage.run(settings.load(tmp_path), paths)
 
-    assert [file.name for file in paths.usage.glob("*")] == ["2025-04.parquet"]
+    assert opened == ["2025-04"]
+    assert [file.stem for file in paths.usage.glob("*.parquet")] == ["2025-04"]
 
 
-def test_slices_lose_no_event_of_a_file_that_is_in_no_order(tmp_path, monkeypatch):
+def test_what_a_stopped_stage_wrote_is_not_taken_for_what_stood_there_before(tmp_path, monkeypatch):
+    paths = root_of(tmp_path, {"2025-04": drawn("2025-04", 500, latest=60)})
+    usual = settings.load(tmp_path)
+    usage.run(usual, paths)
+    expected = store.read_parquet(paths.usage / "2025-04.parquet")
+    write = engine.write_rows
+
+    def write_and_stop(*what):
+        write(*what)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(engine, "write_rows", write_and_stop)
+    stricter = usual.usage.model_copy(update={"late_after_days": 5})
+    with pytest.raises(KeyboardInterrupt):
+        usage.run(usual.model_copy(update={"usage": stricter}), paths)
+    assert not store.read_parquet(paths.usage / "2025-04.parquet").equals(expected)
+    monkeypatch.setattr(engine, "write_rows", write)
+
+    usage.run(usual, paths)
+
+    assert store.read_parquet(paths.usage / "2025-04.parquet").equals(expected)
+
+
+def test_months_that_a_stopped_stage_made_are_not_made_again(tmp_path, monkeypatch):
+    months = {month: drawn(month, 100, latest=5) for month in ("2025-04", "2025-05")}
+    paths = root_of(tmp_path, months)
+    path = paths.ingest / "usage" / "2025-05.parquet"
+    whole = path.read_bytes()
+    path.write_bytes(whole[:100] + bytes([whole[100] ^ 1]) + whole[101:])
+    with pytest.raises(store.CorruptDataError):
+        usage.run(settings.load(tmp_path), paths)
+    path.write_bytes(whole)
+    opened = recorded_reads(monkeypatch)
+
+    usage.run(settings.load(tmp_path), paths)
+
+    assert opened == ["2025-05"]
+
+
+def test_changed_code_computes_every_month_again(tmp_path, monkeypatch):
+    paths = root_of(
+        tmp_path, {month: drawn(month, 100, latest=5) for month in ("2025-04", "2025-05")}
+    )
+    usage.run(settings.load(tmp_path), paths)
+    opened = recorded_reads(monkeypatch)
+    usage.run(settings.load(tmp_path), paths)
+    assert opened == []
+
+    (tmp_path / "requirements.lock").write_text("duckdb==0\n", encoding="utf-8")
+    usage.run(settings.load(tmp_path), paths)
+
+    assert opened == ["2025-04", "2025-05"]
+
+
+def test_the_code_of_a_month_is_what_its_stage_depends_on_in_dvc_yaml(tmp_path, monkeypatch):
+    flow = YAML(typ="safe").load((event_months.PROJECT / "dvc.yaml").read_text(encoding="utf-8"))
+    deps = set(flow["stages"]["usage"]["deps"]) - {"data/processed/ingest"}
+    hashed = []
+    real = store.sha256
+    monkeypatch.setattr(store, "sha256", lambda path: hashed.append(path) or real(path))
+    paths = root_of(tmp_path, {})
+    (tmp_path / "requirements.lock").touch()
+
+    usage.run(settings.load(tmp_path), paths)
+
+    code = event_months.PROJECT
+    places = {path.relative_to(code if path.is_relative_to(code) else tmp_path) for path in hashed}
+    data = {path.relative_to(code) for path in (code / "pipeline" / "data").rglob("*.py")}
+    assert {"pipeline/data"} | {str(place) for place in places - data} == deps
+    assert data <= places
+
+
+def test_groups_lose_no_event_of_a_file_that_is_in_no_order(tmp_path, monkeypatch):
     events = drawn("2025-05", 4_000, latest=60).sample(frac=1, random_state=SEED)
     monkeypatch.setattr(store, "ROWS_TOGETHER", 256)
     monkeypatch.setattr(usage, "EVENTS_AT_ONCE", 512)
@@ -195,18 +286,13 @@ def test_a_new_month_reads_no_event_of_another_and_leaves_its_file(tmp_path, mon
     usage.run(settings.load(tmp_path), paths)
     written = (paths.usage / "2025-04.parquet").stat().st_mtime_ns
     store.write_parquet(new, paths.ingest / "usage" / "2025-05.parquet")
-    hashed, opened = [], []
-    check, read = store.check_seal, engine.read_checked
-    monkeypatch.setattr(store, "check_seal", lambda path: hashed.append(path) or check(path))
-    monkeypatch.setattr(
-        engine,
-        "read_checked",
-        lambda backend, path, *as_: opened.append(path) or read(backend, path, *as_),
-    )
+    hashed, opened = [], recorded_reads(monkeypatch)
+    check = store.check_seal
+    monkeypatch.setattr(store, "check_seal", lambda path: hashed.append(path.stem) or check(path))
 
     usage.run(settings.load(tmp_path), paths)
 
-    assert [path.stem for path in hashed] == [path.stem for path in opened] == ["2025-05"]
+    assert hashed == opened == ["2025-05"]
     assert (paths.usage / "2025-04.parquet").stat().st_mtime_ns == written
     assert sorted(path.stem for path in paths.usage.glob("*.parquet")) == ["2025-04", "2025-05"]
 

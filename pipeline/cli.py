@@ -188,11 +188,16 @@ def _bring_up_to_date(root: Path, period: str | None) -> None:
     """DVC looks for what is out of date while our own code is loaded; both take their time."""
     from pipeline.flow import Flow
 
-    with contextlib.closing(Flow(root)) as flow:
-        flow.look_aside()
+    try:
+        with lock.locked(root) as held, contextlib.closing(Flow(root, (held,))) as flow:
+            flow.look_aside()
+            from pipeline.run import lab as opening
+
+            opening.bring_up_to_date(root, period, flow)
+    except lock.BusyError as error:
         from pipeline.run import lab as opening
 
-        opening.bring_up_to_date(root, period, flow)
+        opening.say_not_up_to_date(root, error)
 
 
 @app.command()

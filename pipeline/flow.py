@@ -30,7 +30,7 @@ from pipeline.bound_dvc import request
 from pipeline.children import FAILURE_SUFFIX, FAILURE_VARIABLE, as_runner, facts_beside
 from pipeline.data import disk
 from pipeline.exits import CANNOT_CREATE, CANNOT_WRITE, CONFIGURATION, FAILED, NOT_NOW
-from pipeline.lock import forget_locks_of_dvc, is_quiet
+from pipeline.lock import forget_cut_locks_of_dvc, is_quiet
 from pipeline.preload.client import CAN_FORK, Forked, Preload
 from pipeline.redaction import FOR_THE_RUNNER_ALONE
 from pipeline.settings import ANNEX, CHAPTERS, SUMMARY, ConfigurationError
@@ -236,7 +236,7 @@ class Flow:
                 for attempt, child in [pair for pair in running if pair[1].poll() is not None]:
                     running.remove((attempt, child))
                     self._children.remove(child)
-                    self._check_time()
+                    self.check_time()
                     if isinstance(child, Forked) and child.is_lost:
                         is_quiet(self.root, POLL_SECONDS)
                         waiting.append(attempt)
@@ -248,7 +248,7 @@ class Flow:
                     if ended.code:
                         waiting = _without_summary(waiting, attempt.task.period)
                     yield ended
-                self._check_time()
+                self.check_time()
                 time.sleep(POLL_SECONDS)
         finally:
             self._end([child for _, child in running])
@@ -276,7 +276,8 @@ class Flow:
                 _signal_group(child, sign)
             time.sleep(STOP_SECONDS)
 
-    def _check_time(self) -> None:
+    def check_time(self) -> None:
+        """RunTimeoutError when the time of the run is over."""
         if self._is_out_of_time:
             raise RunTimeoutError(
                 "The run took longer than run.run_timeout_hours of params.yaml allows and was "
@@ -382,7 +383,7 @@ class Flow:
         """Let DVC run a command and return what it said; StageFailedError when it failed."""
         with self._asks:  # one question at a time: `look_aside` has a thread of its own
             code, said = self._answer_of_dvc(words, on_stage)
-        self._check_time()
+        self.check_time()
         if code != 0:
             raise _stage_failure(words[0], self._failure_of_dvc, said)
         return "".join(said)
@@ -416,8 +417,6 @@ class Flow:
         finally:
             if code != 0:  # what it started may still run
                 self._end_dvc(dvc)
-            if code is None and self.held:  # it may have been writing its list of locks
-                forget_locks_of_dvc(self.root)
         return code, said
 
     def _dvc_that_waits(self) -> subprocess.Popen[str]:
@@ -428,6 +427,8 @@ class Flow:
         if self._dvc and self._dvc.poll() is not None:
             self._end_dvc(self._dvc)
         if self._dvc is None:
+            if self.held:
+                forget_cut_locks_of_dvc(self.root)
             environment = self._environment(self._failure_of_dvc)
             self._dvc = self._child(
                 ["-P", "-m", "pipeline.bound_dvc"],

@@ -144,7 +144,7 @@ def last_holder(root: Path) -> tuple[Process, str] | None:
     return None
 
 
-def _is_taken(handle: int, kind: int) -> bool:
+def _could_take(handle: int, kind: int) -> bool:
     try:
         fcntl.flock(handle, kind | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -153,7 +153,7 @@ def _is_taken(handle: int, kind: int) -> bool:
 
 
 def _take(handle: int, path: Path) -> None:
-    if _is_taken(handle, fcntl.LOCK_EX):
+    if _could_take(handle, fcntl.LOCK_EX):
         return
     found = last_holder(path.parents[1])
     if found is None:
@@ -174,7 +174,7 @@ def held_alone(path: Path, what: str) -> Iterator[None]:
     path.parent.mkdir(parents=True, exist_ok=True)
     handle = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     try:
-        if not _is_taken(handle, fcntl.LOCK_EX):
+        if not _could_take(handle, fcntl.LOCK_EX):
             raise BusyError(
                 f"{what} is being made by another process. Wait for it, or choose another name."
             )
@@ -186,9 +186,26 @@ def held_alone(path: Path, what: str) -> Iterator[None]:
 def forget_locks_of_dvc(root: Path) -> None:
     """Remove DVC's list of who reads and writes what; a process that is gone holds none of them.
 
-    Only for who holds the root's lock: a DVC that works would miss its own entry.
+    Only for who holds the root's lock, while no DVC of its own works: that would miss its entry.
     """
-    (root / ".dvc" / "tmp" / "rwlock").unlink(missing_ok=True)
+    _locks_of_dvc(root).unlink(missing_ok=True)
+
+
+def forget_cut_locks_of_dvc(root: Path) -> None:
+    """Remove DVC's list of who reads and writes what if it cannot be read.
+
+    DVC writes it in place. One that died while it did, or met a full disk, would stop every later
+    one. Only for who holds the root's lock.
+    """
+    with contextlib.suppress(FileNotFoundError):
+        try:
+            json.loads(_locks_of_dvc(root).read_bytes())
+        except ValueError:
+            forget_locks_of_dvc(root)
+
+
+def _locks_of_dvc(root: Path) -> Path:
+    return root / ".dvc" / "tmp" / "rwlock"
 
 
 # What writes for a stage.
@@ -210,7 +227,7 @@ def is_quiet(root: Path, seconds: float) -> bool:
     handle = _open_writers(root)
     try:
         until = time.monotonic() + seconds
-        while not _is_taken(handle, fcntl.LOCK_EX):
+        while not _could_take(handle, fcntl.LOCK_EX):
             if time.monotonic() > until:
                 return False
             time.sleep(0.05)

@@ -131,7 +131,10 @@ def test_a_stage_that_reads_finds_nothing_and_takes_no_command_away(tmp_path: Pa
     with subprocess.Popen(words, cwd=root, env=variables, **pipes) as kept:
         kept.stdin.write(request(["repro", "read"], os.environ, END))
         kept.stdin.flush()
-        answer = [line for line in iter(kept.stdout.readline, f"{END} 0\n") if line]
+        answer = [kept.stdout.readline()]
+        while answer[-1] and not answer[-1].startswith(END):
+            answer.append(kept.stdout.readline())
+        assert answer[-1] == f"{END} 0\n"
         assert "hung\n" not in answer
         said, _ = kept.communicate(request(STATUS, os.environ, END))
     assert said.endswith(f"{END} 0\n")

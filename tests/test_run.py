@@ -20,7 +20,7 @@ from pipeline import run as runner
 from pipeline import settings as configuration
 from pipeline.data import disk, store
 from pipeline.data.slice import NotDueError
-from pipeline.flow import Ended, Flow, StageFailedError, Task
+from pipeline.flow import Ended, Flow, RunTimeoutError, StageFailedError, Task
 from pipeline.reporting import publish
 from pipeline.run import FailedPeriodsError, Progress, Run, manifest
 from pipeline.run.build import Wanted
@@ -258,6 +258,21 @@ def test_dvc_is_asked_again_where_a_summary_or_report_may_still_hold(
     assert flow.asked[:2] == ["survival@2026-10", "commit survival@2026-10"]
     assert fresh not in flow.asked
     assert flow.n_asked > 1
+
+
+def test_a_run_whose_time_is_over_publishes_no_further_month(
+    root: Path, published: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flow = PlayedFlow(root, ["report@2026-08", "report@2026-09", "report@2026-10"])
+
+    def over_after_one() -> None:
+        if published:
+            raise RunTimeoutError("over")
+
+    monkeypatch.setattr(flow, "check_time", over_after_one)
+    with pytest.raises(RunTimeoutError):
+        build(flow)
+    assert len(published) == 1
 
 
 def test_a_failed_chapter_costs_its_own_period_only(root: Path, published: list[str]) -> None:

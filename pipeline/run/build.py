@@ -298,6 +298,7 @@ class Run:
             if not (force or is_report_stale(name, stale, self.paths)):
                 self._note_in_force(name)
                 continue
+            self.flow.check_time()
             self.progress.doing(f"report {name}")
             if self._report(Period(name), force):
                 self._passed.append(f"report@{name}")

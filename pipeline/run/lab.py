@@ -14,7 +14,6 @@ from typing import NoReturn
 
 from jupyter_core import paths as jupyter
 
-from pipeline import lock
 from pipeline import settings as configuration
 from pipeline.data import slice as slices
 from pipeline.data import store
@@ -49,7 +48,7 @@ def bring_up_to_date(
     Args:
         root: folder of params.yaml.
         period: YYYY-MM; None: the newest month that is due.
-        flow: that of the folder; it is closed before anything is built.
+        flow: that of the folder, whose lock it holds.
         progress: where to say what happens.
 
     Raises:
@@ -60,18 +59,22 @@ def bring_up_to_date(
         settings = configuration.load(root)
         paths = Paths(root, settings.company)
         month = _standing(settings, paths, period, flow)
-        flow.close()
         if month:
             progress.say(f"The tables of {words.month(month)} are up to date.")
             return
-        with lock.locked(root) as held:
-            _build(settings, paths, period, held, progress)
+        _build(settings, paths, period, flow, progress)
     except Exception as error:
-        if not (is_foreseen(error) and has_snapshot(root)):
-            raise
-        first = getattr(error, "first", None)  # a chapter's own words, where it was a chapter
-        progress.say(f"NOT UP TO DATE: {redacted(first['message'] if first else str(error))}")
-        progress.say("JupyterLab opens all the same, on the tables that stand.")
+        say_not_up_to_date(root, error, progress)
+
+
+def say_not_up_to_date(root: Path, error: Exception, progress: Progress | None = None) -> None:
+    """Say why nothing was built; raises the error when no snapshot stands to open JupyterLab on."""
+    if not (is_foreseen(error) and has_snapshot(root)):
+        raise error
+    progress = progress or Progress()
+    first = getattr(error, "first", None)  # a chapter's own words, where it was a chapter
+    progress.say(f"NOT UP TO DATE: {redacted(first['message'] if first else str(error))}")
+    progress.say("JupyterLab opens all the same, on the tables that stand.")
 
 
 def _standing(settings: Settings, paths: Paths, period: str | None, flow: Flow) -> str | None:
@@ -93,7 +96,7 @@ def _standing(settings: Settings, paths: Paths, period: str | None, flow: Flow) 
 
 
 def _build(
-    settings: Settings, paths: Paths, period: str | None, held: int, progress: Progress
+    settings: Settings, paths: Paths, period: str | None, flow: Flow, progress: Progress
 ) -> None:
     wanted = Wanted(
         periods=(period,) if period else None,
@@ -104,8 +107,8 @@ def _build(
     carry_out(
         paths.root,
         lambda *_: wanted,
-        held=(held,),
         progress=progress,
+        flow=flow,
         is_offline=(paths.raw / extract.RECORD).is_file(),
         is_recorded=False,
     )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from pipeline import lock
@@ -20,16 +21,24 @@ ASIDE = "damaged"
 """Folder below build/ for cache objects that are not what their name says."""
 
 
-def recover(paths: Paths, own: str | None = None, *, mends_index: bool = True) -> list[str]:
+def recover(
+    paths: Paths,
+    own: str | None = None,
+    *,
+    mends_index: bool = True,
+    let_dvc_end: Callable[[], None] = lambda: None,
+) -> list[str]:
     """Put in order what runs before `own` left; one sentence for each thing done.
 
-    `mends_index` False: what readers open is left to the next run that publishes.
+    `mends_index` False: what readers open is left to the next run that publishes. `let_dvc_end`
+    waits until no DVC of this run works.
     """
     said = [
         f"The run {run_id} was interrupted; this one goes on from there."
         for run_id in manifest.mark_interrupted(paths, own)
     ]
     if said:  # whoever has the number of that run now
+        let_dvc_end()
         lock.forget_locks_of_dvc(paths.root)
     for old, place in set_aside(paths):
         if place.exists():

@@ -107,7 +107,7 @@ def carry_out(
     root, progress = root.resolve(), progress or Progress()
     kept = recorded(root) if is_recorded else unrecorded(root)
     with kept as manifest, contextlib.closing(flow or Flow(root, held)) as flow:
-        settings, paths, is_changed = _made_ready(root, manifest, progress, is_offline)
+        settings, paths, is_changed = _made_ready(root, manifest, progress, is_offline, flow)
         if is_changed:
             flow.forget_look()
         wanted = choose(settings, paths)
@@ -119,7 +119,7 @@ def carry_out(
 
 
 def _made_ready(
-    root: Path, manifest: Manifest, progress: Progress, is_offline: bool
+    root: Path, manifest: Manifest, progress: Progress, is_offline: bool, flow: Flow
 ) -> tuple[Settings, Paths, bool]:
     """Settings and paths of a root where a run can go well and nothing is left half-made.
 
@@ -137,7 +137,10 @@ def _made_ready(
             progress.say(f"Note: {finding.name}: {finding.message}.")
     if bad := doctor.fatal(findings):
         raise PreflightError(bad)
-    for sentence in recovery.recover(paths, manifest.run_id, mends_index=manifest.is_kept):
+    mended = recovery.recover(
+        paths, manifest.run_id, mends_index=manifest.is_kept, let_dvc_end=flow.forget_look
+    )
+    for sentence in mended:
         said.append(sentence)
         progress.say(sentence)
     settings = complete_params(root, settings)

@@ -14,7 +14,7 @@ from pipeline import settings as configuration
 from pipeline.data import store
 from pipeline.reporting import publish
 from pipeline.reporting.execution import kernel
-from pipeline.run import cache, doctor, recovery
+from pipeline.run import cache, doctor, manifest, recovery
 from pipeline.run.finding import Finding
 from pipeline.settings import Paths, Settings
 
@@ -206,6 +206,17 @@ def test_findings_read_as_lines_with_what_to_do() -> None:
         "STOP  disk: full", "      Free some.",
     ]  # fmt: skip
     assert [each.name for each in doctor.fatal(findings)] == ["disk"]
+
+
+def test_after_a_killed_run_dvc_forgets_its_locks_once_none_of_this_run_works(paths: Paths) -> None:
+    locks = paths.root / ".dvc" / "tmp" / "rwlock"
+    store.write_text("{}", locks)
+    seen: list[bool] = []
+    recovery.recover(paths, let_dvc_end=lambda: seen.append(locks.exists()))
+    assert (seen, locks.exists()) == ([], True)
+    manifest.begin(paths, ["lodestar"])
+    recovery.recover(paths, let_dvc_end=lambda: seen.append(locks.exists()))
+    assert (seen, locks.exists()) == ([True], False)
 
 
 def test_what_a_killed_run_left_is_put_in_order_and_reports_stay(paths: Paths) -> None:

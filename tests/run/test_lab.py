@@ -5,14 +5,17 @@ import io
 import json
 import shutil
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import nbformat
 import pytest
 from rich.console import Console
 
+from pipeline import cli
 from pipeline.data import store
 from pipeline.flow import Flow
+from pipeline.lock import locked
 from pipeline.run import Progress, lab
 from pipeline.settings import ConfigurationError
 
@@ -68,7 +71,8 @@ def test_a_chapter_that_is_missing_is_run_and_no_reader_sees_it(company):
     kept = company / "data" / "processed" / "headline" / "2026-10" / "population.json"
     first = kept.read_bytes()
     kept.unlink()
-    lab.bring_up_to_date(company, None, Flow(company), progress)
+    with closing(Flow(company)) as flow:
+        lab.bring_up_to_date(company, None, flow, progress)
     assert "population 2026-10" in said(progress)
     assert "survival" not in said(progress).partition("Only")[0]
     assert kept.read_bytes() == first
@@ -82,7 +86,8 @@ def test_a_chapter_that_fails_is_said_and_jupyterlab_may_open(company):
     broken = nbformat.read(notebook, as_version=4)
     broken.cells[3].source = "raise ValueError('nobody counted')"
     nbformat.write(broken, notebook)
-    lab.bring_up_to_date(company, None, Flow(company), progress)
+    with closing(Flow(company)) as flow:
+        lab.bring_up_to_date(company, None, flow, progress)
     notebook.write_bytes(kept)
     assert "NOT UP TO DATE: 01_population.ipynb" in said(progress)
     assert "ValueError: nobody counted" in said(progress)
@@ -97,6 +102,16 @@ def test_without_a_snapshot_a_failure_stops_it(tmp_path):
         lab.bring_up_to_date(tmp_path, None, UpToDate(tmp_path), heard())
     with pytest.raises(store.MissingDataError, match="holds no snapshot"):
         lab.open_lab(tmp_path)
+
+
+def test_beside_a_run_nothing_is_looked_at_and_jupyterlab_may_open(test_root, tmp_path, capsys):
+    copy = Path(shutil.copytree(test_root, tmp_path / "root", symlinks=True))
+    log = copy / "build" / "log" / "dvc.log"
+    log.unlink(missing_ok=True)
+    with locked(copy):
+        cli._bring_up_to_date(copy, None)
+    assert "NOT UP TO DATE: Another run is under way here" in capsys.readouterr().out
+    assert not log.exists()
 
 
 # The JupyterLab that starts.

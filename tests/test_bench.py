@@ -22,6 +22,8 @@ from tests.bench.measure import Taken
 from tests.bench.row import Command, Row, Seconds, Sides
 
 HELD_MB = 300
+MACHINE = {"processor": "P", "cores": 2, "memory_gb": 24, "system": "S", "python": "3.12",
+           "r": "", "libraries": {"numpy": "2.4"}}  # fmt: skip
 
 
 def python(code: str) -> Command:
@@ -167,6 +169,20 @@ def test_a_missed_target_is_named_and_fails_nothing(
     assert capsys.readouterr().out.endswith("2 missed: slow; late\n")
 
 
+@pytest.mark.parametrize(("peak_mb", "verdict"), [(29.0, "met"), (31.0, "missed")])
+def test_a_row_of_memory_holds_the_ratio_of_both_peaks_to_its_target(
+    peak_mb: float, verdict: str
+) -> None:
+    sides = {"subject": {"seconds": 1.0, "peak_mb": peak_mb}, "peer": {"seconds": 9.0}}
+    sides["peer"]["peak_mb"] = 100.0
+    of_memory = row("fit", Sides(quick_side(), None), 0.3, is_of_memory=True)
+    assert measure.verdict(of_memory, sides | {"ratio": 0.1}) == verdict
+    assert measure.verdict(of_memory, sides | {"ratio": 0.4}) == "missed"
+    assert "| ≤ 0.3, memory too |" in page.page(
+        {"rows": {}, "growth": {}, "machine": MACHINE}, [of_memory]
+    )
+
+
 def test_a_quick_bench_runs_each_row_once_judges_none_and_keeps_apart(
     run: Callable[..., int], tmp_path: Path
 ) -> None:
@@ -232,11 +248,9 @@ def test_the_page_tells_of_missed_and_failed_rows_and_repeats_no_output() -> Non
     sides = {"subject": {"seconds": 2.0, "peak_mb": 1234.5}, "peer": {"seconds": 1.0}}
     found = {"rounds": 3, "ratio": 2.0, "ratio_low": 1.5, "ratio_high": 2.5, "verdict": "missed"}
     failed = {"verdict": "failed", "why": "File 'x' | line 3", "date": "2026-11-22"}
-    machine = {"processor": "P", "cores": 2, "memory_gb": 24, "system": "S", "python": "3.12",
-               "r": "", "libraries": {"numpy": "2.4"}}  # fmt: skip
     rows = [Row(name, 1.5, lambda is_quick: pytest.fail("measured")) for name in ("a", "b", "c")]
     results = {"rows": {"a": sides | found | {"date": "2026-11-21"}, "b": failed},
-               "machine": machine}  # fmt: skip
+               "growth": {}, "machine": MACHINE}  # fmt: skip
     text = page.page(results, rows)
     assert "| a | 2 s | 1 s | 2 (1.5–2.5) | ≤ 1.5 |  | 1,234 | 3 | missed |" in text
     assert "| b | | | | ≤ 1.5 | | | | failed |" in text

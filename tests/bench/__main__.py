@@ -70,21 +70,28 @@ def main(argv: Sequence[str] | None = None, place: Path = PROJECT) -> int:
     options.add_argument("words", nargs="*", help="rows whose names hold all of these")
     given = options.parse_args(argv)
     words = " ".join(given.words).lower().split()
-    rows, series = all_rows(), all_series()
-    chosen = [row for row in rows if _holds(row.name, words)]
+    rows = all_rows()
+    chosen = [row for row in rows if _holds(named(row), words)]
+    series = [each for each in all_series() if _holds(named(each), words)]
     bench = Bench(place, given.quick)
     if given.quick:
-        series, left = one_of_each_kind(series, lambda each: each.of), chosen
+        found = [*map(named, [*chosen, *series])]
+        series = one_of_each_kind(series, lambda each: each.of)
         chosen = one_of_each_kind(chosen, lambda row: row.kind or row.name)
-        bench.verdicts[LEFT_OUT] = [row.name for row in left if row not in chosen]
+        run = {*map(named, [*chosen, *series])}
+        bench.verdicts[LEFT_OUT] = [name for name in found if name not in run]
     for row in chosen:
-        bench.take("rows", row.name, lambda row=row: bench.row(row))
+        bench.take("rows", named(row), lambda row=row: bench.row(row))
     for each in series:
-        if _holds(name := f"{GROWTH} {each.name} by {each.of}", words):
-            bench.take("growth", name, lambda name=name, each=each: bench.series(name, each))
+        bench.take("growth", named(each), lambda each=each: bench.series(each))
     if not given.quick:
         bench.publish(rows)
     return bench.end()
+
+
+def named(each: Row | Series) -> str:
+    """What the bench calls a row or a series, and words choose."""
+    return each.name if isinstance(each, Row) else f"{GROWTH} {each.name} by {each.of}"
 
 
 def slug(name: str) -> str:
@@ -132,9 +139,9 @@ class Bench:
         found["verdict"] = "shown" if self.is_quick else measure.verdict(row, found)
         return found | {"target": row.target, "goal": row.goal, "note": sides.note}
 
-    def series(self, name: str, series: Series) -> dict[str, Any]:
+    def series(self, series: Series) -> dict[str, Any]:
         """One line of the growth plot."""
-        found = growth.measured(series, self._log(name), is_quick=self.is_quick)
+        found = growth.measured(series, self._log(named(series)), is_quick=self.is_quick)
         return found | {"verdict": "shown"}
 
     def _log(self, name: str) -> Path:

@@ -58,6 +58,6 @@ ROWS = [
         None,
         both_engines,
         goal="a proof that the expression moves, not a claim of speed",
-        needs="pyspark",
+        needs="pyspark java",
     )
 ]

@@ -34,9 +34,14 @@ READY = "ready"
 
 
 def root_of(n_events: int) -> Path:
-    """The root with so many events, made once; without usage, which the stage is to make."""
+    """The root with so many events, without usage, which the stage is to make.
+
+    It stays for the next time, unless what makes it has changed since.
+    """
     root = BUILD / f"events-{n_events}"
-    if not (root / READY).is_file():
+    ready, made_by = root / READY, _made_by()
+    if not ready.is_file() or ready.read_text(encoding="utf-8") != made_by:
+        shutil.rmtree(root, ignore_errors=True)
         folder = root / "data" / "processed" / "ingest" / "usage"
         n_accounts = max(1, n_events // EVENTS_PER_ACCOUNT)
         for back in range(MONTHS):
@@ -44,8 +49,14 @@ def root_of(n_events: int) -> Path:
             rows = _month(month, n_events // MONTHS, n_accounts, SEED + back)
             store.write_parquet(rows, folder / f"{month}.parquet")
         shutil.copy(PROJECT / "params.yaml", root)
-        store.write_text("", root / READY)
+        store.write_text(made_by, ready)
     return root
+
+
+def _made_by() -> str:
+    """Names the code that draws and writes the events, and the choices beside them."""
+    files = (Path(__file__), Path(store.__file__), PROJECT / "params.yaml")
+    return " ".join(store.sha256(path) for path in files)
 
 
 def _month(month: Period, n_events: int, n_accounts: int, seed: int) -> pa.Table:

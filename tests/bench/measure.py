@@ -131,8 +131,11 @@ def last_lines(log: Path, begin: int = 0) -> str:
 
 def verdict(row: Row, found: dict[str, Any]) -> str:
     """Was what the row promises held? shown, when it promises nothing; else met or missed."""
+    peaks = [found.get(side, {}).get("peak_mb") for side in ("subject", "peer")]
+    of_memory = peaks[0] / peaks[1] if row.is_of_memory and all(peaks) else None
     pairs = [
         (row.target, found.get("ratio")),
+        (row.target, of_memory),
         (row.most_seconds, found["subject"]["seconds"]),
         (row.most_mb, found["subject"].get("peak_mb")),
     ]

@@ -35,14 +35,15 @@ def page(results: dict[str, Any], rows: Sequence[Row]) -> str:
         "one round that does not count. Times are medians; a ratio is the median of the rounds' "
         "own ratios. A row whose round takes minutes has fewer rounds, and says so. *Limit* is "
         "what no program for the same task could go below, and how many times that the subject "
-        "takes. Memory is the peak of a process of its own.",
+        "takes; where the goal is a multiple of a raw scan, the scan stands as the peer. Memory is "
+        "the peak of a process of its own.",
         "## Machine",
-        _machine(results["machine"], results["rows"]),
+        _machine(results["machine"], [*results["rows"].values(), *results["growth"].values()]),
         "## Rows",
         "\n".join([HEAD, *(_line(row, results["rows"].get(row.name)) for row in rows)]),
         _said(results["rows"], rows),
         "## Growth",
-        *_growth(results.get("growth", {})),
+        *_growth(results["growth"]),
         "## What a row means",
         "\n".join(_meaning(row, results["rows"].get(row.name)) for row in rows),
         "## What is not measured",
@@ -51,8 +52,8 @@ def page(results: dict[str, Any], rows: Sequence[Row]) -> str:
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _machine(machine: dict[str, Any], found: dict[str, Any]) -> str:
-    dates = sorted({row["date"] for row in found.values()})
+def _machine(machine: dict[str, Any], found: list[dict[str, Any]]) -> str:
+    dates = sorted({each["date"] for each in found})
     when = " to ".join(dict.fromkeys([dates[0], dates[-1]])) if dates else "not yet"
     libraries = ", ".join(f"{name} {version}" for name, version in machine["libraries"].items())
     r = f", R {machine['r']}" if machine["r"] else ""
@@ -77,7 +78,7 @@ def _line(row: Row, found: dict[str, Any] | None) -> str:
 
 def _target(row: Row) -> str:
     said = [
-        "" if row.target is None else f"≤ {row.target:g}",
+        "" if row.target is None else f"≤ {row.target:g}" + ", memory too" * row.is_of_memory,
         "" if row.most_seconds is None else f"≤ {row.most_seconds:g} s",
         "" if row.most_mb is None else f"≤ {row.most_mb:,.0f} MB",
     ]

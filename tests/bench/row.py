@@ -48,8 +48,9 @@ class Row:
     `name` holds subject, size and peer in words. `target`: what the ratio subject / peer must not
     exceed; None: it is only shown. `make` prepares both sides; told True, of a tiny size that shows
     that the row runs. `goal`: what is promised, in words. `needs`: words among those of
-    `measure.NEEDS`; where one is missing the row is skipped, counted and named. `most_seconds` and
-    `most_mb`: what the subject's own time and peak memory must not exceed. `kind`: rows that the
+    `measure.NEEDS`; where one is missing the row is skipped, counted and named. `is_of_memory`:
+    the ratio of their peak memories must not exceed `target`, either. `most_seconds` and `most_mb`:
+    what the subject's own time and peak memory must not exceed. `kind`: rows that the
     same code makes share it, and of those a quick bench runs one.
     """
 
@@ -60,4 +61,5 @@ class Row:
     needs: str = ""
     most_seconds: float | None = None
     most_mb: float | None = None
+    is_of_memory: bool = False
     kind: str = ""

@@ -33,8 +33,6 @@ COMPANY = "bench"
 BEFORE, MONTH = "2026-09", "2026-10"
 SMALL = {"accounts": 150, "start": "2024-11-01", "months": 24}
 SMALL_CHAPTERS = [SUMMARY, "population"]
-STATE = (".dvc", "build", "data", "reports", "dvc.lock", "params.yaml")
-"""What a run changes in a folder."""
 
 
 def lodestar(root: Path, *words: str) -> None:

@@ -56,6 +56,9 @@ def scoring(
 ) -> Coefficients:
     """Fit P(event) = 1 − exp(−exp(xβ)) by Fisher scoring.
 
+    With h = exp(xβ) and μ = 1 − exp(−h), a step δ solves (X′WX)δ = X′((y − μ)h/μ), W = h²(1 − μ)/μ.
+    It costs rows × columns² products, fewer where columns are 0 or 1, and one number per row.
+
     Args:
         events: 0 or 1 per row.
         design: one row per subject and interval, one column per coefficient, full rank.

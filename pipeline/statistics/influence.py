@@ -27,6 +27,8 @@ def score_residuals(
 ) -> NDArray[np.float64]:
     """Contribution of each subject to the score at the fitted coefficients.
 
+    Costs a sort and a few passes over subjects × covariates, however many times and ties there are.
+
     Args:
         durations: time at which each subject was last seen.
         events: 1 = had the event then, 0 = censored then.

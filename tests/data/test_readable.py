@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from pipeline.data import readable, store
-from pipeline.data.schema import SNAPSHOT
+from pipeline.data.schema import RAW, SNAPSHOT
 from pipeline.settings import ParameterError
 
 
@@ -22,6 +22,13 @@ def test_tables_are_listed_with_size_and_grain(folder: Path):
     assert list(rows.index) == ["accounts", "company_own", "spells"]
     assert rows.loc["accounts"].tolist() == [2, 2, "one row per account known by the slice"]
     assert rows.loc["company_own", "one_row"] == ""
+
+
+def test_a_chapter_finds_no_raw_events_in_a_snapshot(test_root: Path):
+    folder = test_root / "data" / "processed" / "snapshot" / "2026-10"
+    found = {path.stem for path in folder.glob("*.parquet")}
+    assert found == set(SNAPSHOT)
+    assert found & set(RAW) == {"accounts", "targets"}
 
 
 def test_a_folder_without_tables_has_none(tmp_path: Path):

@@ -1,9 +1,9 @@
 """How does Spark compute what DuckDB does? The same expressions, and where their SQL must differ.
 
-Connects to the Spark that the user's environment names (SPARK_CONF_DIR, PYSPARK_SUBMIT_ARGS), else
-starts one on this machine that listens to nobody else. What Ibis lacks for Spark, or where Spark's
-answer would be another one, stands in `Dialect`, once. The subtle point: Spark is lazy, so a table
-that is kept is computed there and then; else each later step would compute all earlier ones again.
+Connects to the Spark that the user's environment names (`NAMED_BY`), else starts one on this
+machine that listens to nobody else. What Ibis lacks for Spark, or where Spark's answer would be
+another one, stands in `Dialect`, once. The subtle point: Spark is lazy, so a table that is kept is
+computed there and then; else each later step would compute all earlier ones again.
 """
 
 from __future__ import annotations
@@ -312,7 +312,7 @@ def _spark() -> SparkSession:
     except (PySparkException, OSError) as error:
         raise ConfigurationError(
             f"engine: pyspark, and Spark does not start: {error}. It needs Java 17 or newer, and "
-            "the cluster that SPARK_CONF_DIR or PYSPARK_SUBMIT_ARGS names must answer."
+            f"the cluster that {' or '.join(NAMED_BY)} names must answer."
         ) from None
 
 

@@ -125,7 +125,7 @@ def test_the_memory_of_what_a_program_starts_counts(tmp_path: Path) -> None:
 
 def test_a_program_that_fails_is_told_by_its_last_lines(tmp_path: Path) -> None:
     log = tmp_path / "log"
-    failing = python("print('all that came before'); raise SystemExit('no such table')")
+    failing = python("print('all that came before', flush=True); raise SystemExit('no such table')")
     measure.once(python("print('of the call before')"), log)
     with pytest.raises(measure.SideFailedError, match="all that came before\nno such table") as why:
         measure.once(failing, log)

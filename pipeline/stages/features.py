@@ -100,6 +100,12 @@ def _has_value(rows: ir.Table, grid: ir.Table, values: ir.Table | None, keep: Ke
     )
 
 
+def with_month(usage: ir.Table) -> ir.Table:
+    """USAGE_MONTHS of several files, each row with the `month` that its `filename` names."""
+    month = usage.filename.re_extract(r"([0-9]{4}-[0-9]{2})\.parquet$", 1)
+    return usage.mutate(month=month).drop("filename")
+
+
 def _usage(rows: ir.Table, grid: ir.Table, usage: ir.Table | None, keep: Keep) -> ir.Table:
     """`usage`: USAGE_MONTHS with the column `month`; a month without events on file is missing."""
     names = {

@@ -264,8 +264,7 @@ class Snapshot:
         )
         if months:
             usage = engine.read_all(self.backend, months, "usage_months")
-            month = usage.filename.re_extract(r"([0-9]{4}-[0-9]{2})\.parquet$", 1)
-            found["usage"] = self._keep(usage.mutate(month=month).drop("filename"), "usage")
+            found["usage"] = self._keep(features.with_month(usage), "usage")
         return found
 
     def _versions(self, name: str) -> ir.Table:

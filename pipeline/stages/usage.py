@@ -62,7 +62,7 @@ def bit_count(word: dt.int64) -> dt.int64:
 
 
 def run(settings: Settings, paths: Paths) -> None:
-    """Write the months whose events changed and remove months that have none any more."""
+    """Write the months whose events, choices or code changed; remove those without events."""
     pa.set_memory_pool(pa.system_memory_pool())  # Arrow's own keeps 15 MB that nobody needs again
     events = {path.stem: path for path in sorted((paths.ingest / "usage").glob("*.parquet"))}
     late_after_days, code = settings.usage.late_after_days, _code(paths)

@@ -88,9 +88,8 @@ def as_of(n_events: int) -> None:
     months = sorted(paths.usage.glob("*.parquet"))
     with engine.connect() as backend:
         keep = functools.partial(engine.keep, backend)
-        counted = engine.read_all(backend, months, "usage_months")
-        month = counted.filename.re_extract(r"([0-9]{4}-[0-9]{2})\.parquet$", 1)
-        counted = keep(counted.mutate(month=month).drop("filename"), "usage")
+        read = engine.read_all(backend, months, "usage_months")
+        counted = keep(features.with_month(read), "usage")
         grid = engine.read(backend, paths.root / MARKS, "grid")
         _, usage_before = features.FEATURES["usage"]
         keep(usage_before(grid, grid, counted, keep), "months")

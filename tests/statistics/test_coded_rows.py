@@ -51,7 +51,7 @@ def test_coded_rows_give_each_column_back_under_its_name(both, factors):
 
 def test_sums_by_group_come_in_parts_that_add_up_to_those_of_the_dense_design(both, monkeypatch):
     rows, dense = both
-    monkeypatch.setattr("pipeline.statistics.design_rows.GROUPS_AT_ONCE", 64)
+    monkeypatch.setattr("pipeline.statistics.design_rows.crossed.GROUPS_AT_ONCE", 64)
     draws = np.random.default_rng(6)
     values, codes = draws.normal(size=N), draws.integers(0, 200, N)
     expected = np.zeros((201, dense.shape[1]))

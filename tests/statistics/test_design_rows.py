@@ -70,7 +70,7 @@ def test_flags_that_are_rarely_1_together_are_not_taken_for_levels_of_one_factor
 
 
 def test_more_cells_than_a_crossing_holds_are_several_crossings(monkeypatch, months):
-    monkeypatch.setattr(design_rows, "MOST_CELLS", 4)
+    monkeypatch.setattr(design_rows.flags, "MOST_CELLS", 4)
     design = months[1].head(5_000).drop(columns=["days", "money"])
     rows, dense = design_rows.rows_of(design), design.to_numpy(dtype=float)
     weights = np.random.default_rng(7).normal(size=len(dense))

@@ -15,7 +15,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 
-from pipeline.statistics import cloglog
+from pipeline.statistics import cloglog, sandwich
 from pipeline.statistics.design_rows import DesignOrRows, rows_of
 from pipeline.statistics.grouped_hazard import ByKind
 
@@ -74,7 +74,7 @@ def move(
     if by_kind is None:
         squares, n_groups = sum((part**2).sum(axis=0) for part in apart), len(found)
     else:
-        meat, n_groups = cloglog.added_by_owner(np.concatenate(list(apart)), *by_kind[1:])
+        meat, n_groups = sandwich.added_by_owner(np.concatenate(list(apart)), *by_kind[1:])
         squares = np.diag(meat)
     clustered = squares * n_groups / max(n_groups - 1, 1)
     by_information = np.clip(np.diag(before.cov) - np.diag(now.cov), 0.0, None)

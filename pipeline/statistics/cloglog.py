@@ -17,13 +17,8 @@ import pandas as pd
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from pipeline.statistics.design_rows import (
-    GROUPS_AT_ONCE,
-    DesignOrRows,
-    DesignRows,
-    in_blocks,
-    rows_of,
-)
+from pipeline.statistics import sandwich
+from pipeline.statistics.design_rows import DesignOrRows, DesignRows, in_blocks, rows_of
 
 STEPS = 50
 TOLERANCE = 1e-9
@@ -91,7 +86,7 @@ def scoring(
         is_near = serves_on(before, eta)
     if is_near and with_cov:
         information = rows.information(_times(weights, counts))
-    return Coefficients(params, _inverse(information), is_settled)
+    return Coefficients(params, sandwich.pseudo_inverse(information), is_settled)
 
 
 def serves_on(before: NDArray[np.float64], eta: NDArray[np.float64]) -> bool:
@@ -150,8 +145,19 @@ def _hazard(rows: DesignRows, params: NDArray[np.float64]) -> NDArray[np.float64
     return np.exp(np.clip(rows.linear(params), LOWEST, HIGHEST))
 
 
-def _inverse(information: NDArray) -> NDArray[np.float64]:
-    return np.linalg.pinv(information, hermitian=True).astype(np.float64, copy=False)
+def _score(
+    y: NDArray[np.float64], hazard: NDArray[np.float64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The score of each row; `share` is the probability of the event."""
+    return (y - share) * hazard / share
+
+
+def _curvature(
+    y: NDArray[np.float64], hazard: NDArray[np.float64], share: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The observed information of each row."""
+    slope = hazard * np.exp(-hazard) / share
+    return np.where(y == 1, slope * (hazard + slope - 1), hazard)
 
 
 def clustered(
@@ -168,34 +174,15 @@ def clustered(
         coefficients: from `scoring`.
         groups: what the rows are clustered by, such as the account.
 
-    Source: Liang and Zeger (1986), observed information, with the factor G/(G−1)·(N−1)/(N−K) that
-    Stata calls CR1.
+    Source: Liang and Zeger (1986), observed information; the factor is that of `sandwich`.
     """
     y, rows = np.asarray(events, dtype=float), rows_of(design)
     hazard = _hazard(rows, coefficients.params)
     share = -np.expm1(-hazard)
     codes, found = pd.factorize(groups if isinstance(groups, pd.Series) else np.asarray(groups))
-    meat = meat_of(rows, (y - share) * hazard / share, codes, len(found))
-    slope = hazard * np.exp(-hazard) / share
-    curvature = np.where(y == 1, slope * (hazard + slope - 1), hazard)
-    bread = np.linalg.pinv(rows.information(curvature), hermitian=True)
-    (n, k), g = rows.shape, len(found)
-    factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
-    return replace(coefficients, cov=factor * bread @ meat @ bread)
-
-
-def meat_of(
-    rows: DesignRows, score: NDArray[np.float64], codes: NDArray[np.int64], n_groups: int
-) -> NDArray[np.float64]:
-    """Σ s s' over groups, from the score of each row.
-
-    Source: definition.
-    """
-    parts = rows.group_parts(score, codes, n_groups)
-    meat = np.zeros((rows.shape[1], rows.shape[1]))
-    for sums in parts:
-        meat = meat + sums.T @ sums
-    return meat
+    meat = sandwich.meat_of(rows, _score(y, hazard, share), codes, len(found))
+    cov = sandwich.covariance(rows, _curvature(y, hazard, share), meat, len(found), len(y))
+    return replace(coefficients, cov=cov)
 
 
 def clustered_by_kind(
@@ -222,47 +209,10 @@ def clustered_by_kind(
     y, rows = np.asarray(events, dtype=float), rows_of(design)
     hazard = _hazard(rows, coefficients.params)
     share = -np.expm1(-hazard)
-    meat, g = meat_by_kind(rows, (y - share) * hazard / share, owners, pairs)
-    slope = hazard * np.exp(-hazard) / share
-    curvature = np.where(y == 1, slope * (hazard + slope - 1), hazard)
-    bread = np.linalg.pinv(rows.information(curvature * counts), hermitian=True)
-    n, k = counts.sum(), rows.shape[1]
-    factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
-    return replace(coefficients, cov=factor * bread @ meat @ bread)
-
-
-def meat_by_kind(
-    rows: DesignRows,
-    score: NDArray[np.float64],
-    owners: sparse.csr_array,
-    pairs: sparse.csr_array | None,
-) -> tuple[NDArray[np.float64], int]:
-    """Σ s s' over groups from the score of a row of each kind, and how many groups there are.
-
-    Source: definition.
-    """
-    kinds = np.arange(len(score), dtype=np.int64)
-    return added_by_owner(rows.group_sums(score, kinds, len(score)), owners, pairs)
-
-
-def added_by_owner(
-    scores: NDArray[np.float64], owners: sparse.csr_array, pairs: sparse.csr_array | None
-) -> tuple[NDArray[np.float64], int]:
-    """Σ s s' over groups from the scores of a row of each kind, and how many groups there are.
-
-    Source: definition.
-    """
-    meat = _by_owner(owners, scores) if pairs is None else scores.T @ (pairs @ scores)
-    return meat, int(np.count_nonzero(np.bincount(owners.indices)))
-
-
-def _by_owner(owners: sparse.csr_array, scores: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Σ s s' over groups, of which some are held at once."""
-    meat, owned = np.zeros((scores.shape[1], scores.shape[1])), owners.T.tocsr()
-    for first in range(0, owned.shape[0], GROUPS_AT_ONCE):
-        sums = owned[first : first + GROUPS_AT_ONCE] @ scores
-        meat += sums.T @ sums
-    return meat
+    meat, n_groups = sandwich.meat_by_kind(rows, _score(y, hazard, share), owners, pairs)
+    curvature = _curvature(y, hazard, share) * counts
+    cov = sandwich.covariance(rows, curvature, meat, n_groups, counts.sum())
+    return replace(coefficients, cov=cov)
 
 
 def parts(
@@ -291,8 +241,7 @@ def parts(
     """
     y, rows = np.asarray(events, dtype=float), rows_of(design)
     hazard = _hazard(rows, coefficients.params)
-    share = -np.expm1(-hazard)
-    score = _times((y - share) * hazard / share, counts)
+    score = _times(_score(y, hazard, -np.expm1(-hazard)), counts)
     for sums in rows.group_parts(score, codes, n_groups):
         yield sums @ coefficients.cov
 

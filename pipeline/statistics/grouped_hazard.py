@@ -30,7 +30,7 @@ from statsmodels.tools.sm_exceptions import (
     PerfectSeparationWarning,
 )
 
-from pipeline.statistics import cloglog
+from pipeline.statistics import cloglog, sandwich
 from pipeline.statistics.design_rows import DesignRows, in_blocks, rows_of
 
 ByKind: TypeAlias = tuple[NDArray[np.float64], sparse.csr_array, sparse.csr_array | None]
@@ -74,7 +74,7 @@ def fit(
         link: "cloglog" (log hazard ratios) or "logit" (log odds ratios).
         start: coefficients to begin from, such as those of `cloglog.scoring`; None = none known.
         by_kind: rows are kinds of equal rows: how many each stands for, and whose, as
-            `cloglog.meat_by_kind` reads them; in place of `groups` and `weights`.
+            `sandwich.meat_by_kind` reads them; in place of `groups` and `weights`.
 
     Returns:
         A GroupedHazardFit. `converged` is false when the iteration did not settle or the data are
@@ -92,17 +92,18 @@ def fit(
     with np.errstate(all="ignore"):  # of a fit that ran away; `converged` says so
         params, is_settled = _scored(y, rows, ones, link, _start(y, rows, ones, link, start))
         at = _at(link, rows.linear(params), y)
-        cov = _pseudo_inverse(rows.information(ones * at.expected))
+        cov = sandwich.pseudo_inverse(rows.information(ones * at.expected))
         n_groups = len(y)
         if by_kind is not None:
-            meat, n_groups = cloglog.meat_by_kind(rows, at.score, *by_kind[1:])
-            cov = _sandwich(rows, ones, at, meat, n_groups, int(ones.sum()))
+            meat, n_groups = sandwich.meat_by_kind(rows, at.score, *by_kind[1:])
+            cov = sandwich.covariance(rows, ones * at.observed, meat, n_groups, int(ones.sum()))
         elif groups is not None:
             codes, found = pd.factorize(
                 groups if isinstance(groups, pd.Series) else np.asarray(groups)
             )
             n_groups = len(found)
-            cov = _clustered(rows, ones, at, codes, n_groups)
+            meat = sandwich.meat_of(rows, ones * at.score, codes, n_groups)
+            cov = sandwich.covariance(rows, ones * at.observed, meat, n_groups, len(y))
         is_known = np.isfinite(params).all() and np.isfinite(cov).all()
         return GroupedHazardFit(
             params=pd.Series(params, rows.columns),
@@ -221,28 +222,6 @@ def _from_rate(y: NDArray, rows: DesignRows, weights: NDArray, link: str) -> NDA
     target = rows.pull(np.full(len(y), level))
     nearest = np.linalg.lstsq(rows.information(np.ones(len(y))), target, rcond=None)[0]
     return np.asarray(nearest, dtype=np.float64)
-
-
-def _clustered(
-    rows: DesignRows, weights: NDArray, at: _At, codes: NDArray, n_groups: int
-) -> NDArray[np.float64]:
-    """Liang and Zeger's covariance, observed information, factor G/(G−1)·(N−1)/(N−K)."""
-    meat = cloglog.meat_of(rows, weights * at.score, codes, n_groups)
-    return _sandwich(rows, weights, at, meat, n_groups, rows.shape[0])
-
-
-def _sandwich(
-    rows: DesignRows, weights: NDArray, at: _At, meat: NDArray, g: int, n: int
-) -> NDArray[np.float64]:
-    bread, k = _pseudo_inverse(rows.information(weights * at.observed)), rows.shape[1]
-    factor = g / max(g - 1, 1) * (n - 1) / max(n - k, 1)
-    return factor * bread @ meat @ bread
-
-
-def _pseudo_inverse(information: NDArray) -> NDArray[np.float64]:
-    if not np.isfinite(information).all():
-        return np.full_like(information, np.nan)
-    return np.linalg.pinv(information, hermitian=True).astype(np.float64, copy=False)
 
 
 def _refuse_unusable(y: NDArray, rows: DesignRows) -> None:

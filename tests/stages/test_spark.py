@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pytest
+from ruamel.yaml import YAML
 
 from pipeline.data import engine
 from pipeline.settings import ConfigurationError
@@ -32,6 +33,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     pytest.mark.filterwarnings("ignore::ResourceWarning"),
 ]
+PARAMS = Path(__file__).parents[2] / "params.yaml"
 ENGINES = ("duckdb", "pyspark")
 ROWS = {"max_share_of_rows": 0.9, "max_share_of_mrr": 0.9, "level_shift_stops_above": None}
 
@@ -62,25 +64,17 @@ def other_on(left: Company, right: Company) -> list[str]:
 
 
 def sample_company(root: Path, name: str) -> Company:
-    """A few of the sample's accounts, with its planted bad rows, late events and outage."""
-    drawn = {"accounts": 60, "start": "2026-01-01", "months": 10, "seed": 1}
-    company = write_company(
-        root,
-        {},
-        engine=name,
-        company="sample",
-        periods=["2026-10"],
-        observation_start="2026-01-01",
-        simulate=drawn,
-        quarantine=ROWS,
-    )
+    """The sample company as it is shipped, at its newest period."""
+    shipped = YAML().load(PARAMS.read_text(encoding="utf-8"))
+    newest = {"engine": name, "periods": shipped["periods"][-1:]}
+    company = write_company(root, {}, **(shipped | newest))
     simulate(company.settings.simulate, company.paths.raw, company.settings.currency)
     return company
 
 
 def test_the_sample_company_has_the_same_tables_on_both_engines(tmp_path: Path) -> None:
     on = {name: sample_company(tmp_path / name, name).run() for name in ENGINES}
-    assert len(files_of(on["duckdb"])) > 40
+    assert len(files_of(on["duckdb"])) > 100
     assert len(on["duckdb"].quarantine("usage")) > 0
     assert other_on(on["duckdb"], on["pyspark"]) == []
 

@@ -25,7 +25,7 @@ def versions_known(
 ) -> ir.Table:
     """One row per key: its latest version known before a day; a day never known counts as known.
 
-    `hashes`: what `versioned_twice` says of the same rows, where they are too many to sort.
+    `hashes`: of the keys that stand in several rows, where rows are too many to sort.
     """
     known = rows.filter(rows.known_on.isnull() | (rows.known_on < before))
     key = versioned_by(rows, table)
@@ -35,12 +35,6 @@ def versions_known(
         return _latest(known, key)
     versions = _latest(twice.among(known, key, hashes), key)
     return twice.not_among(known, key, hashes).union(versions)
-
-
-def versioned_twice(rows: ir.Table, table: Table) -> pa.Table | None:
-    """One row per hash of a key that stands in several rows; None: rows have no versions."""
-    key = versioned_by(rows, table)
-    return twice.hashes_twice(rows, key) if key else None
 
 
 def versioned_by(rows: ir.Table, table: Table) -> list[str]:

@@ -23,13 +23,12 @@ from pipeline.data.reading import FILE, LINE
 from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import NotDueError, Slice
 from pipeline.settings import Paths, Period, Settings
-from pipeline.stages import features, flat, ledger, quality, scratch, shapes, spells
+from pipeline.stages import features, flat, ledger, quality, scratch, shapes, spells, twice
 from pipeline.stages.known import (
     events_known,
     in_slice,
     paid_rows,
     versioned_by,
-    versioned_twice,
     versions_known,
     with_columns,
 )
@@ -53,36 +52,19 @@ def run(settings: Settings, paths: Paths) -> None:
             continue
     is_money_known = extract.get("is_money_known", True)
     due = [dataclasses.replace(cut, is_money_known=is_money_known) for cut in due]
-    twice = _usage_twice(settings, paths) if due else None
     for cut in due:
-        _write(cut, settings, paths, twice)
+        _write(cut, settings, paths)
     _forget(paths, {str(cut.period) for cut in due})
 
 
-def _usage_twice(settings: Settings, paths: Paths) -> pa.Table | None:
-    """Which events stand in several versions, known at any time? None: they have no versions.
-
-    Events are too many to sort them by id in memory; those that stand once need no comparing.
-    """
-    months = sorted((paths.ingest / "usage").glob("*.parquet"))
-    if not months:
-        return None
-    with (
-        scratch.folder(paths, SCRATCH) as folder,
-        engine.connect(settings.timezone, settings.engine) as backend,
-    ):
-        backend.spill(folder)
-        return versioned_twice(engine.read_all(backend, months, "usage_versions"), RAW["usage"])
-
-
-def _write(cut: Slice, settings: Settings, paths: Paths, twice: pa.Table | None) -> None:
+def _write(cut: Slice, settings: Settings, paths: Paths) -> None:
     folder = paths.snapshot(cut.period)
     with (
         scratch.folder(paths, SCRATCH) as spilled,
         engine.connect(settings.timezone, settings.engine) as backend,
     ):
         backend.spill(spilled, MEGABYTES_OF_A_THREAD)
-        tables = Snapshot(backend, cut, settings, paths, twice).tables()
+        tables = Snapshot(backend, cut, settings, paths).tables()
         for name, content in tables.items():
             path = folder / f"{name}.parquet"
             if isinstance(content, pd.DataFrame):
@@ -101,16 +83,8 @@ def _forget(paths: Paths, periods: set[str]) -> None:
 class Snapshot:
     """The tables of one slice, computed once each in one engine."""
 
-    def __init__(
-        self,
-        backend: Backend,
-        cut: Slice,
-        settings: Settings,
-        paths: Paths,
-        usage_twice: pa.Table | None = None,
-    ) -> None:
+    def __init__(self, backend: Backend, cut: Slice, settings: Settings, paths: Paths) -> None:
         self.backend = backend
-        self.usage_twice = usage_twice
         self.cut = cut
         self.settings = settings
         self.paths = paths
@@ -286,9 +260,16 @@ class Snapshot:
             dated = self.known[name].filter(self.known[name].known_on.notnull())
             known = in_slice(dated, name, self.cut)
         else:
-            hashes = self.usage_twice if name == "usage" else None
+            hashes = self._usage_twice() if name == "usage" else None
             known = events_known(rows.filter(rows.known_on.notnull()), name, self.cut, hashes)
         return known.semi_join(accounts, "account_id") if "account_id" in rows.columns else known
+
+    def _usage_twice(self) -> pa.Table | None:
+        """Hashes of the events that stand in several versions; None: they have no key."""
+        path = self.paths.ingest / twice.USAGE_TWICE
+        if not path.is_file():
+            return None
+        return twice.hashes_of(engine.read(self.backend, path, "usage_twice"))
 
     def _quality(self, accounts: ir.Table) -> pd.DataFrame:
         raw = {name: rows for name, rows in self.raw.items() if name != "usage"}

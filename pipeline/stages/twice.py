@@ -17,6 +17,8 @@ import ibis.expr.types as ir
 import pyarrow as pa
 
 HASH = "key__hash"
+USAGE_TWICE = "usage_twice.parquet"
+"""Keys of events that stand in several rows to use: `ingest` has compared them, others need not."""
 HASHES_AT_ONCE = 1 << 23
 
 
@@ -32,6 +34,17 @@ def hashes_twice(rows: ir.Table, key: Sequence[str]) -> pa.Table:
         _counted_twice(hashes.filter((hashes[HASH] & (n_parts - 1)) == part)).to_pyarrow()
         for part in range(n_parts)
     )
+
+
+def keys_twice(rows: ir.Table, key: Sequence[str]) -> ir.Table:
+    """One row per key that stands in more than one row, sorted; of few rows."""
+    counted = rows.group_by(list(key)).agg(n=rows.count())
+    return counted.filter(counted.n > 1).select(*key).order_by(list(key))
+
+
+def hashes_of(keys: ir.Table) -> pa.Table:
+    """One row per hash of one of these keys, as this engine hashes them."""
+    return keys.select(**{HASH: _hash(keys, keys.columns)}).distinct().to_pyarrow()
 
 
 def among(rows: ir.Table, key: Sequence[str], hashes: pa.Table) -> ir.Table:

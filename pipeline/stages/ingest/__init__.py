@@ -2,9 +2,10 @@
 
 Reads data/raw/<company>; makes data/processed/ingest/<table>.parquet (usage: one file per month in
 which its events became known), `touched` (one row per row set aside, merged or remarked on),
-`extract.json`, and data/quarantine/<company>/<table>.csv. A row is used, quarantined, merged or
-excluded by a named rule; that the counts add up is checked for every table. `known_on` is the day a
-row became known: `recorded_at`, else its own date.
+`usage_twice` (one row per key of an event that stands in several rows), `extract.json`, and
+data/quarantine/<company>/<table>.csv. A row is used, quarantined, merged or excluded by a named
+rule; that the counts add up is checked for every table. `known_on` is the day a row became known:
+`recorded_at`, else its own date.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from pipeline.stages.ingest import horizon, identity, lookups, output, reader, r
 from pipeline.stages.ingest.aside import MONEY_COLUMNS, Aside, Sorted
 from pipeline.stages.rules import BROKEN, GAP, KNOWN_ON, TEXT, TWICE, Rule
 
-SUBSCRIPTIONS = "subscriptions"
+SUBSCRIPTIONS, USAGE = "subscriptions", "usage"
 
 
 def run(settings: Settings, paths: Paths) -> None:
@@ -59,6 +60,8 @@ def run(settings: Settings, paths: Paths) -> None:
             ingest.aside.write()
         ingest.aside.stop()
         output.write(backend, ingest.sorted, paths)
+        if USAGE in ingest.sorted:
+            output.write_usage_twice(backend, ingest.sorted[USAGE], ingest.alike.get(USAGE), paths)
         facts = shapes.facts(ingest.sorted[SUBSCRIPTIONS].typed, settings)
         facts |= output.facts(ingest.sorted, last) | {"counts": ingest.aside.counts}
         store.write_json(facts | {"files": ingest.files}, paths.ingest / "extract.json")

@@ -1,7 +1,8 @@
 """What does ingest leave for the stages below? Typed tables, and what the extract was.
 
 Makes data/processed/ingest/<table>.parquet, sorted by key; usage is one file per month in which its
-events became known, so that a later month leaves the files of earlier ones as they are.
+events became known, so that a later month leaves the files of earlier ones as they are. Beside it
+`usage_twice`, one row per key of an event that stands in several rows.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from pipeline.data import engine, store
 from pipeline.data.engine import Backend
 from pipeline.data.reading import FIELDS, FILE, LINE, DataError
 from pipeline.settings import Paths
+from pipeline.stages import rules, twice
 from pipeline.stages.ingest import identity, money
 from pipeline.stages.ingest.aside import Sorted
 from pipeline.stages.rules import BROKEN, GAP, KNOWN_ON, TEXT, TWICE
@@ -59,6 +61,19 @@ def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
             path = paths.ingest / f"{kept.table.name}.parquet"
             parts = engine.batches(backend, rows.order_by(order), BATCH_ROWS)
             store.write_parquet_parts(store.of_one_size(parts, PART_ROWS), path)
+
+
+def write_usage_twice(
+    backend: Backend, usage: Sorted, alike: ir.Table | None, paths: Paths
+) -> None:
+    """Write the keys of events that stand in several rows; `alike` holds all that may."""
+    key = rules.key_of(usage.used, usage.table)
+    if not key:
+        return
+    rows = usage.used.select(*key).limit(0) if alike is None else alike
+    parts = engine.batches(backend, twice.keys_twice(rows, key), BATCH_ROWS)
+    path = paths.ingest / twice.USAGE_TWICE
+    store.write_parquet_parts(store.of_one_size(parts, PART_ROWS), path)
 
 
 def _write_months(backend: Backend, used: ir.Table, folder: Path) -> None:

@@ -2,9 +2,10 @@
 
 Liang and Zeger's: the inverse of the information on both sides of Σ s s', s the score of a group.
 Scores come row by row, or by kinds of equal rows of which each group has some. The subtle point:
-groups are summed some at a time, so that no table of all groups and columns is held.
+groups of crossed rows are summed some at a time: no table of all groups and columns is held.
 
-Cost of n rows, p columns and g groups: n·p additions and g·p² products.
+Cost of n rows, p columns and g groups: one X'WX, n·p additions and g·p² products; by pairs of kinds
+a product per pair and column in place of those of groups.
 """
 
 from __future__ import annotations

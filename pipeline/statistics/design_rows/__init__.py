@@ -57,7 +57,7 @@ def rows_of(design: DesignOrRows) -> DesignRows:
     if len(design) > FEW:
         columns = [column.to_numpy() for _, column in design.items()]  # looked up once
         if found := flags.flags_of(columns):
-            return flags.crossed(columns, found, design.columns)
+            return flags.crossed_rows(columns, found, design.columns)
     dense = design.to_numpy(dtype=float) if len(design) <= BLOCK else design
     return Dense(dense, design.columns)
 

@@ -1,7 +1,7 @@
 """Which columns are the levels of one factor, and which factors are crossed together?
 
-Columns that are 0 or 1 and never 1 together are the levels of one factor. Cost: one look at each
-column, and one per pair of columns in every so-many-th row.
+Columns that are 0 or 1 and never 1 together are the levels of one factor. Cost: products of each
+two columns in some rows, then a pass over all rows of a column for each factor it may join.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def flags_of(columns: Columns) -> list[int]:
     ]
 
 
-def crossed(columns: Columns, flags: list[int], names: pd.Index) -> Crossed:
+def crossed_rows(columns: Columns, flags: list[int], names: pd.Index) -> Crossed:
     """The rows of some columns by their cells; those at other places than `flags` stand beside.
 
     Source: definition.

@@ -265,7 +265,7 @@ class Snapshot:
         return known.semi_join(accounts, "account_id") if "account_id" in rows.columns else known
 
     def _usage_twice(self) -> pa.Table | None:
-        """Hashes of the events that stand in several versions; None: they have no key."""
+        """Hashes of events that may stand in several versions; None: no list of them is there."""
         path = self.paths.ingest / twice.USAGE_TWICE
         if not path.is_file():
             return None

@@ -18,7 +18,8 @@ import pyarrow as pa
 
 HASH = "key__hash"
 USAGE_TWICE = "usage_twice.parquet"
-"""Keys of events that stand in several rows to use: `ingest` has compared them, others need not."""
+"""Keys of events that stood in several rows when copies had been merged, so that nobody need look
+again; some of these rows may have been set aside since."""
 HASHES_AT_ONCE = 1 << 23
 
 

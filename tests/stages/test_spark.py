@@ -15,9 +15,9 @@ import pyarrow as pa
 import pytest
 from ruamel.yaml import YAML
 
-from pipeline.data import engine
+from pipeline.data import engine, store
 from pipeline.settings import ConfigurationError
-from pipeline.stages import cells
+from pipeline.stages import cells, twice
 from pipeline.stages.simulate import simulate
 from tests.stages.company import Company, write_company
 
@@ -102,17 +102,21 @@ FILES = {
         s9;D;06.03.2024;;7,123456;EUR;;;2024-03-05 00:00
         """,
     "usage.csv": """
-        account_id,occurred_at,feature,user_id,recorded_at
-        A,2024-03-31 02:30,export,u1,2024-03-31 12:00
-        A,2024-03-31T02:30:00,export,u1,2024-03-31 12:00
-        A,2024-10-27 02:30,export,u2,2024-10-27 12:00
-        A,2024-10-27T00:30:00Z,export,u2,2024-12-27 12:00
-        A,2024-06-10 10:00,search,u2,2024-06-10 12:00
-        B,2024-12-05 23:59:59.999999,search,,2024-12-06 12:00
-        B,2024-12-05T23:59:59.1234567+02:30,search,,2024-12-06 12:00
-        C,2023-12-05 10:00,search,,2024-12-06 12:00
-        Z,2024-12-05 10:00,search,,2024-12-06 12:00
-        D,soon,search,,2024-12-06 12:00
+        usage_id,account_id,occurred_at,feature,user_id,recorded_at
+        e1,A,2024-03-31 02:30,export,u1,2024-03-31 12:00
+        e1,A,2024-03-31T02:30:00,export,u1,2024-03-31 12:00
+        e2,A,2024-10-27 02:30,export,u2,2024-10-27 12:00
+        e2,A,2024-10-27T00:30:00Z,export,u2,2024-12-27 12:00
+        e3,A,2024-06-10 10:00,search,u2,2024-06-10 12:00
+        e4,A,2024-06-11 10:00,search,u2,2024-06-11 12:00
+        e4,A,2024-06-12 10:00,search,u2,2024-06-13 12:00
+        e5,B,2024-12-05 23:59:59.999999,search,,2024-12-06 12:00
+        e6,B,2024-12-05T23:59:59.1234567+02:30,search,,2024-12-06 12:00
+        e7,C,2023-12-05 10:00,search,,2024-12-06 12:00
+        e8,Z,2024-12-05 10:00,search,,2024-12-06 12:00
+        e9,D,soon,search,,2024-12-06 12:00
+        ,B,2024-06-14 10:00,search,u3,2024-06-14 12:00
+        ,B,2024-06-15 10:00,search,u3,2024-06-15 12:00
         """,
     "surveys.csv": """
         response_id,account_id,kind,sent_at,responded_at,score
@@ -160,6 +164,8 @@ def foreign_company(root: Path, name: str) -> Company:
 def test_clocks_currencies_and_bad_cells_are_judged_alike_on_both_engines(tmp_path: Path) -> None:
     on = {name: foreign_company(tmp_path / name, name).run() for name in ENGINES}
     assert len(on["duckdb"].quarantine("usage")) > 2
+    named = store.read_parquet(on["pyspark"].paths.ingest / twice.USAGE_TWICE)
+    assert "e4" in named["usage_id"].to_pylist()
     assert other_on(on["duckdb"], on["pyspark"]) == []
 
 

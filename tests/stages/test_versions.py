@@ -93,3 +93,17 @@ def test_events_without_versions_name_nobody_and_those_without_ids_leave_no_file
     assert not (without.paths.ingest / twice.USAGE_TWICE).exists()
     tables = [each.table("2024-09", "account_months") for each in (alone, without)]
     pd.testing.assert_frame_equal(*tables)
+
+
+def test_an_ingest_that_was_stopped_leaves_no_keys_of_other_events(tmp_path, monkeypatch):
+    company = company_with(tmp_path, EVENTS).ingest()
+    place = company.paths.ingest / twice.USAGE_TWICE
+    assert place.exists()
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("pipeline.stages.ingest.output._write_months", stop)
+    with pytest.raises(KeyboardInterrupt):
+        company.ingest()
+    assert not place.exists()

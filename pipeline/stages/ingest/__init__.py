@@ -2,7 +2,7 @@
 
 Reads data/raw/<company>; makes data/processed/ingest/<table>.parquet (usage: one file per month in
 which its events became known), `touched` (one row per row set aside, merged or remarked on),
-`usage_twice` (one row per key of an event that stands in several rows), `extract.json`, and
+`usage_twice` (one row per key of an event with several rows), `extract.json`, and
 data/quarantine/<company>/<table>.csv. A row is used, quarantined, merged or excluded by a named
 rule; that the counts add up is checked for every table. `known_on` is the day a row became known:
 `recorded_at`, else its own date.

@@ -2,7 +2,7 @@
 
 Makes data/processed/ingest/<table>.parquet, sorted by key; usage is one file per month in which its
 events became known, so that a later month leaves the files of earlier ones as they are. Beside it
-`usage_twice`, one row per key of an event that stands in several rows.
+`usage_twice`, one row per key of an event that stood in several rows when copies had been merged.
 """
 
 from __future__ import annotations
@@ -26,13 +26,13 @@ from pipeline.settings import Paths
 from pipeline.stages import rules, twice
 from pipeline.stages.ingest import identity, money
 from pipeline.stages.ingest.aside import Sorted
-from pipeline.stages.rules import BROKEN, GAP, KNOWN_ON, TEXT, TWICE
+from pipeline.stages.rules import BROKEN, GAP, KNOWN_ON, TEXT
 
 PRIVATE = (
     TEXT,
     BROKEN,
     GAP,
-    TWICE,
+    rules.TWICE,
     FIELDS,
     identity.RESPELLED,
     identity.MERGED_FROM,
@@ -44,9 +44,13 @@ PART_ROWS, BATCH_ROWS = 1 << 20, 1 << 16
 
 
 def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
-    """Write the rows to use of every table; DataError when no subscription is left."""
+    """Write the rows to use of every table; DataError when no subscription is left.
+
+    The old `usage_twice` goes first: beside other rows than its own it would be wrong.
+    """
     if not tables["subscriptions"].used.count().execute():
         raise DataError("No row of subscriptions can be used: there is nothing to report.")
+    (paths.ingest / twice.USAGE_TWICE).unlink(missing_ok=True)
     for kept in tables.values():
         columns = [
             column
@@ -66,7 +70,7 @@ def write(backend: Backend, tables: Mapping[str, Sorted], paths: Paths) -> None:
 def write_usage_twice(
     backend: Backend, usage: Sorted, alike: ir.Table | None, paths: Paths
 ) -> None:
-    """Write the keys of events that stand in several rows; `alike` holds all that may."""
+    """Write the keys of events with several rows; `alike` has all that share one, copies merged."""
     key = rules.key_of(usage.used, usage.table)
     if not key:
         return

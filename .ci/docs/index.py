@@ -48,6 +48,10 @@ def build(path: Path, guides: dict[str, str], modules: dict[str, str], tutorial:
         _listed([_guide(name, guides[name], FIRST[name]) for name in ordered]),
         "<h2>Reference</h2>",
         "<p>What every public function asks and gives. Each page searches all of them.</p>",
+        *(
+            f"<p>Left out: <code>{module}</code>, for {package} is not installed here.</p>"
+            for module, package in reference.left_out().items()
+        ),
         _listed([_room(name, modules) for name in _rooms(modules)]),
         "<h2>More</h2>",
         f"<details><summary>{len(more)} pages</summary>",

@@ -7,6 +7,7 @@ depend on the machine. The reader's browser makes it at the first search.
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
 import warnings
@@ -24,12 +25,15 @@ PACKAGE = "pipeline"
 LONGEST_VALUE = 160
 """Signs of a constant's value that a page shows; the file holds the rest."""
 
+OF_AN_EXTRA = {"pipeline.data.spark": "pyspark"}
+"""Module → the package that it needs and that an extra installs, not everybody's set-up."""
+
 ADDRESS = re.compile(r" at 0x[0-9a-f]+")
 """Where an object lay in memory, which differs from start to start."""
 
 
 def build(folder: Path) -> dict[str, str]:
-    """Write one page per public module.
+    """Write one page per public module, but for those that are left out.
 
     Returns:
         Module → its page, relative to the reference's folder.
@@ -68,7 +72,20 @@ def modules() -> list[str]:
     """Every module of the package: one that its package does not hand on has a page too."""
     files = (ROOT / PACKAGE).rglob("*.py")
     names = (".".join(file.relative_to(ROOT).with_suffix("").parts) for file in files)
-    return sorted(name.removesuffix(".__init__") for name in names)
+    return sorted({name.removesuffix(".__init__") for name in names} - set(left_out()))
+
+
+def left_out() -> dict[str, str]:
+    """Modules that cannot be loaded here, each with the package of an extra that it lacks."""
+    return {name: package for name, package in OF_AN_EXTRA.items() if _is_missing(package)}
+
+
+def _is_missing(package: str) -> bool:
+    try:
+        importlib.import_module(package)
+    except ModuleNotFoundError:  # or something that it needs
+        return True
+    return False
 
 
 CONVERT = pdoc.docstrings.convert

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import re
 import subprocess
@@ -16,6 +17,8 @@ from urllib.parse import unquote
 import pytest
 
 ROOT = Path(__file__).parents[2]
+OF_SPARK = "pipeline/data/spark"
+"""The module that needs the optional extra."""
 VOID = {"area", "br", "col", "hr", "img", "input", "link", "meta", "wbr"}
 OF_PDOC = {
     "a", "body", "button", "code", "dd", "del", "div", "dl", "dt", "em", "form", "h1", "h2", "h3",
@@ -67,12 +70,16 @@ class Read(HTMLParser):
 
 @pytest.fixture(scope="session")
 def documentation(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The pages, built once; without a sample company, so that no notebook is run."""
-    folder = tmp_path_factory.mktemp("documentation")
+    """The pages, built once."""
+    return built_in(tmp_path_factory.mktemp("documentation"))
+
+
+def built_in(folder: Path, **variables: str) -> Path:
+    """The pages, below a folder without a sample company, so that no notebook is run."""
     built = subprocess.run(
         [sys.executable, ".ci/docs", str(folder / "docs")],
         cwd=ROOT,
-        env={**os.environ, "LODESTAR_ROOT": str(folder)},
+        env={**os.environ, "LODESTAR_ROOT": str(folder), **variables},
         capture_output=True,
         text=True,
         check=False,
@@ -102,7 +109,21 @@ def test_every_module_has_a_page(documentation: Path) -> None:
         page.relative_to(documentation / "reference").with_suffix("").as_posix()
         for page in (documentation / "reference").rglob("*.html")
     }
-    assert sorted(names - pages) == []
+    unloaded = set() if importlib.util.find_spec("pyspark") else {OF_SPARK}
+    assert names - pages == unloaded
+
+
+def test_without_the_extra_its_module_is_left_out_and_the_first_page_says_so(
+    tmp_path: Path,
+) -> None:
+    missing = 'raise ModuleNotFoundError("No module named \'pyspark\'", name="pyspark")'
+    (tmp_path / "pyspark.py").write_text(missing)
+    documentation = built_in(tmp_path, PYTHONPATH=str(tmp_path))
+
+    assert not (documentation / "reference" / f"{OF_SPARK}.html").exists()
+    said = "Left out: pipeline.data.spark, for pyspark is not installed here."
+    assert said in read(documentation / "index.html").text
+    assert lost_links(documentation) == []
 
 
 @pytest.mark.parametrize(
@@ -124,6 +145,10 @@ def test_a_page_says_shapes_units_errors_and_sources(
 
 
 def test_no_link_leads_nowhere(documentation: Path) -> None:
+    assert lost_links(documentation) == []
+
+
+def lost_links(documentation: Path) -> list[str]:
     lost = []
     for name, page in every_page(documentation):
         for link in page.links:
@@ -134,7 +159,7 @@ def test_no_link_leads_nowhere(documentation: Path) -> None:
             target = (own.parent / place).resolve() if place else own
             if not target.is_file() or (anchor and anchor not in read(target).names):
                 lost.append(f"{name}: {link}")
-    assert lost == []
+    return lost
 
 
 def test_no_page_asks_the_network_for_anything(documentation: Path) -> None:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
+import os
 import shutil
 
 import ibis
@@ -23,7 +25,7 @@ from pipeline.data.reading import FILE, LINE
 from pipeline.data.schema import MONEY, RAW, SNAPSHOT
 from pipeline.data.slice import NotDueError, Slice
 from pipeline.settings import Paths, Period, Settings
-from pipeline.stages import features, flat, ledger, quality, scratch, shapes, spells, twice
+from pipeline.stages import features, flat, ledger, quality, scratch, shapes, spells, twice, workers
 from pipeline.stages.known import (
     events_known,
     in_slice,
@@ -37,6 +39,10 @@ SCRATCH = "snapshot-"
 """How the folder begins in which waits what memory does not hold."""
 MEGABYTES_OF_A_THREAD = 1_500
 """Account-months are joined with all that is known of them: wide rows, of which some are held."""
+PERIODS_OF_A_WORKER = 2
+"""Fewer do not earn its start, which takes as long as one of them."""
+SMALL_MB = 60
+"""Of tables of `ingest` up to it a process needs half a gigabyte, as a chapter does."""
 STATE_COLUMNS = ("mrr", "is_in_notice", "notice_date", "term_ends_on")
 
 
@@ -52,16 +58,30 @@ def run(settings: Settings, paths: Paths) -> None:
             continue
     is_money_known = extract.get("is_money_known", True)
     due = [dataclasses.replace(cut, is_money_known=is_money_known) for cut in due]
-    for cut in due:
-        _write(cut, settings, paths)
+    if (n := _n_at_a_time(len(due), settings, paths)) > 1:
+        write = functools.partial(_write, settings=settings, paths=paths, threads=1)
+        workers.share(write, due, n)
+    else:
+        for cut in due:
+            _write(cut, settings, paths)
     _forget(paths, {str(cut.period) for cut in due})
 
 
-def _write(cut: Slice, settings: Settings, paths: Paths) -> None:
+def _n_at_a_time(n_periods: int, settings: Settings, paths: Paths) -> int:
+    """How many periods are written at a time, each by one core; of larger tables one, by all."""
+    mb = sum(path.stat().st_size for path in paths.ingest.rglob("*.parquet")) / 1e6
+    if settings.engine != engine.DUCKDB or mb > SMALL_MB:
+        return 1
+    return max(min(os.cpu_count() or 1, n_periods // PERIODS_OF_A_WORKER), 1)
+
+
+def _write(cut: Slice, settings: Settings, paths: Paths, threads: int | None = None) -> None:
     folder = paths.snapshot(cut.period)
+    if folder.exists():  # of a run before, or with half a file of a worker that died
+        shutil.rmtree(folder)
     with (
         scratch.folder(paths, SCRATCH) as spilled,
-        engine.connect(settings.timezone, settings.engine) as backend,
+        engine.connect(settings.timezone, settings.engine, threads=threads) as backend,
     ):
         backend.spill(spilled, MEGABYTES_OF_A_THREAD)
         tables = Snapshot(backend, cut, settings, paths).tables()

@@ -194,6 +194,8 @@ def test_the_bytes_do_not_depend_on_the_number_of_threads(tmp_path, before, monk
 
     connect = engine.connect
     monkeypatch.setattr(
-        engine, "connect", lambda timezone="UTC", name="duckdb": connect(timezone, name, threads=1)
+        engine,
+        "connect",
+        lambda timezone="UTC", name="duckdb", **_: connect(timezone, name, threads=1),
     )
     assert slice_bytes(write_company(tmp_path / "one", FILES, **CHOICES)) == before
